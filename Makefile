@@ -1,0 +1,52 @@
+# vectorcoll: build, install and test. PGXS does the work; `make help` lists the targets.
+#
+# OBJS is every .c file under src/, so a new file needs no line here. The files src/kernels/isa_*.c are the same
+# kernels compiled once per instruction set; only they get -m flags, and src/kernels/dispatch.c picks one at run time,
+# so the library as a whole runs on any CPU of its architecture.
+
+EXTENSION  = vectorcoll
+EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" vectorcoll.control)
+MODULE_big = vectorcoll
+OBJS       = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
+INSTALL_SQL = $(sort $(wildcard sql/install/*.sql))
+DATA_built = build/vectorcoll--$(EXTVERSION).sql
+
+REGRESS       = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
+REGRESS_OPTS  = --load-extension=vectorcoll
+ISOLATION     = $(patsubst test/isolation/specs/%.spec,%,$(sort $(wildcard test/isolation/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test/isolation --outputdir=build/isolation --load-extension=vectorcoll
+
+PG_CPPFLAGS = -I$(CURDIR)/src
+PG_CFLAGS   = -std=gnu11 -O3 -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers \
+              -Wno-declaration-after-statement -fno-math-errno -fvisibility=hidden $(if $(WERROR),-Werror)
+EXTRA_CLEAN = build
+
+# Bitcode lets the server's JIT inline our functions into expressions. A distance call costs far more than the call
+# itself, so that gains nothing, and would ask every builder for clang.
+override with_llvm = no
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifneq ($(PGXS),)
+include $(PGXS)
+else
+all install installcheck:
+	@echo "pg_config not found: run 'make quickstart', or install postgresql-server-dev-15, or pass PG_CONFIG=/path/to/pg_config" >&2; exit 1
+.PHONY: all install installcheck
+endif
+
+# 16 and later mark exported functions themselves; 15 leaves PGDLLEXPORT empty.
+ifeq ($(MAJORVERSION),15)
+PG_CPPFLAGS += -DPGDLLEXPORT='__attribute__((visibility("default")))'
+endif
+
+ifneq ($(findstring x86_64,$(shell $(CC) -dumpmachine)),)
+src/kernels/isa_avx2.o:   CFLAGS += -mavx2 -mfma -mf16c -mpopcnt -mbmi2
+src/kernels/isa_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512vpopcntdq -mfma -mf16c -mpopcnt -mbmi2
+endif
+
+$(OBJS): $(wildcard src/*.h src/*/*.h)
+
+build/vectorcoll--$(EXTVERSION).sql: $(INSTALL_SQL) vectorcoll.control
+	@mkdir -p build
+	cat $(INSTALL_SQL) > $@
