@@ -40,6 +40,8 @@ ifeq ($(MAJORVERSION),15)
 PG_CPPFLAGS += -DPGDLLEXPORT='__attribute__((visibility("default")))'
 endif
 
+# The scalar kernels are the yardstick of the others; vectorised by the compiler they would measure the compiler.
+src/kernels/isa_scalar.o: CFLAGS += -fno-tree-vectorize -fno-tree-slp-vectorize
 ifneq ($(findstring x86_64,$(shell $(CC) -dumpmachine)),)
 src/kernels/isa_avx2.o:   CFLAGS += -mavx2 -mfma -mf16c -mpopcnt -mbmi2
 src/kernels/isa_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512vpopcntdq -mfma -mf16c -mpopcnt -mbmi2
