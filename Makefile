@@ -11,9 +11,9 @@ OBJS       = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 INSTALL_SQL = $(sort $(wildcard sql/install/*.sql))
 DATA_built = build/vectorcoll--$(EXTVERSION).sql
 
-REGRESS       = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
-REGRESS_OPTS  = --load-extension=vectorcoll
-ISOLATION     = $(patsubst test/isolation/specs/%.spec,%,$(sort $(wildcard test/isolation/specs/*.spec)))
+REGRESS      := $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
+REGRESS_OPTS   = --load-extension=vectorcoll
+ISOLATION    := $(patsubst test/isolation/specs/%.spec,%,$(sort $(wildcard test/isolation/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=test/isolation --outputdir=build/isolation --load-extension=vectorcoll
 
 PG_CPPFLAGS = -I$(CURDIR)/src
@@ -30,9 +30,9 @@ PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 ifneq ($(PGXS),)
 include $(PGXS)
 else
-all install installcheck:
+all install installcheck unit-programs:
 	@echo "pg_config not found: run 'make quickstart', or install postgresql-server-dev-15, or pass PG_CONFIG=/path/to/pg_config" >&2; exit 1
-.PHONY: all install installcheck
+.PHONY: all install installcheck unit-programs
 endif
 
 # 16 and later mark exported functions themselves; 15 leaves PGDLLEXPORT empty.
@@ -52,3 +52,39 @@ $(OBJS): $(wildcard src/*.h src/*/*.h)
 build/vectorcoll--$(EXTVERSION).sql: $(INSTALL_SQL) vectorcoll.control
 	@mkdir -p build
 	cat $(INSTALL_SQL) > $@
+
+# The plain C tests: each test/unit/NAME.c becomes a program over the rooms that know nothing of the server.
+UNIT      := $(patsubst test/unit/%.c,build/unit/%,$(sort $(wildcard test/unit/*.c)))
+UNIT_OBJS  = $(filter src/kernels/%.o src/quantize/%.o,$(OBJS))
+
+ifneq ($(PGXS),)
+build/unit/%: test/unit/%.c $(wildcard test/unit/*.h) $(UNIT_OBJS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -I$(CURDIR)/src -o $@ $< $(UNIT_OBJS) -lm -lpthread
+
+unit-programs: $(UNIT)
+endif
+
+# Everything below installs what it needs, and runs servers of its own in .pg; see tools/README.md and test/README.md.
+test: ; @test/run
+lint unit regress isolation pgtap docs clients tap: ; @test/run $@
+quickstart: ; @quickstart/run
+
+# The same suite with the PostgreSQL of a later Debian release, in a tree of that release; needs root.
+check-pg17: ; @tools/chroot run trixie$(VC_CHROOT) make test PG_MAJOR=17
+check-pg18: ; @tools/chroot run forky$(VC_CHROOT) make test PG_MAJOR=18
+
+# Both commands of the README in a Debian tree with nothing but git and make.
+check-bare: ; @tools/check-bare
+
+help:
+	@echo 'all install installcheck   as in any PGXS extension; PG_CONFIG=... chooses the PostgreSQL'
+	@echo 'quickstart                from nothing to a searched collection of 60,000 images, with a private server'
+	@echo 'test                      every test; one suite: lint unit regress isolation pgtap docs clients tap'
+	@echo 'check-pg17 check-pg18     the same with a later PostgreSQL, in a Debian tree (root)'
+	@echo 'check-bare                quickstart and test in a bare Debian 12 tree (root)'
+	@echo 'clean                     removes what was built; tools/server remove deletes a private server'
+
+export PG_CONFIG PG_MAJOR
+
+.PHONY: test lint unit regress isolation pgtap docs clients tap unit-programs quickstart check-pg17 check-pg18 check-bare help

@@ -95,19 +95,22 @@ find_tree()
 	export TREE TREE_BIN
 }
 
-# Copies the server into the tree unless a copy of this very version is there.
+# Copies the server into the tree unless the copy there is newer than anything installed since. Files are replaced, never
+# overwritten, so servers that run from the tree keep what they have open.
 make_tree()
 {
-	local version from
+	local version from stamp=$TREE/version stale=
 
 	version=$("$PG_BIN/postgres" --version)
-	[ "$(cat "$TREE/version" 2> /dev/null || true)" != "$version" ] || return 0
-	say "copying $version to $TREE"
-	rm -rf "$TREE"
-	for from in "$PG_BIN" "$("$PG_CONFIG" --pkglibdir)" "$("$PG_CONFIG" --sharedir)"; do
-		[ ! -d "$TREE$from" ] || continue
-		mkdir -p "$TREE$(dirname "$from")"
-		cp -a --reflink=auto "$from" "$TREE$from"
+	[ "$(cat "$stamp" 2> /dev/null || true)" = "$version" ] || stale=yes
+	for from in "$("$PG_CONFIG" --pkglibdir)" "$("$PG_CONFIG" --sharedir)/extension"; do
+		[ "$stamp" -nt "$from" ] || stale=yes
 	done
-	printf '%s\n' "$version" > "$TREE/version"
+	[ -n "$stale" ] || return 0
+	say "copying $version to $TREE"
+	for from in "$PG_BIN" "$("$PG_CONFIG" --pkglibdir)" "$("$PG_CONFIG" --sharedir)"; do
+		mkdir -p "$TREE$from"
+		cp -a --reflink=auto --remove-destination -T "$from" "$TREE$from"
+	done
+	printf '%s\n' "$version" > "$stamp"
 }
