@@ -35,9 +35,9 @@ all install installcheck unit-programs:
 .PHONY: all install installcheck unit-programs
 endif
 
-# 16 and later mark exported functions themselves; 15 leaves PGDLLEXPORT empty.
+# 16 and later mark exported functions themselves; 15 leaves PGDLLEXPORT empty. PGXS has read PG_CPPFLAGS by now.
 ifeq ($(MAJORVERSION),15)
-PG_CPPFLAGS += -DPGDLLEXPORT='__attribute__((visibility("default")))'
+override CPPFLAGS += -DPGDLLEXPORT='__attribute__((visibility("default")))'
 endif
 
 # The scalar kernels are the yardstick of the others; vectorised by the compiler they would measure the compiler.
