@@ -16,5 +16,6 @@
 
 #include "kernels/distance_impl.h"
 #include "kernels/bits_impl.h"
+#include "kernels/quant_impl.h"
 
 #include "kernels/table_impl.h"

@@ -28,4 +28,6 @@ const VcKernels VC_KERNEL(vc_kernels) = {
 
 	.hamming = VC_KERNEL(hamming),
 	.and_or_popcount = VC_KERNEL(and_or_popcount),
+
+	.quant = &VC_KERNEL(vc_quant_kernels),
 };

@@ -61,6 +61,8 @@ typedef struct VcKernels
 	/* Bit strings, n in bytes: differing bits; and common bits / bits in either. */
 	uint64_t (*hamming)(const uint8_t *a, const uint8_t *b, size_t n);
 	void (*and_or_popcount)(const uint8_t *a, const uint8_t *b, size_t n, uint64_t *common, uint64_t *either);
+
+	const struct VcQuantKernels *quant; /* over quantised vectors: vc_quant.h */
 } VcKernels;
 
 /* The table in use. Never null; set once at load, replaced only by vc_kernels_select. */

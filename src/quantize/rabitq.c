@@ -1,0 +1,368 @@
+/*
+ * rabitq.c
+ *		See rabitq.h.
+ *
+ * Sums that decide codes and factors are taken in sixteen fixed lanes of float, added up in double: quick on any
+ * instruction set, and the same on all (this folder is compiled without contraction to fused multiply-add).
+ */
+#include "quantize/rabitq.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "kernels/vc_kernels.h"
+#include "kernels/vc_quant.h"
+
+#define LANES 16
+
+static double
+lane_total(const float lanes[LANES])
+{
+	double total = 0.0;
+
+	for (int i = 0; i < LANES; i++)
+		total += lanes[i];
+	return total;
+}
+
+/* <r,r>, <r,x>, <c,x> and <r,c>, all that the factors of a code need. */
+typedef struct Products
+{
+	double rr;
+	double rx;
+	double cx;
+	double rc;
+} Products;
+
+/* For x = sign(r) / 2, positive where r > 0. */
+static Products
+one_bit_products(const float *r, const float *c, uint32_t dim)
+{
+	float rr[LANES] = {0};
+	float rx[LANES] = {0};
+	float cx[LANES] = {0};
+	float rc[LANES] = {0};
+	uint32_t i = 0;
+
+	if (c != NULL)
+	{
+		for (; i + LANES <= dim; i += LANES)
+			for (int j = 0; j < LANES; j++)
+			{
+				float a = r[i + j];
+				float b = c[i + j];
+
+				rr[j] += a * a;
+				rx[j] += fabsf(a);
+				cx[j] += a > 0.0f ? b : -b;
+				rc[j] += a * b;
+			}
+		for (; i < dim; i++)
+		{
+			rr[i % LANES] += r[i] * r[i];
+			rx[i % LANES] += fabsf(r[i]);
+			cx[i % LANES] += r[i] > 0.0f ? c[i] : -c[i];
+			rc[i % LANES] += r[i] * c[i];
+		}
+	}
+	else
+	{
+		for (; i + LANES <= dim; i += LANES)
+			for (int j = 0; j < LANES; j++)
+			{
+				rr[j] += r[i + j] * r[i + j];
+				rx[j] += fabsf(r[i + j]);
+			}
+		for (; i < dim; i++)
+		{
+			rr[i % LANES] += r[i] * r[i];
+			rx[i % LANES] += fabsf(r[i]);
+		}
+	}
+	return (Products){lane_total(rr), lane_total(rx) / 2, lane_total(cx) / 2, lane_total(rc)};
+}
+
+/* xx = |x|^2 of the code. */
+static void
+factors_from_products(VcRabitqMetric metric, Products p, double xx, uint32_t dim, VcRabitqFactors *factors)
+{
+	double k;
+	double spread;
+	double add;
+	double rescale;
+	double err;
+
+	if (!(p.rr > 0.0))
+	{
+		/* The vector is its centre, as far as float tells: the estimate is exact. */
+		*factors = (VcRabitqFactors){0};
+		if (p.rr == 0.0)
+			return;
+	}
+	k = p.rr / p.rx;
+	spread = p.rr * xx / (p.rx * p.rx) - 1.0;
+	err = sqrt(p.rr) * sqrt((spread > 0.0 ? spread : 0.0) / (dim - 1));
+	if (metric == VC_RABITQ_L2)
+	{
+		add = p.rr + 2.0 * k * p.cx;
+		rescale = -2.0 * k;
+		err *= 2.0;
+	}
+	else
+	{
+		add = k * p.cx - p.rc;
+		rescale = -k;
+	}
+	if (fabs(add) < FLT_MAX && fabs(rescale) < FLT_MAX && err < FLT_MAX)
+		*factors = (VcRabitqFactors){(float) add, (float) rescale, (float) err};
+	else
+		*factors = (VcRabitqFactors){0.0f, 0.0f, FLT_MAX};
+}
+
+void
+vc_rabitq_encode1(VcRabitqMetric metric, const float *residual, const float *centre, uint32_t dim, uint8_t *packed,
+				  VcRabitqFactors *factors)
+{
+	memset(packed, 0, (dim + 7) / 8);
+	for (uint32_t i = 0; i < dim; i++)
+		packed[i / 8] |= (uint8_t) ((residual[i] > 0.0f) << (i % 8));
+	factors_from_products(metric, one_bit_products(residual, centre, dim), dim / 4.0, dim, factors);
+}
+
+/* The step, in units of the residual's root mean square, that suits normally distributed residuals best. */
+static const float gaussian_step[VC_RABITQ_MAX_BITS + 1] = {0,		0,		0.996f, 0.586f, 0.335f,
+															0.188f, 0.104f, 0.057f, 0.031f};
+
+/*
+ * Quantise r to the grid of the given inverse step; gives <r,x> and <x,x>.
+ * Values are kept as floats xu - half, and the code is written later, once the best grid is known.
+ */
+static void
+try_grid(const float *r, uint32_t dim, float inverse_step, float half, double *rx, double *xx)
+{
+	float rx_lanes[LANES] = {0};
+	float xx_lanes[LANES] = {0};
+	uint32_t i = 0;
+
+	for (; i + LANES <= dim; i += LANES)
+		for (int j = 0; j < LANES; j++)
+		{
+			float m = fabsf(r[i + j]);
+			float level = (float) (int32_t) fminf(m * inverse_step, half) + 0.5f;
+
+			rx_lanes[j] += m * level;
+			xx_lanes[j] += level * level;
+		}
+	for (; i < dim; i++)
+	{
+		float m = fabsf(r[i]);
+		float level = (float) (int32_t) fminf(m * inverse_step, half) + 0.5f;
+
+		rx_lanes[i % LANES] += m * level;
+		xx_lanes[i % LANES] += level * level;
+	}
+	*rx = lane_total(rx_lanes);
+	*xx = lane_total(xx_lanes);
+}
+
+/* The inverse step whose grid points closest in angle to r, by a coarse and a fine search about the Gaussian one. */
+static float
+best_inverse_step(const float *r, uint32_t dim, int bits, float rms)
+{
+	float half = (float) ((1 << (bits - 1)) - 1) + 0.25f;
+	float centre = 1.0f / (rms * gaussian_step[bits]);
+	float factor = 1.16f;
+	float best = centre;
+	double best_cosine = -1.0;
+
+	for (int pass = 0; pass < 2; pass++)
+	{
+		float inverse = centre / (factor * factor * factor);
+
+		for (int i = 0; i < 7; i++, inverse *= factor)
+		{
+			double rx;
+			double xx;
+
+			try_grid(r, dim, inverse, half, &rx, &xx);
+			if (rx * rx > best_cosine * xx)
+			{
+				best_cosine = rx * rx / xx;
+				best = inverse;
+			}
+		}
+		centre = best;
+		factor = 1.04f;
+	}
+	return best;
+}
+
+/* One pass over the dimensions, moving a code by one step wherever that turns x towards r. */
+static void
+improve_code(const float *r, uint32_t dim, int bits, uint8_t *code, double *rx, double *xx)
+{
+	int top = (1 << (bits - 1)) - 1;
+
+	for (uint32_t i = 0; i < dim; i++)
+	{
+		double m = fabsf(r[i]);
+		int level = r[i] > 0.0f ? code[i] - top - 1 : top - code[i];
+		double x = level + 0.5;
+		int best = level;
+
+		for (int step = -1; step <= 1; step += 2)
+		{
+			double new_rx = *rx + step * m;
+			double new_xx = *xx + step * 2 * x + 1.0;
+
+			if (level + step < 0 || level + step > top)
+				continue;
+			if (new_rx * new_rx * *xx > *rx * *rx * new_xx)
+			{
+				*rx = new_rx;
+				*xx = new_xx;
+				best = level + step;
+				break;
+			}
+		}
+		code[i] = (uint8_t) (r[i] > 0.0f ? top + 1 + best : top - best);
+	}
+}
+
+void
+vc_rabitq_encode(VcRabitqMetric metric, const float *residual, const float *centre, uint32_t dim, int bits, uint8_t *code,
+				 VcRabitqFactors *factors)
+{
+	Products p = one_bit_products(residual, centre, dim);
+	int top = (1 << (bits - 1)) - 1;
+	float inverse_step;
+	double xx = 0.0;
+	double rms = sqrt(p.rr / dim);
+
+	/* Values whose squares overflow or vanish in float keep their signs only; the factors see to the rest. */
+	if (bits == 1 || !(rms > 1e-30) || !(rms < 1e30))
+	{
+		for (uint32_t i = 0; i < dim; i++)
+			code[i] = (uint8_t) (residual[i] > 0.0f ? top + 1 : top);
+		factors_from_products(metric, p, dim / 4.0, dim, factors);
+		return;
+	}
+	inverse_step = best_inverse_step(residual, dim, bits, (float) rms);
+	p.rx = 0.0;
+	for (uint32_t i = 0; i < dim; i++)
+	{
+		float m = fabsf(residual[i]);
+		int level = (int) fminf(m * inverse_step, (float) top + 0.25f);
+
+		code[i] = (uint8_t) (residual[i] > 0.0f ? top + 1 + level : top - level);
+		p.rx += (double) m * (level + 0.5);
+		xx += (level + 0.5) * (level + 0.5);
+	}
+	improve_code(residual, dim, bits, code, &p.rx, &xx);
+	p.cx = 0.0;
+	if (centre != NULL)
+		for (uint32_t i = 0; i < dim; i++)
+			p.cx += centre[i] * ((double) code[i] - top - 0.5);
+	factors_from_products(metric, p, xx, dim, factors);
+}
+
+void
+vc_rabitq_pack(uint8_t *block, uint32_t dim, int bits, int slot, const uint8_t *code)
+{
+	int shift = slot < 16 ? 0 : 4;
+	uint8_t keep = (uint8_t) (0xF0 >> shift);
+	uint8_t *byte = block + slot % 16;
+
+	for (int bit = bits - 1; bit >= 0; bit--)
+		for (uint32_t i = 0; i < dim; i += 4, byte += 16)
+		{
+			unsigned nibble = (code[i] >> bit & 1) | (code[i + 1] >> bit & 1) << 1 | (code[i + 2] >> bit & 1) << 2 |
+							  (code[i + 3] >> bit & 1) << 3;
+
+			*byte = (uint8_t) ((*byte & keep) | nibble << shift);
+		}
+}
+
+void
+vc_rabitq_unpack(const uint8_t *block, uint32_t dim, int bits, int slot, uint8_t *code)
+{
+	int shift = slot < 16 ? 0 : 4;
+	const uint8_t *byte = block + slot % 16;
+
+	memset(code, 0, dim);
+	for (int bit = bits - 1; bit >= 0; bit--)
+		for (uint32_t i = 0; i < dim; i += 4, byte += 16)
+			for (int j = 0; j < 4; j++)
+				code[i + j] |= (uint8_t) ((*byte >> (shift + j) & 1) << bit);
+}
+
+void
+vc_rabitq_pack1(uint8_t *block, uint32_t dim, int slot, const uint8_t *packed)
+{
+	int shift = slot < 16 ? 0 : 4;
+	uint8_t keep = (uint8_t) (0xF0 >> shift);
+	uint8_t *byte = block + slot % 16;
+
+	for (uint32_t i = 0; i < dim; i += 4, byte += 16)
+		*byte = (uint8_t) ((*byte & keep) | (packed[i / 8] >> (i % 8) & 15) << shift);
+}
+
+void
+vc_rabitq_unpack1(const uint8_t *block, uint32_t dim, int slot, uint8_t *packed)
+{
+	int shift = slot < 16 ? 0 : 4;
+	const uint8_t *byte = block + slot % 16;
+
+	memset(packed, 0, (dim + 7) / 8);
+	for (uint32_t i = 0; i < dim; i += 4, byte += 16)
+		packed[i / 8] |= (uint8_t) ((*byte >> shift & 15) << (i % 8));
+}
+
+void
+vc_rabitq_query_init(VcRabitqQuery *query, const float *rotated_query, uint32_t dim, uint8_t *lut)
+{
+	float abs_sum;
+
+	query->lut = lut;
+	query->dim = dim;
+	vc_kernels->quant->lut_build(rotated_query, dim / 4, lut, &query->step, &abs_sum);
+
+	/*
+	 * A table entry is <xu, q> less its minimum, -sum of the negative parts; so <xu, q> - sum(q) / 2 is the entries' sum
+	 * plus -sum of negative parts - sum(q) / 2 = -sum|q_i| / 2.
+	 */
+	query->bias = -abs_sum / 2;
+}
+
+void
+vc_rabitq_estimate32(const VcRabitqQuery *query, const uint8_t *block, int bits, const float *add, const float *rescale,
+					 float g, float out[VC_RABITQ_BLOCK])
+{
+	const VcQuantKernels *quant = vc_kernels->quant;
+	size_t groups = query->dim / 4;
+	uint32_t sum[VC_RABITQ_BLOCK];
+	uint32_t plane[VC_RABITQ_BLOCK];
+
+	quant->fastscan(block, query->lut, groups, sum);
+	for (int bit = 1; bit < bits; bit++)
+	{
+		block += groups * 16;
+		quant->fastscan(block, query->lut, groups, plane);
+		for (int i = 0; i < VC_RABITQ_BLOCK; i++)
+			sum[i] = sum[i] * 2 + plane[i];
+	}
+	quant->estimate32(sum, add, rescale, g, query->step, query->bias * (float) ((1 << bits) - 1), out);
+}
+
+double
+vc_rabitq_estimate_exact(const float *rotated_query, const uint8_t *code, uint32_t dim, int bits,
+						 const VcRabitqFactors *factors, double g)
+{
+	double half = ((1 << bits) - 1) / 2.0;
+	double product = 0.0;
+
+	for (uint32_t i = 0; i < dim; i++)
+		product += rotated_query[i] * (code[i] - half);
+	return factors->add + g + factors->rescale * product;
+}

@@ -1,0 +1,738 @@
+/*
+ * quantize.c
+ *		Rotation, RaBitQ, scalar codes and k-means, and their kernels on every instruction set of this CPU. Prints TAP.
+ */
+#include <float.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/vc_kernels.h"
+#include "kernels/vc_quant.h"
+#include "quantize/kmeans.h"
+#include "quantize/rabitq.h"
+#include "quantize/random.h"
+#include "quantize/rotation.h"
+#include "quantize/sq8.h"
+
+static int tests;
+static int failures;
+static uint64_t state = 20240817;
+
+static void __attribute__((format(printf, 2, 3)))
+ok(bool good, const char *format, ...)
+{
+	va_list args;
+
+	failures += !good;
+	printf("%sok %d - ", good ? "" : "not ", ++tests);
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	putchar('\n');
+	fflush(stdout);
+}
+
+static void *
+get(size_t size)
+{
+	void *p = malloc(size > 0 ? size : 1);
+
+	if (p == NULL)
+		abort();
+	return p;
+}
+
+static float
+uniform(void)
+{
+	return (float) (vc_random_double(&state) * 2 - 1);
+}
+
+/* Normally distributed, by Box and Muller. */
+static float
+normal(void)
+{
+	double u = 1.0 - vc_random_double(&state);
+
+	return (float) (sqrt(-2.0 * log(u)) * cos(6.283185307179586 * vc_random_double(&state)));
+}
+
+/* n values from a pool of normal ones, starting anywhere: making each anew would take most of the test's time. */
+static void
+normals(float *v, size_t n)
+{
+	enum
+	{
+		POOL = 1 << 18
+	};
+	static float pool[POOL];
+	size_t at;
+
+	if (pool[0] == 0)
+		for (size_t i = 0; i < POOL; i++)
+			pool[i] = normal();
+	at = (size_t) vc_random_below(&state, POOL);
+	for (size_t i = 0; i < n; i++, at = (at + 1) % POOL)
+		v[i] = pool[at];
+}
+
+static double
+dot(const float *a, const float *b, size_t n)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += (double) a[i] * b[i];
+	return sum;
+}
+
+/* The kernels of one instruction set against plain loops. */
+static void
+test_kernels(const VcKernels *kernels)
+{
+	const VcQuantKernels *quant = kernels->quant;
+	bool good = true;
+	int seen = 0;
+
+	for (size_t groups = 0; groups <= 1025; groups += groups < 40 ? 1 : 67)
+	{
+		/* Exactly sized and misaligned, so that a checker sees any read too many. */
+		uint8_t *block = get(groups * 16 + 1);
+		uint8_t *lut = get(groups * 16 + 1);
+		uint32_t want[32] = {0};
+		uint32_t sum[32];
+
+		for (size_t i = 1; i < groups * 16 + 1; i++)
+		{
+			block[i] = (uint8_t) vc_random_next(&state);
+			lut[i] = groups % 2 ? 255 : (uint8_t) vc_random_next(&state);
+		}
+		for (size_t g = 0; g < groups; g++)
+			for (int j = 0; j < 32; j++)
+				want[j] += lut[1 + g * 16 + (block[1 + g * 16 + j % 16] >> (j / 16 * 4) & 15)];
+		quant->fastscan(block + 1, lut + 1, groups, sum);
+		good &= memcmp(sum, want, sizeof(want)) == 0;
+		seen++;
+		free(block);
+		free(lut);
+	}
+	ok(good && seen > 40, "%s: FastScan equals the plain sum", kernels->name);
+
+	good = true;
+	for (size_t n = 0; n < 300; n++)
+	{
+		int8_t *a = get(n);
+		int8_t *b = get(n);
+		int32_t ip = 0;
+		uint32_t l2 = 0;
+
+		for (size_t i = 0; i < n; i++)
+		{
+			a[i] = n % 7 == 0 ? -128 : (int8_t) vc_random_next(&state);
+			b[i] = n % 14 == 0 ? 127 : (int8_t) vc_random_next(&state);
+			ip += a[i] * b[i];
+			l2 += (uint32_t) ((a[i] - b[i]) * (a[i] - b[i]));
+		}
+		good &= quant->ip_i8(a, b, n) == ip && quant->l2sq_i8(a, b, n) == l2;
+		free(a);
+		free(b);
+	}
+	ok(good, "%s: products and distances of signed bytes are exact", kernels->name);
+
+	good = true;
+	for (int round = 0; round < 100; round++)
+	{
+		uint32_t sum[32];
+		float add[32], rescale[32], err[32], out[32];
+		float g = normal();
+		float limit = normal();
+		uint32_t mask;
+
+		for (int i = 0; i < 32; i++)
+		{
+			sum[i] = (uint32_t) vc_random_below(&state, 1 << 28);
+			add[i] = normal();
+			rescale[i] = normal() / (1 << 20);
+			err[i] = fabsf(normal());
+		}
+		quant->estimate32(sum, add, rescale, g, 0.25f, -3.0f, out);
+		mask = quant->below32(out, err, 0.5f, limit);
+		for (int i = 0; i < 32; i++)
+		{
+			double want = add[i] + (double) g + rescale[i] * (0.25 * sum[i] - 3.0);
+			double low = (double) out[i] - 0.5 * err[i];
+
+			good &= fabs(want - out[i]) <= 1e-5 * (1 + fabs(want));
+			good &= fabs(low - limit) < 1e-6 * fabs(low) || (mask >> i & 1) == (low < limit);
+		}
+		for (int i = 0; i < 32; i++)
+			out[i] = i % 2 ? NAN : -INFINITY;
+		good &= quant->below32(out, err, 0.5f, limit) == 0x55555555;
+	}
+	ok(good, "%s: estimates and masks equal the plain formula", kernels->name);
+
+	good = true;
+	for (size_t groups = 1; groups < 260; groups += 3)
+	{
+		float *q = get(groups * 4 * sizeof(float));
+		uint8_t *lut = get(groups * 16);
+		float step, abs_sum;
+		double widest = 0, total = 0;
+
+		normals(q, groups * 4);
+		for (size_t i = 0; i < groups * 4; i++)
+		{
+			q[i] *= groups % 5 == 0 ? 1e-40f : groups % 7 == 0 ? 1e30f : 1;
+			if (groups % 4 == 0 && i % 3 == 0)
+				q[i] = 0;
+			total += fabs(q[i]);
+		}
+		quant->lut_build(q, groups, lut, &step, &abs_sum);
+		for (size_t g = 0; g < groups; g++)
+		{
+			double range = 0;
+
+			for (int i = 0; i < 4; i++)
+				range += fabs(q[g * 4 + i]);
+			widest = range > widest ? range : widest;
+		}
+		good &= fabs(abs_sum - total) <= 1e-4 * total && fabs(step - widest / 255) <= 1e-5 * widest + 1e-44;
+		for (size_t g = 0; g < groups && groups % 5 != 0; g++)
+			for (int n = 0; n < 16; n++)
+			{
+				double sum = 0;
+
+				for (int i = 0; i < 4; i++)
+					sum += ((n >> i & 1) != 0) == (q[g * 4 + i] > 0) ? fabs(q[g * 4 + i]) : 0;
+				good &= fabs(lut[g * 16 + n] - sum / step) <= 0.5001;
+			}
+		free(q);
+		free(lut);
+	}
+	ok(good, "%s: query tables are rounded to within half a step", kernels->name);
+
+	good = true;
+	for (size_t n = 1; n < 70; n += 3)
+		for (size_t dim = 1; dim < 40; dim += 4)
+		{
+			size_t nrows = 29;
+			float *rows = get(nrows * dim * sizeof(float));
+			float *centroids = get(n * dim * sizeof(float));
+			float *panels = get(vc_panels_size(n, (uint32_t) dim) * sizeof(float));
+			float *norms = get(vc_panels_norms_size(n) * sizeof(float));
+			float score[29];
+			uint32_t index[29];
+
+			normals(rows, nrows * dim);
+			normals(centroids, n * dim);
+			vc_panels_build(centroids, n, (uint32_t) dim, panels, norms);
+			quant->nearest(rows, dim, nrows, panels, norms, vc_panels_norms_size(n) / VC_PANEL, dim, score, index);
+			for (size_t r = 0; r < nrows; r++)
+			{
+				double best = INFINITY;
+
+				for (size_t c = 0; c < n; c++)
+				{
+					double d = dot(centroids + c * dim, centroids + c * dim, dim) / 2 -
+							   dot(centroids + c * dim, rows + r * dim, dim);
+
+					best = d < best ? d : best;
+				}
+				good &= index[r] < n && fabs(score[r] - best) < 1e-4 * (1 + fabs(best));
+				if (index[r] < n)
+				{
+					const float *c = centroids + index[r] * dim;
+
+					good &= fabs(dot(c, c, dim) / 2 - dot(c, rows + r * dim, dim) - best) < 1e-4 * (1 + fabs(best));
+				}
+			}
+			free(rows);
+			free(centroids);
+			free(panels);
+			free(norms);
+		}
+	ok(good, "%s: nearest finds the nearest", kernels->name);
+}
+
+static VcRotation *
+make_rotation(uint32_t dim, uint64_t seed)
+{
+	VcRotation *rotation = get(vc_rotation_size(dim));
+
+	vc_rotation_init(rotation, dim, seed);
+	return rotation;
+}
+
+static void
+test_rotation(void)
+{
+	static const uint32_t dims[] = {1, 2, 3, 4, 5, 7, 12, 16, 31, 100, 128, 384, 784, 1000, 1536, 4099, 16000};
+	bool lengths = true, angles = true, inverts = true, same = true;
+
+	for (size_t d = 0; d < sizeof(dims) / sizeof(dims[0]); d++)
+	{
+		uint32_t dim = dims[d];
+		uint32_t padded = vc_rotation_padded(dim);
+		VcRotation *rotation = make_rotation(dim, 42 + d);
+		float *a = get(dim * sizeof(float));
+		float *b = get(dim * sizeof(float));
+		float *ra = get(padded * sizeof(float));
+		float *rb = get(padded * sizeof(float));
+		float *again = get(padded * sizeof(float));
+		VcIsa before = vc_kernels_detect();
+
+		normals(a, dim);
+		normals(b, dim);
+		vc_rotation_apply(rotation, a, ra);
+		vc_rotation_apply(rotation, b, rb);
+		lengths &= padded % 4 == 0 && padded - dim < 4 && fabs(dot(ra, ra, padded) / dot(a, a, dim) - 1) < 1e-5;
+		angles &= fabs(dot(ra, rb, padded) - dot(a, b, dim)) < 1e-5 * sqrt(dot(a, a, dim) * dot(b, b, dim));
+		for (int isa = 0; isa < VC_ISA_COUNT; isa++)
+			if (vc_kernels_select((VcIsa) isa))
+			{
+				vc_rotation_apply(rotation, a, again);
+				same &= memcmp(again, ra, padded * sizeof(float)) == 0;
+			}
+		vc_kernels_select(before);
+		vc_rotation_invert(rotation, again, rb);
+		for (uint32_t i = 0; i < dim; i++)
+			inverts &= fabs(rb[i] - a[i]) < 1e-5 * (1 + fabs(a[i]));
+		free(rotation);
+		free(a);
+		free(b);
+		free(ra);
+		free(rb);
+		free(again);
+	}
+	ok(lengths, "rotation keeps lengths");
+	ok(angles, "rotation keeps inner products");
+	ok(inverts, "rotation inverts");
+	ok(same, "rotation is the same bit for bit on every instruction set");
+
+	/* Pinned, so that a change which would unsettle stored indexes shows, on any architecture. */
+	{
+		VcRotation *rotation = make_rotation(100, 7);
+		float v[100];
+		uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+		for (int i = 0; i < 100; i++)
+			v[i] = (float) (i % 17 - 8) / 4;
+		vc_rotation_apply(rotation, v, v);
+		for (int i = 0; i < 100; i++)
+		{
+			uint32_t word;
+
+			memcpy(&word, v + i, 4);
+			hash = (hash ^ word) * UINT64_C(0x100000001b3);
+		}
+		ok(hash == UINT64_C(0x55463341a97dca75), "rotation of seed 7 is the one stored indexes rely on (%llx)",
+		   (unsigned long long) hash);
+		free(rotation);
+	}
+	{
+		/* One coordinate must spread over all: else codes of sparse data would say nothing. */
+		uint32_t dim = 784;
+		VcRotation *rotation = make_rotation(dim, 3);
+		float v[784] = {0};
+		float most = 0;
+
+		v[5] = 1;
+		vc_rotation_apply(rotation, v, v);
+		for (uint32_t i = 0; i < dim; i++)
+			most = fabsf(v[i]) > most ? fabsf(v[i]) : most;
+		ok(most < 6 / sqrt(dim), "rotation spreads a unit vector (largest coordinate %.3f)", most);
+		free(rotation);
+	}
+}
+
+/*
+ * 100,000 pairs of query and vector about a centre: the mean error must be within three standard errors of zero, and the
+ * share of errors beyond err * |q - c| * 1.9 what it is for a normal distribution cut there, 6 % at most. Each hundred
+ * pairs has its own rotation, since the estimate is unbiased over rotations.
+ */
+static void
+test_estimator(uint32_t dim, int bits, VcRabitqMetric metric)
+{
+	enum
+	{
+		ROTATIONS = 1000,
+		PAIRS = 100
+	};
+	uint32_t padded = vc_rotation_padded(dim);
+	float *o = get(dim * sizeof(float));
+	float *q = get(dim * sizeof(float));
+	float *c = get(dim * sizeof(float));
+	float *ro = get(padded * sizeof(float));
+	float *rq = get(padded * sizeof(float));
+	float *rc = get(padded * sizeof(float));
+	float *r = get(padded * sizeof(float));
+	uint8_t *code = get(padded);
+	uint8_t *block = calloc(1, vc_rabitq_block_size(padded, bits));
+	uint8_t *lut = get(vc_rabitq_lut_size(padded));
+	double sum = 0, sum2 = 0, worst_table = 0, worst_share = 0;
+	double spread = 0;
+	long outside = 0;
+
+	for (int i = 0; i < ROTATIONS; i++)
+	{
+		VcRotation *rotation = make_rotation(dim, vc_random_next(&state));
+		double batch = 0;
+
+		normals(c, dim);
+		vc_rotation_apply(rotation, c, rc);
+		for (int p = 0; p < PAIRS; p++)
+		{
+			float add[32] = {0}, rescale[32] = {0}, estimates[32];
+			int slot = p % 32;
+			VcRabitqFactors factors;
+			VcRabitqQuery query;
+			double truth = 0, qc = 0, rr = 0, error, g;
+
+			normals(o, dim);
+			normals(q, dim);
+			for (uint32_t j = 0; j < dim; j++)
+			{
+				o[j] += c[j];
+				q[j] = c[j] + q[j] * 0.7f;
+			}
+			vc_rotation_apply(rotation, o, ro);
+			vc_rotation_apply(rotation, q, rq);
+			for (uint32_t j = 0; j < padded; j++)
+			{
+				r[j] = ro[j] - rc[j];
+				qc += ((double) rq[j] - rc[j]) * ((double) rq[j] - rc[j]);
+				rr += (double) r[j] * r[j];
+				truth += metric == VC_RABITQ_L2 ? ((double) rq[j] - ro[j]) * ((double) rq[j] - ro[j])
+												: -(double) rq[j] * ro[j];
+			}
+			g = metric == VC_RABITQ_L2 ? qc : -dot(rq, rc, padded);
+			vc_rabitq_encode(metric, r, rc, padded, bits, code, &factors);
+			error = (vc_rabitq_estimate_exact(rq, code, padded, bits, &factors, g) - truth) / sqrt(qc * rr);
+			batch += error;
+			spread += error * error;
+			outside += fabs(error) * sqrt(rr) > factors.err * 1.9;
+
+			vc_rabitq_pack(block, padded, bits, slot, code);
+			vc_rabitq_query_init(&query, rq, padded, lut);
+			add[slot] = factors.add;
+			rescale[slot] = factors.rescale;
+			vc_rabitq_estimate32(&query, block, bits, add, rescale, (float) g, estimates);
+			error = fabs(estimates[slot] - vc_rabitq_estimate_exact(rq, code, padded, bits, &factors, g));
+			worst_table = fmax(worst_table, error / sqrt(qc * rr));
+
+			/* Each of the table's entries is off by half a step at most. */
+			worst_share = fmax(worst_share, (error - 1e-4 * (1 + fabs(truth))) /
+												(0.5 * query.step * (padded / 4) * ((1 << bits) - 1) * fabs(factors.rescale)));
+		}
+		batch /= PAIRS;
+		sum += batch;
+		sum2 += batch * batch;
+		free(rotation);
+	}
+	{
+		double mean = sum / ROTATIONS;
+		double se = sqrt((sum2 / ROTATIONS - mean * mean) / (ROTATIONS - 1));
+		double beyond = (double) outside / (ROTATIONS * PAIRS);
+		const char *name = metric == VC_RABITQ_L2 ? "L2" : "IP";
+
+		ok(fabs(mean) <= 3 * se, "%s, %u dimensions, %d bits: unbiased (mean %.2g, standard error %.2g, deviation %.4f)", name,
+		   dim, bits, mean, se, sqrt(spread / (ROTATIONS * PAIRS)));
+		ok(beyond < 0.075, "%s, %u dimensions, %d bits: %.2f %% of errors beyond the bound", name, dim, bits, 100 * beyond);
+		ok(worst_share <= 1, "%s, %u dimensions, %d bits: the table adds at most %.4f, %.0f %% of what it may", name, dim, bits,
+		   worst_table, 100 * worst_share);
+	}
+	free(o);
+	free(q);
+	free(c);
+	free(ro);
+	free(rq);
+	free(rc);
+	free(r);
+	free(code);
+	free(block);
+	free(lut);
+}
+
+static void
+test_codes(void)
+{
+	bool kept = true, signs = true, packed = true, finite = true, exact = true;
+
+	for (int bits = 1; bits <= 8; bits++)
+	{
+		uint32_t dim = 60;
+		uint8_t codes[32][60], back[60];
+		uint8_t *block = calloc(1, vc_rabitq_block_size(dim, bits));
+
+		for (int round = 0; round < 3; round++)
+			for (int slot = 0; slot < 32; slot++)
+			{
+				float r[60];
+				VcRabitqFactors factors;
+
+				normals(r, dim);
+				vc_rabitq_encode(VC_RABITQ_L2, r, NULL, dim, bits, codes[slot], &factors);
+				vc_rabitq_pack(block, dim, bits, slot, codes[slot]);
+				for (uint32_t i = 0; i < dim; i++)
+					signs &= (codes[slot][i] >> (bits - 1)) == (r[i] > 0);
+			}
+		for (int slot = 0; slot < 32; slot++)
+		{
+			vc_rabitq_unpack(block, dim, bits, slot, back);
+			kept &= memcmp(back, codes[slot], dim) == 0;
+		}
+		free(block);
+	}
+	ok(kept, "codes come back from a block, whatever was written beside them");
+	ok(signs, "the first plane is the sign of the residual");
+
+	for (int round = 0; round < 40; round++)
+	{
+		uint32_t dim = 4 * (1 + (uint32_t) vc_random_below(&state, 40));
+		float r[160], c[160];
+		uint8_t code[160], bits[20], bits_back[20], *one, *other;
+		VcRabitqFactors a, b;
+		int slot = (int) vc_random_below(&state, 32);
+
+		normals(r, dim);
+		normals(c, dim);
+		one = calloc(1, vc_rabitq_block_size(dim, 1));
+		other = calloc(1, vc_rabitq_block_size(dim, 1));
+		vc_rabitq_encode(VC_RABITQ_IP, r, c, dim, 1, code, &a);
+		vc_rabitq_encode1(VC_RABITQ_IP, r, c, dim, bits, &b);
+		vc_rabitq_pack(one, dim, 1, slot, code);
+		vc_rabitq_pack1(other, dim, slot, bits);
+		vc_rabitq_unpack1(other, dim, slot, bits_back);
+		packed &= memcmp(one, other, vc_rabitq_block_size(dim, 1)) == 0 && memcmp(&a, &b, sizeof(a)) == 0 &&
+				  memcmp(bits, bits_back, (dim + 7) / 8) == 0;
+		free(one);
+		free(other);
+	}
+	ok(packed, "bit strings and codes of one bit agree");
+
+	for (int bits = 1; bits <= 8; bits++)
+		for (int which = 0; which < 6; which++)
+		{
+			static const float sizes[] = {0, 1e-45f, 1e-30f, 1e20f, 3e38f, FLT_MAX};
+			float r[8], c[8];
+			uint8_t code[8];
+			VcRabitqFactors f;
+
+			for (int i = 0; i < 8; i++)
+			{
+				r[i] = i % 3 == 0 ? -sizes[which] : sizes[which];
+				c[i] = which == 5 ? FLT_MAX : 1;
+			}
+			vc_rabitq_encode(which % 2 ? VC_RABITQ_L2 : VC_RABITQ_IP, r, c, 8, bits, code, &f);
+			finite &= isfinite(f.add) && isfinite(f.rescale) && f.err >= 0 && isfinite(f.err);
+			if (which == 0)
+				exact &= f.add == 0 && f.rescale == 0 && f.err == 0;
+		}
+	ok(finite, "factors are finite for residuals from zero to FLT_MAX");
+	ok(exact, "a vector at its centre has no error");
+}
+
+static void
+test_sq8(void)
+{
+	float v[1000];
+	int8_t code[1000];
+	float scale;
+	bool good = true;
+
+	normals(v, 1000);
+	scale = vc_sq8_scale(v, 1000);
+	vc_sq8_encode(v, 1000, scale, code);
+	for (int i = 0; i < 1000; i++)
+		good &= fabsf(v[i] - scale * code[i]) <= 0.5001f * scale;
+	vc_sq8_encode(v, 1000, scale / 4, code);
+	for (int i = 0; i < 1000; i++)
+		good &= code[i] >= -127 && (fabsf(v[i]) < scale / 4 * 127 || abs(code[i]) == 127);
+	memset(v, 0, sizeof(v));
+	good &= vc_sq8_scale(v, 1000) > 0;
+	vc_sq8_encode(v, 1000, vc_sq8_scale(v, 1000), code);
+	good &= code[0] == 0;
+	ok(good, "scalar codes are rounded to nearest and clipped");
+}
+
+typedef struct Progress
+{
+	int calls;
+	double last;
+	bool ordered;
+} Progress;
+
+static void
+note_progress(void *arg, double done)
+{
+	Progress *progress = arg;
+
+	progress->calls++;
+	progress->ordered &= done >= progress->last && done <= 1;
+	progress->last = done;
+}
+
+/* Runs k-means and checks what it promises; returns the mean squared distance to the nearest centroid. */
+static double
+run_kmeans(const char *what, const float *data, size_t n, uint32_t dim, uint32_t clusters, bool spherical, uint32_t *made_out)
+{
+	Progress progress = {.ordered = true};
+	VcKmeans params = {.dim = dim, .clusters = clusters, .iterations = 8, .refinements = 2, .spherical = spherical,
+					   .seed = 99, .tick = note_progress, .arg = &progress};
+	float *rows = get(n * dim * sizeof(float));
+	float *centroids = get((size_t) clusters * dim * sizeof(float));
+	float *again = get((size_t) clusters * dim * sizeof(float));
+	void *workspace = get(vc_kmeans_workspace(&params, n));
+	uint32_t made, made_again;
+	uint32_t *counts = calloc(clusters, sizeof(uint32_t));
+	bool finite = true, used = true, unit = true;
+	double total = 0;
+
+	memcpy(rows, data, n * dim * sizeof(float));
+	made = vc_kmeans(&params, rows, n, centroids, workspace);
+	memcpy(rows, data, n * dim * sizeof(float));
+	progress = (Progress){.ordered = true};
+	made_again = vc_kmeans(&params, rows, n, again, workspace);
+
+	ok(made == made_again && memcmp(centroids, again, (size_t) made * dim * sizeof(float)) == 0,
+	   "%s: the same twice, %u of %u clusters", what, made, clusters);
+	for (size_t i = 0; i < (size_t) made * dim; i++)
+		finite &= isfinite(centroids[i]);
+	for (size_t i = 0; i < n; i++)
+	{
+		double best = INFINITY;
+		uint32_t where = 0;
+
+		for (uint32_t c = 0; c < made; c++)
+		{
+			double d = 0;
+
+			for (uint32_t j = 0; j < dim; j++)
+				d += ((double) data[i * dim + j] - centroids[c * dim + j]) * ((double) data[i * dim + j] - centroids[c * dim + j]);
+			if (d < best)
+			{
+				best = d;
+				where = c;
+			}
+		}
+		counts[where]++;
+		total += best;
+	}
+	for (uint32_t c = 0; c < made; c++)
+	{
+		used &= counts[c] > 0;
+		if (spherical)
+			unit &= fabs(dot(centroids + c * dim, centroids + c * dim, dim) - 1) < 1e-4;
+	}
+	ok(made >= 1 && made <= clusters && made <= n && finite, "%s: finite", what);
+	ok(used, "%s: no cluster is empty", what);
+	ok(unit, "%s: lengths", what);
+	ok(progress.ordered && progress.calls > 0, "%s: progress rises (%d calls)", what, progress.calls);
+	free(rows);
+	free(centroids);
+	free(again);
+	free(workspace);
+	free(counts);
+	*made_out = made;
+	return total / (double) n;
+}
+
+static void
+test_kmeans(void)
+{
+	uint32_t dim = 8;
+	size_t n = 6000;
+	float *data = get(n * dim * sizeof(float));
+	uint32_t made;
+	double error;
+	bool sorted = true;
+
+	/* 30 tight clusters: a good run finds them, or all but a few. */
+	for (size_t i = 0; i < n; i++)
+		for (uint32_t j = 0; j < dim; j++)
+			data[i * dim + j] = (float) ((i % 30 * 7919 + j * 104729) % 97) / 10 + normal() * 0.01f;
+	error = run_kmeans("30 clusters in 40", data, n, dim, 40, false, &made);
+	ok(made == 40 && error < 0.5, "30 clusters in 40: error %.4f", error);
+
+	normals(data, n * dim);
+	error = run_kmeans("normal data in 200", data, n, dim, 200, false, &made);
+	ok(made >= 190 && error < 8 * 0.45, "normal data in 200: error %.3f", error);
+
+	for (size_t i = 0; i < n; i++)
+	{
+		double norm = sqrt(dot(data + i * dim, data + i * dim, dim));
+
+		for (uint32_t j = 0; j < dim; j++)
+			data[i * dim + j] = (float) (data[i * dim + j] / norm);
+	}
+	run_kmeans("directions in 100", data, n, dim, 100, true, &made);
+	ok(made >= 90, "directions in 100: %u made", made);
+
+	for (size_t i = 0; i < n * dim; i++)
+		data[i] = 3.25f;
+	run_kmeans("constant data", data, 1000, dim, 64, false, &made);
+	ok(made == 1, "constant data: one cluster");
+
+	for (size_t i = 0; i < n; i++)
+		for (uint32_t j = 0; j < dim; j++)
+			data[i * dim + j] = (float) (i % 5 + j);
+	run_kmeans("five different rows", data, n, dim, 100, false, &made);
+	ok(made == 5, "five different rows: five clusters, got %u", made);
+
+	normals(data, 10 * dim);
+	run_kmeans("one row", data, 1, dim, 50, false, &made);
+	ok(made == 1, "one row: one cluster");
+	run_kmeans("ten rows in 200", data, 10, dim, 200, false, &made);
+	ok(made == 10, "ten rows in 200: ten clusters, got %u", made);
+
+	for (size_t i = 0; i < 200 * dim; i++)
+		data[i] = uniform() * FLT_MAX;
+	{
+		VcKmeans params = {.dim = dim, .clusters = 60, .iterations = 5, .refinements = 1, .seed = 1};
+		float centroids[60 * 8];
+		void *workspace = get(vc_kmeans_workspace(&params, 200));
+
+		made = vc_kmeans(&params, data, 200, centroids, workspace);
+		for (uint32_t i = 0; i < made * dim; i++)
+			sorted &= isfinite(centroids[i]);
+		ok(made >= 1 && sorted, "values up to FLT_MAX: %u finite clusters", made);
+		free(workspace);
+	}
+	for (size_t i = 0; i < 200 * dim; i++)
+		data[i] = 0;
+	run_kmeans("zeros", data, 200, dim, 3, false, &made);
+	ok(made == 1, "zeros: one cluster");
+	{
+		VcKmeans params = {.dim = UINT32_MAX, .clusters = UINT32_MAX};
+
+		ok(vc_kmeans_workspace(&params, SIZE_MAX) == SIZE_MAX, "sizes that overflow are told");
+	}
+	free(data);
+}
+
+int
+main(void)
+{
+	static const uint32_t dims[] = {4, 30, 100, 128, 784};
+
+	vc_kernels_select(vc_kernels_detect());
+	for (int isa = 0; isa < VC_ISA_COUNT; isa++)
+		if (isa <= (int) vc_kernels_detect() && vc_kernels_table((VcIsa) isa) != NULL)
+			test_kernels(vc_kernels_table((VcIsa) isa));
+	test_rotation();
+	test_codes();
+	for (size_t i = 0; i < sizeof(dims) / sizeof(dims[0]); i++)
+		for (int metric = VC_RABITQ_L2; metric <= VC_RABITQ_IP; metric++)
+			test_estimator(dims[i], i == 1 ? 2 : 1, (VcRabitqMetric) metric);
+	test_estimator(128, 2, VC_RABITQ_L2);
+	test_estimator(128, 4, VC_RABITQ_IP);
+	test_estimator(128, 8, VC_RABITQ_L2);
+	test_sq8();
+	test_kmeans();
+	printf("1..%d\n", tests);
+	return failures > 0;
+}
