@@ -56,9 +56,9 @@ build/vectorcoll--$(EXTVERSION).sql: $(INSTALL_SQL) vectorcoll.control
 	@mkdir -p build
 	cat $(INSTALL_SQL) > $@
 
-# The plain C tests: each test/unit/NAME.c becomes a program over the rooms that know nothing of the server.
+# The plain C tests: each test/unit/NAME.c becomes a program over the code that knows nothing of the server.
 UNIT      := $(patsubst test/unit/%.c,build/unit/%,$(sort $(wildcard test/unit/*.c)))
-UNIT_OBJS  = $(filter src/kernels/%.o src/quantize/%.o,$(OBJS))
+UNIT_OBJS  = $(filter src/kernels/%.o src/quantize/%.o src/types/decimal.o,$(OBJS))
 
 ifneq ($(PGXS),)
 build/unit/%: test/unit/%.c $(wildcard test/unit/*.h) $(UNIT_OBJS)
