@@ -80,14 +80,19 @@ check-pg18: ; @tools/chroot run forky$(VC_CHROOT) make test PG_MAJOR=18
 # Both commands of the README in a Debian tree with nothing but git and make.
 check-bare: ; @tools/check-bare
 
+# Speed, size and recall beside other vector extensions; test/bench/README.md. BENCH="--quick" and the like.
+bench: ; @test/bench/bench $(BENCH)
+bench-peers: ; @test/bench/peers $(BENCH)
+
 help:
 	@echo 'all install installcheck   as in any PGXS extension; PG_CONFIG=... chooses the PostgreSQL'
 	@echo 'quickstart                from nothing to a searched collection of 60,000 images, with a private server'
 	@echo 'test                      every test; one suite: lint unit regress isolation pgtap docs clients tap'
 	@echo 'check-pg17 check-pg18     the same with a later PostgreSQL, in a Debian tree (root)'
 	@echo 'check-bare                quickstart and test in a bare Debian 12 tree (root)'
+	@echo 'bench bench-peers         recall, QPS, builds, size; beside pgvector in a Debian tree (root); BENCH="--quick"'
 	@echo 'clean                     removes what was built; tools/server remove deletes a private server'
 
 export PG_CONFIG PG_MAJOR
 
-.PHONY: test lint unit regress isolation pgtap docs clients tap unit-programs quickstart check-pg17 check-pg18 check-bare help
+.PHONY: test lint unit regress isolation pgtap docs clients tap unit-programs quickstart check-pg17 check-pg18 check-bare bench bench-peers help

@@ -1,0 +1,450 @@
+#!/usr/bin/perl
+# report.pl: turns vcbench's records into a report: ratios on standard output, benchmarks.md and a curve for each set.
+#
+# usage: report.pl RESULTS.ltsv FOLDER
+#
+# A point of a curve is the median over rounds of one index at one setting. Queries a second at a fixed recall lie
+# between two points, interpolated in log(qps) over log(1 - recall), where such curves are nearly straight; an index whose fastest
+# setting is already better than that recall counts with that setting, and one that never reaches it has no figure. Of
+# several indexes that differ in options only ("pgvector hnsw: 16/64", ...: one family) the best at each recall counts.
+use strict;
+use warnings;
+use List::Util qw(max min sum);
+
+my ($results, $folder) = @ARGV;
+die "usage: report.pl RESULTS.ltsv FOLDER\n" unless @ARGV == 2;
+
+my %TITLE = (
+	fm => 'Fashion-MNIST, 60,000 x 784, L2',
+	wink => 'English word vectors, 340,479 x 100, cosine',
+	c128 => 'generated clusters, 1,000,000 x 128, L2',
+	c768 => 'generated clusters, 200,000 x 768, L2',
+);
+my %RAW_MB = (fm => 60_000 * 784 * 4e-6, wink => 340_479 * 100 * 4e-6, c128 => 512, c768 => 200_000 * 768 * 4e-6);
+my %ROWS = (fm => 60_000, wink => 340_479, c128 => 1_000_000, c768 => 200_000);
+my @RECALLS = (0.90, 0.95, 0.98, 0.99, 0.995, 0.998);
+my $PEER = 'pgvector hnsw';    # what ratios are relative to
+
+# [set, what, goal as a number, 'at least' or 'at most', figure]; figures are filled in by goal().
+my @goals;
+
+# ---- records ----
+
+my @records;
+open my $in, '<', $results or die "could not open $results: $!\n";
+while (my $line = <$in>)
+{
+	chomp $line;
+	push @records, {map { split /:/, $_, 2 } split /\t/, $line};
+}
+close $in;
+
+sub records
+{
+	my %want = @_;
+	return grep {
+		my $record = $_;
+		!grep { ($record->{$_} // '') ne $want{$_} } keys %want
+	} @records;
+}
+
+sub median
+{
+	my @sorted = sort { $a <=> $b } grep { defined } @_;
+	return undef unless @sorted;
+	return ($sorted[$#sorted / 2] + $sorted[@sorted / 2]) / 2;
+}
+
+# Distinct values of a label in order of appearance.
+sub values_of
+{
+	my ($label, @from) = @_;
+	my %seen;
+	return grep { !$seen{$_}++ } map { $_->{$label} // () } @from;
+}
+
+sub family { return $_[0] =~ s/:.*//r; }
+
+# ---- curves ----
+
+# Points of an index in one part, by recall: [{recall, qps, p50_ms, p99_ms, setting, peak}]
+sub curve
+{
+	my %of = @_;
+	my @from = records(kind => 'search', %of);
+	my @points;
+	for my $setting (values_of('setting', @from))
+	{
+		my @same = grep { $_->{setting} eq $setting } @from;
+		push @points, {
+			setting => $setting,
+			recall => $same[0]{recall},
+			short => $same[0]{short},
+			map { my $label = $_; ($label => median(map { $_->{$label} } @same)) } qw(qps p50_ms p99_ms cpu_ms)
+		};
+	}
+	return sort { $a->{recall} <=> $b->{recall} || $b->{qps} <=> $a->{qps} } @points;
+}
+
+sub qps_at
+{
+	my ($recall, @points) = @_;
+	my $best;
+	for my $i (0 .. $#points)
+	{
+		my ($low, $high) = ($i ? $points[$i - 1] : undef, $points[$i]);
+		next if $high->{recall} < $recall;
+		my $qps = $high->{qps};
+		if ($low && $low->{recall} < $recall && $low->{qps} > $qps)
+		{
+			my ($x0, $x1, $x) = map { log(1 - $_ + 1e-5) } $low->{recall}, $high->{recall}, $recall;
+			$qps = exp(log($low->{qps}) + (log($qps) - log($low->{qps})) * ($x - $x0) / ($x1 - $x0));
+		}
+		$best = $qps if !defined $best || $qps > $best;
+	}
+	return $best;
+}
+
+# Best of a family's indexes: (qps, name of the index)
+sub family_qps_at
+{
+	my ($recall, $set, $family, %of) = @_;
+	my ($best, $by);
+	for my $index (grep { family($_) eq $family } values_of('index', records(set => $set)))
+	{
+		my $qps = qps_at($recall, curve(set => $set, index => $index, part => 'search', %of));
+		($best, $by) = ($qps, $index) if defined $qps && (!defined $best || $qps > $best);
+	}
+	return ($best, $by);
+}
+
+# ---- text ----
+
+sub figure
+{
+	my ($value) = @_;
+	return '-' unless defined $value;
+	return sprintf '%.0f', $value if abs $value >= 100;
+	return sprintf '%.1f', $value if abs $value >= 10;
+	return sprintf '%.2f', $value if abs $value >= 1;
+	return sprintf '%.3f', $value;
+}
+
+sub ratio { my ($a, $b) = @_; return defined $a && $b ? figure($a / $b) . 'x' : '-'; }
+
+sub table
+{
+	my ($head, @rows) = @_;
+	return '' unless @rows;
+	return join '', map { "| $_ |\n" } join(' | ', @$head), join(' | ', '---', ('---:') x $#$head), map { join ' | ', @$_ } @rows;
+}
+
+# The same cells for a terminal, in columns.
+sub columns
+{
+	my ($head, @rows) = @_;
+	my @width = map { my $i = $_; max map { length $_->[$i] } $head, @rows } 0 .. $#$head;
+	return join '', map {
+		my $row = $_;
+		join('  ', map { sprintf $_ ? '%*s' : '%-*s', $width[$_], $row->[$_] } 0 .. $#$head) . "\n"
+	} $head, @rows;
+}
+
+sub goal { push @goals, [@_]; return; }
+
+# ---- tables of one set; each returns [head, rows...] ----
+
+sub table_recall
+{
+	my ($set) = @_;
+	my @rows;
+	for my $family (values_of('index', map { {index => family($_->{index})} } records(kind => 'search', set => $set, part => 'search')))
+	{
+		push @rows, [$family, map {
+			my ($qps) = family_qps_at($_, $set, $family);
+			my ($peer) = family_qps_at($_, $set, $PEER);
+			defined $qps ? figure($qps) . ($family ne $PEER && $peer ? ' (' . ratio($qps, $peer) . ')' : '') : '-';
+		} @RECALLS];
+	}
+	return [['QPS at recall@10', map { $_ =~ s/^0//r } @RECALLS], @rows];
+}
+
+sub table_build
+{
+	my ($set) = @_;
+	my ($peer) = records(kind => 'time', set => $set, part => 'build', index => "$PEER: 16/64");
+	my @rows = map {
+		[
+			$_->{index}, $_->{options} || 'defaults', figure($_->{seconds}), ratio($_->{seconds}, $peer && $peer->{seconds}),
+			figure($_->{mb}), ratio($_->{mb}, $peer && $peer->{mb}), figure($_->{mb} / $RAW_MB{$set}),
+			figure($_->{mb} * 1e6 / $ROWS{$set}), figure($_->{peak_mb})
+		]
+	} records(kind => 'time', set => $set, part => 'build');
+	return [
+		[
+			'index', 'options', 'build s', 'of pgvector 16/64', 'MB', 'of pgvector 16/64', 'of raw vectors', 'bytes a row',
+			'peak memory MB'
+		],
+		@rows
+	];
+}
+
+sub table_baseline
+{
+	my ($set) = @_;
+	my @rows;
+	for my $index (values_of('index', records(kind => 'search', set => $set)))
+	{
+		my $who = $index =~ /^pgvector/ ? 'pgvector' : 'vectorcoll';
+		for my $part (['floor', 'round trip: SELECT 1, same parameter'], ['exact', 'exact search, no index, one process'])
+		{
+			my @same = records(kind => 'search', set => $set, index => $index, part => $part->[0]) or next;
+			push @rows, ["$part->[1] ($who)", map { my $label = $_; figure(median(map { $_->{$label} } @same)) } qw(qps p50_ms p99_ms)];
+		}
+	}
+	return [['baseline', 'QPS', 'median ms', 'p99 ms'], @rows];
+}
+
+sub table_points
+{
+	my ($set) = @_;
+	my @rows;
+	for my $index (values_of('index', records(kind => 'search', set => $set, part => 'search')))
+	{
+		push @rows, [$index, $_->{setting}, sprintf('%.4f', $_->{recall}), map { figure($_) } @$_{qw(qps p50_ms p99_ms cpu_ms)}]
+			for curve(set => $set, index => $index, part => 'search');
+	}
+	return [['index', 'setting', 'recall@10', 'QPS', 'median ms', 'p99 ms', 'server CPU ms'], @rows];
+}
+
+sub table_clients
+{
+	my ($set) = @_;
+	my @rows;
+	for my $index (values_of('index', records(kind => 'search', set => $set, part => 'clients')))
+	{
+		my @same = records(set => $set, index => $index, part => 'clients');
+		my %qps = map { my $n = $_; ($n => median(map { $_->{clients} == $n ? $_->{qps} : () } @same)) } values_of('clients', @same);
+		my %tail = map { my $n = $_; ($n => median(map { $_->{clients} == $n ? $_->{p99_ms} / $_->{p50_ms} : () } @same)) } keys %qps;
+		push @rows, [$index, $same[0]{setting}, figure($qps{1}), figure($qps{2}), ratio($qps{2}, $qps{1}), ratio($tail{1}, 1), ratio($tail{2}, 1)];
+	}
+	return [['index', 'setting', '1 client QPS', '2 clients QPS', 'scaling', 'p99 / median, 1 client', '2 clients'], @rows];
+}
+
+sub table_filter
+{
+	my ($set) = @_;
+	my %share = (100 => '10 %', 10 => '1 %', 1 => '0.1 %');
+	my @rows;
+	for my $limit (100, 10, 1)
+	{
+		for my $index (values_of('index', records(kind => 'search', set => $set, part => "filter$limit")))
+		{
+			my @points = curve(set => $set, index => $index, part => "filter$limit");
+			my $top = $points[-1];
+			push @rows, [
+				$share{$limit}, $index, figure(qps_at(0.95, @points)), sprintf('%.3f at %s QPS', $top->{recall}, figure($top->{qps})),
+				$top->{short}
+			];
+		}
+	}
+	return [['rows that pass', 'index', 'QPS at recall .95', 'best recall', 'answers short of 10 rows'], @rows];
+}
+
+sub table_memory
+{
+	my ($set) = @_;
+	my @rows = map {
+		my $index = $_;
+		my @from = records(set => $set, index => $index, part => 'memory');
+		my @points = curve(set => $set, index => $index, part => 'memory');
+		my $qps = qps_at($set eq 'wink' ? 0.95 : 0.99, @points);
+		my $warm = qps_at($set eq 'wink' ? 0.95 : 0.99, curve(set => $set, index => $index, part => 'search'));
+		[$index, $from[0]{shared_buffers}, figure($qps), figure($warm), ratio($qps, $warm)]
+	} values_of('index', records(kind => 'search', set => $set, part => 'memory'));
+	return [['index', 'shared_buffers', 'QPS', 'QPS with 2 GB', 'share'], @rows];
+}
+
+sub table_writes
+{
+	my ($set) = @_;
+	my @rows;
+	for my $index (values_of('index', map { records(set => $set, part => $_) } qw(insert insert8 vacuum)))
+	{
+		my ($one) = records(kind => 'insert', set => $set, index => $index, part => 'insert');
+		my ($eight) = records(kind => 'insert', set => $set, index => $index, part => 'insert8');
+		my ($vacuum) = records(kind => 'time', set => $set, index => $index, part => 'vacuum');
+		my %at = map { my $part = $_; ($part => {map { ($_->{setting} => $_->{recall}) } curve(set => $set, index => $index, part => $part)}) }
+			qw(search after_insert after_vacuum);
+		my ($setting) = (keys %{$at{after_vacuum}}, keys %{$at{after_insert}});    # each was taken at one setting
+		push @rows, [
+			$index, figure($one && $one->{rows_s}), figure($eight && $eight->{rows_s}), figure($vacuum && $vacuum->{seconds}),
+			map { my $r = defined $setting ? $at{$_}{$setting} : undef; defined $r ? sprintf '%.4f', $r : '-' } qw(search after_insert after_vacuum)
+		];
+	}
+	return [
+		[
+			'index', 'inserts/s, 1 client', '8 clients', 'vacuum of 20 % dead, s', 'recall of a fresh build', 'half of it inserted',
+			'after delete and vacuum'
+		],
+		@rows
+	];
+}
+
+sub table_workers
+{
+	my ($set) = @_;
+	my @rows = map { [$_->{index}, $_->{how}, figure($_->{seconds}), figure($_->{peak_mb})] }
+		records(kind => 'time', set => $set, part => 'workers');
+	return [['index', 'build with', 'seconds', 'peak memory MB'], @rows];
+}
+
+# ---- goals: what the project set out to reach ----
+
+sub collect_goals
+{
+	my ($set) = @_;
+	my %qps = (fm => [[0.99, 4], [0.998, 6]], wink => [[0.95, 8], [0.98, 10]]);
+	for my $target (@{$qps{$set} // []})
+	{
+		my ($ours) = family_qps_at($target->[0], $set, 'vc_hnsw');
+		my ($peer) = family_qps_at($target->[0], $set, $PEER);
+		goal($set, "QPS at recall $target->[0]", 'at least', $target->[1], $ours && $peer && $ours / $peer);
+	}
+	my ($ours) = records(kind => 'time', set => $set, part => 'build', index => 'vc_hnsw');
+	my ($peer) = records(kind => 'time', set => $set, part => 'build', index => "$PEER: 16/64");
+	goal($set, 'build time', 'at most', 0.33, $ours && $peer && $ours->{seconds} / $peer->{seconds});
+	goal($set, 'index size', 'at most', 2.2, $ours && $peer && $ours->{mb} / $peer->{mb});
+	return;
+}
+
+sub table_goals
+{
+	my @rows = map {
+		my ($set, $what, $sense, $goal, $is) = @$_;
+		my $met = !defined $is || !$is ? 'not measured' : ($sense eq 'at least' ? $is >= $goal : $is <= $goal) ? 'yes' : 'no';
+		["$set: $what", "$sense ${goal}x", $is ? ratio($is, 1) : '-', $met]
+	} @goals;
+	return [["vc_hnsw beside pgvector hnsw", 'goal', 'measured', 'met'], @rows];
+}
+
+# ---- curves as SVG ----
+
+sub svg
+{
+	my ($set) = @_;
+	my @colour = map { "#$_" } qw(c0392b e67e22 f1b40f 8e44ad 1f4e9c 2e86c1 5dade2 7f8c8d 27ae60);
+	my @dash = ('', '6 3', '2 3');
+	my ($width, $height, $left, $right, $top, $bottom) = (820, 480, 70, 210, 40, 50);
+	my @index = values_of('index', records(kind => 'search', set => $set, part => 'search'));
+	my %points = map { ($_ => [grep { $_->{recall} >= 0.7 } curve(set => $set, index => $_, part => 'search')]) } @index;
+	my @all = map { @$_ } values %points;
+	return '' unless @all;
+	my ($x0, $x1) = (-log(1 - max(0.7, min(map { $_->{recall} } @all))), -log(1 - 0.9995));
+	my ($y0, $y1) = map { log } min(map { $_->{qps} } @all) / 1.2, max(map { $_->{qps} } @all) * 1.2;
+	my $x = sub { sprintf '%.1f', $left + ($width - $left - $right) * (-log(1 - min($_[0], 0.9995)) - $x0) / ($x1 - $x0) };
+	my $y = sub { sprintf '%.1f', $height - $bottom - ($height - $top - $bottom) * (log($_[0]) - $y0) / ($y1 - $y0) };
+	my @out = (
+		qq(<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 $width $height" font-family="sans-serif" font-size="12">),
+		qq(<rect width="$width" height="$height" fill="#ffffff"/>),
+		qq(<text x="$left" y="22" font-size="15">$TITLE{$set}: queries a second over recall, k = 10, one client</text>)
+	);
+	for my $recall (0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
+	{
+		next if -log(1 - $recall) < $x0 - 1e-9;
+		my $at = $x->($recall);
+		push @out, sprintf '<line x1="%s" x2="%s" y1="%d" y2="%d" stroke="#dddddd"/><text x="%s" y="%d" text-anchor="middle">%s</text>',
+			$at, $at, $top, $height - $bottom, $at, $height - $bottom + 18, $recall;
+	}
+	for my $power (0 .. 5)
+	{
+		for my $qps (map { $_ * 10**$power } 1, 2, 5)
+		{
+			next if log($qps) < $y0 || log($qps) > $y1;
+			my $at = $y->($qps);
+			push @out, sprintf '<line x1="%d" x2="%d" y1="%s" y2="%s" stroke="#dddddd"/><text x="%d" y="%s" text-anchor="end">%d</text>',
+				$left, $width - $right, $at, $at, $left - 6, $at + 4, $qps;
+		}
+	}
+	for my $i (0 .. $#index)
+	{
+		my ($colour, $dash) = ($colour[$i % @colour], $dash[int($i / @colour)]);
+		my @at = map { [$x->($_->{recall}), $y->($_->{qps})] } @{$points{$index[$i]}};
+		my ($key, $word) = ($width - $right + 14, $top + 12 + 20 * $i);
+		push @out, sprintf '<polyline fill="none" stroke="%s" stroke-width="2" stroke-dasharray="%s" points="%s"/>',
+			$colour, $dash, join ' ', map { "$_->[0],$_->[1]" } @at;
+		push @out, map { qq(<circle cx="$_->[0]" cy="$_->[1]" r="3" fill="$colour"/>) } @at;
+		push @out, sprintf '<line x1="%d" x2="%d" y1="%d" y2="%d" stroke="%s" stroke-width="2"/><text x="%d" y="%d">%s</text>',
+			$key, $key + 22, $word, $word, $colour, $key + 28, $word + 4, $index[$i];
+	}
+	push @out, sprintf '<text x="%d" y="%d" text-anchor="middle">recall@10</text>', ($left + $width - $right) / 2, $height - 10;
+	return join("\n", @out, '</svg>') . "\n";
+}
+
+# ---- the report ----
+
+sub section
+{
+	my ($title, $text, $table) = @_;
+	my ($head, @rows) = @$table;
+	return @rows ? "### $title\n\n" . ($text ? "$text\n\n" : '') . table($head, @rows) . "\n" : '';
+}
+
+mkdir $folder unless -d $folder;
+my ($machine) = records(kind => 'machine');
+my @sets = values_of('set', @records);
+my $text = <<"END";
+# Benchmarks
+
+Written by `test/bench/report.pl` from one run of the benchmark; edits by hand are lost. [test/bench](../test/bench/README.md) says
+how to run it and what each figure means. Every index of a set held the same rows on the same server; k = 10, prepared statements, binary
+parameters. Ratios travel between machines better than figures.
+
+- processor: $machine->{cpu}, $machine->{cores} cores, $machine->{memory_gb} GB of memory, $machine->{kernel}
+- server: PostgreSQL $machine->{server} with $machine->{extensions}; vectorcoll at $machine->{commit}; $machine->{date}
+- load average when the run began: $machine->{load}
+
+END
+
+my $sections = '';
+for my $set (@sets)
+{
+	collect_goals($set);
+	my $curve = svg($set);
+	my $recall = table_recall($set);
+	if ($curve)
+	{
+		open my $out, '>', "$folder/benchmarks-$set.svg" or die "could not write $folder: $!\n";
+		print $out $curve;
+		close $out or die "could not write $folder: $!\n";
+	}
+	$sections .= "## $set: $TITLE{$set}\n\n";
+	$sections .= "![recall and queries a second](benchmarks-$set.svg)\n\n" if $curve;
+	$sections .= section('Queries a second at fixed recall', "In brackets: how many times $PEER, the best of its builds.", $recall);
+	$sections .= section('Build time and size', '', table_build($set));
+	$sections .= section('Baselines', '', table_baseline($set));
+	$sections .= section('Two clients', '', table_clients($set));
+	$sections .= section('Filters', 'WHERE f < n, f unrelated to the vectors.', table_filter($set));
+	$sections .= section('Larger than memory', 'shared_buffers at an eighth of the smaller index, system page cache warm.', table_memory($set));
+	$sections .= section('Writes', '', table_writes($set));
+	$sections .= section('Build under other settings', '', table_workers($set));
+	$sections .= section('All points', '', table_points($set));
+
+	print "$set: $TITLE{$set}\n\n";
+	for my $print ($recall, table_build($set), table_baseline($set), table_clients($set), table_filter($set), table_memory($set), table_writes($set),
+		table_workers($set))
+	{
+		print columns(@$print), "\n" if @$print > 1;
+	}
+}
+my $goals = table_goals();
+$text .= section('Goals', '', $goals) =~ s/^###/##/r . $sections;
+if (my @failed = records(kind => 'failed'))
+{
+	$text .= "## Failed measurements\n\n" . join('', map { "- $_->{set}, $_->{index}: $_->{message}\n" } @failed) . "\n";
+}
+print columns(@$goals), "\n";
+print "failed: $_->{set}, $_->{index}: $_->{message}\n" for records(kind => 'failed');
+open my $out, '>', "$folder/benchmarks.md" or die "could not write $folder: $!\n";
+print $out $text =~ s/\n+\z/\n/r;
+close $out or die "could not write $folder: $!\n";
