@@ -66,6 +66,10 @@ build/unit/%: test/unit/%.c $(wildcard test/unit/*.h) $(UNIT_OBJS)
 	$(CC) $(CFLAGS) -I$(CURDIR)/src -o $@ $< $(UNIT_OBJS) -lm -lpthread
 
 unit-programs: $(UNIT)
+
+build/fashion: quickstart/fashion.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -I$(includedir) -o $@ $< -L$(libdir) -lpq
 endif
 
 # Everything below installs what it needs, and runs servers of its own in .pg; see tools/README.md and test/README.md.
