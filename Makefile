@@ -18,7 +18,8 @@ ISOLATION_OPTS = --inputdir=test/isolation --outputdir=build/isolation --load-ex
 
 PG_CPPFLAGS = -I$(CURDIR)/src
 PG_CFLAGS   = -std=gnu11 -O3 -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers \
-              -Wno-declaration-after-statement -fno-math-errno -fvisibility=hidden $(if $(WERROR),-Werror)
+              -Wno-declaration-after-statement -fno-math-errno $(if $(WERROR),-Werror)
+SHLIB_LINK  = -Wl,-Bsymbolic -lm
 EXTRA_CLEAN = build
 
 # Bitcode lets the server's JIT inline our functions into expressions. A distance call costs far more than the call
@@ -35,14 +36,13 @@ all install installcheck unit-programs:
 .PHONY: all install installcheck unit-programs
 endif
 
-# 16 and later mark exported functions themselves; 15 leaves PGDLLEXPORT empty. PGXS has read PG_CPPFLAGS by now.
-ifeq ($(MAJORVERSION),15)
-override CPPFLAGS += -DPGDLLEXPORT='__attribute__((visibility("default")))'
-endif
+# From 16 on SQL-callable functions are marked for export; 15 does not mark them, so there everything stays visible and
+# -Bsymbolic keeps our calls to ourselves.
+override CFLAGS += $(if $(filter 15,$(MAJORVERSION)),,-fvisibility=hidden)
 
 # The scalar kernels are the yardstick of the others; vectorised by the compiler they would measure the compiler.
 src/kernels/isa_scalar.o: CFLAGS += -fno-tree-vectorize -fno-tree-slp-vectorize
-ifneq ($(findstring x86_64,$(shell $(CC) -dumpmachine)),)
+ifneq ($(findstring x86_64,$(shell $(CC) -dumpmachine 2>/dev/null)),)
 src/kernels/isa_avx2.o:   CFLAGS += -mavx2 -mfma -mf16c -mpopcnt -mbmi2
 src/kernels/isa_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512vpopcntdq -mfma -mf16c -mpopcnt -mbmi2
 endif
