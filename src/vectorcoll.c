@@ -16,5 +16,6 @@ void
 _PG_init(void)
 {
 	vc_kernels_init_guc();
+	vc_collection_init_guc();
 	MarkGUCPrefixReserved("vectorcoll");
 }

@@ -1,0 +1,177 @@
+/*
+ * lock.c
+ *		Definition locks and timeouts of the functions that change a collection.
+ *
+ * A definition lock is on a name, not on an oid, so that two sessions creating the same collection meet. It is an
+ * exclusive heavyweight lock held to the end of the transaction: lock_timeout, cancel and the deadlock detector work on
+ * it as on any table lock. Its tag is of the advisory class with a fourth field of our own, which keeps it apart from
+ * every pg_advisory_lock (those have 1 or 2 there). Names that hash alike share a lock, which costs waiting, not truth.
+ * Whoever takes several takes them through one call, which sorts them.
+ */
+#include "collection.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "storage/lock.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
+
+#define VC_LOCK_CLASS 22083 /* 'V' << 8 | 'C': field 4 of our lock tags */
+
+void
+vc_set_locktag(LOCKTAG *tag, const char *kind, const char *key)
+{
+	uint64 hash = hash_bytes_extended((const unsigned char *) key, strlen(key),
+									  hash_bytes((const unsigned char *) kind, strlen(kind)));
+
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, (uint32) (hash >> 32), (uint32) hash, VC_LOCK_CLASS);
+}
+
+void
+vc_definition_lock(const char *qualified)
+{
+	LOCKTAG tag;
+
+	vc_set_locktag(&tag, "definition", qualified);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	AcceptInvalidationMessages();
+}
+
+static int
+compare_tags(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(LOCKTAG));
+}
+
+/* _lock(kind text, keys text[]): takes the exclusive locks of that kind on all keys, in one global order. */
+PG_FUNCTION_INFO_V1(vc_lock);
+PGDLLEXPORT Datum
+vc_lock(PG_FUNCTION_ARGS)
+{
+	char *kind = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	Datum *keys;
+	int nkeys;
+	LOCKTAG *tags;
+
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT, &keys, NULL, &nkeys);
+	tags = palloc0_array(LOCKTAG, Max(nkeys, 1));
+	for (int i = 0; i < nkeys; i++)
+		vc_set_locktag(&tags[i], kind, TextDatumGetCString(keys[i]));
+	qsort(tags, nkeys, sizeof(LOCKTAG), compare_tags);
+	for (int i = 0; i < nkeys; i++)
+		(void) LockAcquire(&tags[i], ExclusiveLock, false, false);
+	AcceptInvalidationMessages();
+	PG_RETURN_VOID();
+}
+
+/* _try_lock(kind text, key text) -> false when another session holds it; never waits. */
+PG_FUNCTION_INFO_V1(vc_try_lock);
+PGDLLEXPORT Datum
+vc_try_lock(PG_FUNCTION_ARGS)
+{
+	LOCKTAG tag;
+
+	vc_set_locktag(&tag, text_to_cstring(PG_GETARG_TEXT_PP(0)), text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	PG_RETURN_BOOL(LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL);
+}
+
+/*-------------------------------------------------------------- timeouts ----*/
+
+/*
+ * The timeout argument of a function cancels its own statement when it fires, exactly as statement_timeout does. The
+ * function does its work in a block with an exception handler, that is, in a subtransaction: the timer is armed inside
+ * and disarmed when that subtransaction ends either way. The handler catches query_canceled and lets _timed_out turn
+ * it into VC905 if the timer was the cause. An inner call with a timeout of its own runs under the outer one's.
+ */
+static TimeoutId timer = MAX_TIMEOUTS;
+static SubTransactionId timer_owner = InvalidSubTransactionId;
+static volatile sig_atomic_t timer_fired = false;
+
+static void
+on_timeout(void)
+{
+	timer_fired = true;
+	QueryCancelPending = true;
+	InterruptPending = true;
+	SetLatch(MyLatch);
+}
+
+static void
+disarm(void)
+{
+	disable_timeout(timer, false);
+	timer_owner = InvalidSubTransactionId;
+}
+
+static void
+end_of_subtransaction(SubXactEvent event, SubTransactionId mysubid, SubTransactionId parentsubid, void *arg)
+{
+	if (mysubid != timer_owner || (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB))
+		return;
+	disarm();
+	if (event == SUBXACT_EVENT_COMMIT_SUB && timer_fired)
+	{
+		/* It fired after the work was done; the work stands. */
+		timer_fired = false;
+		QueryCancelPending = false;
+	}
+}
+
+static void
+end_of_transaction(XactEvent event, void *arg)
+{
+	if (timer_owner != InvalidSubTransactionId)
+		disarm();
+	timer_fired = false;
+}
+
+/* _timeout_start(timeout interval): arms the timer for the current subtransaction; null or an armed timer: nothing. */
+PG_FUNCTION_INFO_V1(vc_timeout_start);
+PGDLLEXPORT Datum
+vc_timeout_start(PG_FUNCTION_ARGS)
+{
+	Interval *timeout;
+	double ms;
+
+	if (timer == MAX_TIMEOUTS)
+	{
+		timer = RegisterTimeout(USER_TIMEOUT, on_timeout);
+		RegisterSubXactCallback(end_of_subtransaction, NULL);
+		RegisterXactCallback(end_of_transaction, NULL);
+	}
+	if (PG_ARGISNULL(0) || timer_owner != InvalidSubTransactionId)
+		PG_RETURN_VOID();
+	timeout = PG_GETARG_INTERVAL_P(0);
+	ms = (double) timeout->time / 1000.0 +
+		 ((double) timeout->month * DAYS_PER_MONTH + timeout->day) * SECS_PER_DAY * 1000.0;
+	if (!(ms >= 1 && ms <= INT_MAX))
+		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("invalid timeout"),
+						errdetail("A timeout is at least one millisecond and at most 24 days."),
+						errhint("Leave timeout null to wait as long as lock_timeout and statement_timeout allow.")));
+	timer_fired = false;
+	timer_owner = GetCurrentSubTransactionId();
+	enable_timeout_after(timer, (int) ms);
+	PG_RETURN_VOID();
+}
+
+/* _timed_out(function text): raises VC905 if the cancel just caught came from the timer, else returns. */
+PG_FUNCTION_INFO_V1(vc_timed_out);
+PGDLLEXPORT Datum
+vc_timed_out(PG_FUNCTION_ARGS)
+{
+	if (timer_fired)
+	{
+		timer_fired = false;
+		ereport(ERROR, (vc_errcode(VC_E_TIMED_OUT), errmsg("%s timed out", text_to_cstring(PG_GETARG_TEXT_PP(0))),
+						errdetail("Its timeout passed while it waited or worked; nothing was changed."),
+						errhint("Try again with a longer timeout, or see pg_locks for the session that holds the collection.")));
+	}
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,21 @@
+-- The first steps of a collection: create in both forms, look, drop; names and errors.
+SELECT plan(15);
+SELECT is((vectorcoll.create_collection('docs', 4))->>'name', 'docs', 'quick form returns the description');
+SELECT columns_are('public', 'docs', ARRAY['id', 'vector', '$meta'], 'quick form makes key, vector and dynamic field');
+SELECT lives_ok($$SELECT vectorcoll.create_collection('docs', 4)$$, 'equal collection: success');
+SELECT throws_ok($$SELECT vectorcoll.create_collection('docs', 5)$$, 'VC904', NULL, 'other dimension: VC904');
+SELECT throws_ok($$SELECT vectorcoll.create_collection('a; drop table x', 4)$$, 'VC110', NULL, 'hostile name: VC110');
+SELECT throws_ok($$SELECT vectorcoll.create_collection(repeat('a', 64), 4)$$, 'VC110', NULL, 'name of 64 bytes: VC110');
+SELECT throws_ok($$SELECT vectorcoll.create_collection(NULL, 4)$$, 'VC111', NULL, 'null name: VC111');
+SELECT throws_ok($$SELECT vectorcoll.create_collection('z', 4, metric_type => 'nope')$$, 'VC110', NULL, 'unknown metric: VC110');
+SELECT ok(vectorcoll.has_collection('docs') AND NOT vectorcoll.has_collection('nope'), 'has_collection');
+SELECT results_eq('SELECT name, namespace FROM vectorcoll.list_collections()', $$VALUES ('docs', 'public')$$, 'list_collections');
+SELECT throws_ok($$SELECT vectorcoll.describe_collection('nope')$$, 'VC100', NULL, 'describe: VC100');
+CREATE SCHEMA tenant;
+ALTER TABLE docs SET SCHEMA tenant;
+ALTER TABLE tenant.docs RENAME TO papers;
+SELECT results_eq('SELECT name, namespace FROM vectorcoll.list_collections()', $$VALUES ('papers', 'tenant')$$, 'DDL by hand is followed');
+SELECT lives_ok($$SELECT vectorcoll.drop_collection('tenant.papers')$$, 'drop_collection');
+SELECT hasnt_table('tenant', 'papers', 'the table is gone');
+SELECT is_empty('SELECT * FROM vectorcoll.collection_def', 'and its row');
+SELECT * FROM finish();
