@@ -8,6 +8,11 @@
 
 #include "postgres.h"
 
+/* 18 spells it as a specifier before the declaration; earlier servers get the same word. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn _Noreturn
+#endif
+
 #define VC_MAX_DIM 16000	 /* dimensions of vector, halfvec; non-zero elements of sparsevec */
 
 /* Registers each room's settings; called from _PG_init in this order. */

@@ -34,7 +34,7 @@
 #endif
 
 /* 22000, naming both dimensions. */
-extern pg_noinline void vc_error_different_dims(const char *type_name, int a, int b) pg_attribute_noreturn();
+pg_noreturn extern pg_noinline void vc_error_different_dims(const char *type_name, int a, int b);
 
 static inline void
 vc_check_same_dims(const char *type_name, int a, int b)
@@ -53,7 +53,7 @@ extern bool vc_check_typmod(int32 typmod, int dim, Node *escontext);
 extern int32 vc_typmod_in(const char *type_name, ArrayType *modifiers, int max_dim);
 
 /* An element that came from elsewhere than text: NaN is 22000, infinity 22003. */
-extern pg_noinline void vc_error_not_finite(const char *type_name, float value) pg_attribute_noreturn();
+pg_noreturn extern pg_noinline void vc_error_not_finite(const char *type_name, float value);
 
 static inline void
 vc_check_finite(const char *type_name, float value)
