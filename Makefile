@@ -58,7 +58,8 @@ build/vectorcoll--$(EXTVERSION).sql: $(INSTALL_SQL) vectorcoll.control
 
 # The plain C tests: each test/unit/NAME.c becomes a program over the code that knows nothing of the server.
 UNIT      := $(patsubst test/unit/%.c,build/unit/%,$(sort $(wildcard test/unit/*.c)))
-UNIT_OBJS  = $(filter src/kernels/%.o src/quantize/%.o src/types/decimal.o,$(OBJS))
+UNIT_OBJS  = $(filter src/kernels/%.o src/quantize/%.o src/types/decimal.o \
+             src/collection/filter_lex.o src/collection/filter_parse.o src/collection/filter_qdrant.o,$(OBJS))
 
 ifneq ($(PGXS),)
 build/unit/%: test/unit/%.c $(wildcard test/unit/*.h) $(UNIT_OBJS)
