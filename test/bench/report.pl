@@ -4,9 +4,10 @@
 # usage: report.pl RESULTS.ltsv FOLDER
 #
 # A point of a curve is the median over rounds of one index at one setting. Queries a second at a fixed recall lie
-# between two points, interpolated in log(qps) over log(1 - recall), where such curves are nearly straight; an index whose fastest
-# setting is already better than that recall counts with that setting, and one that never reaches it has no figure. Of
-# several indexes that differ in options only ("pgvector hnsw: 16/64", ...: one family) the best at each recall counts.
+# between two points, interpolated in log(qps) over log(1 - recall), where such curves are nearly straight; an index
+# whose fastest setting is already better than that recall counts with that setting, and one that never reaches it has
+# no figure. Of several indexes that differ in options only ("pgvector hnsw: 16/64", ...: one family) the best at each
+# recall counts.
 use strict;
 use warnings;
 use List::Util qw(max min sum);
@@ -55,12 +56,25 @@ sub median
 	return ($sorted[$#sorted / 2] + $sorted[@sorted / 2]) / 2;
 }
 
+sub median_of
+{
+	my ($label, @from) = @_;
+	return median(map { $_->{$label} } @from);
+}
+
 # Distinct values of a label in order of appearance.
 sub values_of
 {
 	my ($label, @from) = @_;
 	my %seen;
 	return grep { !$seen{$_}++ } map { $_->{$label} // () } @from;
+}
+
+# Indexes that a part of a set was measured on.
+sub indexes_of
+{
+	my ($set, @parts) = @_;
+	return values_of('index', map { records(set => $set, part => $_) } @parts);
 }
 
 sub family { return $_[0] =~ s/:.*//r; }
@@ -80,7 +94,7 @@ sub curve
 			setting => $setting,
 			recall => $same[0]{recall},
 			short => $same[0]{short},
-			map { my $label = $_; ($label => median(map { $_->{$label} } @same)) } qw(qps p50_ms p99_ms cpu_ms)
+			map { ($_ => median_of($_, @same)) } qw(qps p50_ms p99_ms cpu_ms)
 		};
 	}
 	return sort { $a->{recall} <=> $b->{recall} || $b->{qps} <=> $a->{qps} } @points;
@@ -97,7 +111,7 @@ sub qps_at
 		my $qps = $high->{qps};
 		if ($low && $low->{recall} < $recall && $low->{qps} > $qps)
 		{
-			my ($x0, $x1, $x) = map { log(1 - $_ + 1e-5) } $low->{recall}, $high->{recall}, $recall;
+			my ($x0, $x1, $x) = map { log(max(1 - $_, 1e-5)) } $low->{recall}, $high->{recall}, $recall;
 			$qps = exp(log($low->{qps}) + (log($qps) - log($low->{qps})) * ($x - $x0) / ($x1 - $x0));
 		}
 		$best = $qps if !defined $best || $qps > $best;
@@ -124,8 +138,8 @@ sub figure
 {
 	my ($value) = @_;
 	return '-' unless defined $value;
-	return sprintf '%.0f', $value if abs $value >= 100;
-	return sprintf '%.1f', $value if abs $value >= 10;
+	return sprintf '%.0f', $value if abs $value >= 99.95;
+	return sprintf '%.1f', $value if abs $value >= 9.995;
 	return sprintf '%.2f', $value if abs $value >= 1;
 	return sprintf '%.3f', $value;
 }
@@ -136,7 +150,7 @@ sub table
 {
 	my ($head, @rows) = @_;
 	return '' unless @rows;
-	return join '', map { "| $_ |\n" } join(' | ', @$head), join(' | ', '---', ('---:') x $#$head), map { join ' | ', @$_ } @rows;
+	return join '', map { '| ' . join(' | ', @$_) . " |\n" } $head, ['---', ('---:') x $#$head], @rows;
 }
 
 # The same cells for a terminal, in columns.
@@ -158,7 +172,8 @@ sub table_recall
 {
 	my ($set) = @_;
 	my @rows;
-	for my $family (values_of('index', map { {index => family($_->{index})} } records(kind => 'search', set => $set, part => 'search')))
+	my %seen;
+	for my $family (grep { !$seen{$_}++ } map { family($_) } indexes_of($set, 'search'))
 	{
 		push @rows, [$family, map {
 			my ($qps) = family_qps_at($_, $set, $family);
@@ -199,7 +214,7 @@ sub table_baseline
 		for my $part (['floor', 'round trip: SELECT 1, same parameter'], ['exact', 'exact search, no index, one process'])
 		{
 			my @same = records(kind => 'search', set => $set, index => $index, part => $part->[0]) or next;
-			push @rows, ["$part->[1] ($who)", map { my $label = $_; figure(median(map { $_->{$label} } @same)) } qw(qps p50_ms p99_ms)];
+			push @rows, ["$part->[1] ($who)", map { figure(median_of($_, @same)) } qw(qps p50_ms p99_ms)];
 		}
 	}
 	return [['baseline', 'QPS', 'median ms', 'p99 ms'], @rows];
@@ -209,7 +224,7 @@ sub table_points
 {
 	my ($set) = @_;
 	my @rows;
-	for my $index (values_of('index', records(kind => 'search', set => $set, part => 'search')))
+	for my $index (indexes_of($set, 'search'))
 	{
 		push @rows, [$index, $_->{setting}, sprintf('%.4f', $_->{recall}), map { figure($_) } @$_{qw(qps p50_ms p99_ms cpu_ms)}]
 			for curve(set => $set, index => $index, part => 'search');
@@ -221,12 +236,13 @@ sub table_clients
 {
 	my ($set) = @_;
 	my @rows;
-	for my $index (values_of('index', records(kind => 'search', set => $set, part => 'clients')))
+	for my $index (indexes_of($set, 'clients'))
 	{
-		my @same = records(set => $set, index => $index, part => 'clients');
-		my %qps = map { my $n = $_; ($n => median(map { $_->{clients} == $n ? $_->{qps} : () } @same)) } values_of('clients', @same);
-		my %tail = map { my $n = $_; ($n => median(map { $_->{clients} == $n ? $_->{p99_ms} / $_->{p50_ms} : () } @same)) } keys %qps;
-		push @rows, [$index, $same[0]{setting}, figure($qps{1}), figure($qps{2}), ratio($qps{2}, $qps{1}), ratio($tail{1}, 1), ratio($tail{2}, 1)];
+		my %of = (set => $set, index => $index, part => 'clients');
+		my ($one, $two) = map { [records(%of, clients => $_)] } 1, 2;
+		my @qps = map { median_of('qps', @$_) } $one, $two;
+		my @tail = map { ratio(median_of('p99_ms', @$_), median_of('p50_ms', @$_)) } $one, $two;
+		push @rows, [$index, $one->[0]{setting}, figure($qps[0]), figure($qps[1]), ratio($qps[1], $qps[0]), @tail];
 	}
 	return [['index', 'setting', '1 client QPS', '2 clients QPS', 'scaling', 'p99 / median, 1 client', '2 clients'], @rows];
 }
@@ -238,7 +254,7 @@ sub table_filter
 	my @rows;
 	for my $limit (100, 10, 1)
 	{
-		for my $index (values_of('index', records(kind => 'search', set => $set, part => "filter$limit")))
+		for my $index (indexes_of($set, "filter$limit"))
 		{
 			my @points = curve(set => $set, index => $index, part => "filter$limit");
 			my $top = $points[-1];
@@ -261,7 +277,7 @@ sub table_memory
 		my $qps = qps_at($set eq 'wink' ? 0.95 : 0.99, @points);
 		my $warm = qps_at($set eq 'wink' ? 0.95 : 0.99, curve(set => $set, index => $index, part => 'search'));
 		[$index, $from[0]{shared_buffers}, figure($qps), figure($warm), ratio($qps, $warm)]
-	} values_of('index', records(kind => 'search', set => $set, part => 'memory'));
+	} indexes_of($set, 'memory');
 	return [['index', 'shared_buffers', 'QPS', 'QPS with 2 GB', 'share'], @rows];
 }
 
@@ -269,17 +285,19 @@ sub table_writes
 {
 	my ($set) = @_;
 	my @rows;
-	for my $index (values_of('index', map { records(set => $set, part => $_) } qw(insert insert8 vacuum)))
+	for my $index (indexes_of($set, qw(insert insert8 vacuum)))
 	{
 		my ($one) = records(kind => 'insert', set => $set, index => $index, part => 'insert');
 		my ($eight) = records(kind => 'insert', set => $set, index => $index, part => 'insert8');
 		my ($vacuum) = records(kind => 'time', set => $set, index => $index, part => 'vacuum');
-		my %at = map { my $part = $_; ($part => {map { ($_->{setting} => $_->{recall}) } curve(set => $set, index => $index, part => $part)}) }
-			qw(search after_insert after_vacuum);
-		my ($setting) = (keys %{$at{after_vacuum}}, keys %{$at{after_insert}});    # each was taken at one setting
+		my ($after) = map { curve(set => $set, index => $index, part => $_) } qw(after_vacuum after_insert);
+		my @recall = map {
+			my ($point) = $after && grep { $_->{setting} eq $after->{setting} } curve(set => $set, index => $index, part => $_);
+			$point ? sprintf '%.4f', $point->{recall} : '-'
+		} qw(search after_insert after_vacuum);
 		push @rows, [
 			$index, figure($one && $one->{rows_s}), figure($eight && $eight->{rows_s}), figure($vacuum && $vacuum->{seconds}),
-			map { my $r = defined $setting ? $at{$_}{$setting} : undef; defined $r ? sprintf '%.4f', $r : '-' } qw(search after_insert after_vacuum)
+			@recall
 		];
 	}
 	return [
@@ -336,7 +354,7 @@ sub svg
 	my @colour = map { "#$_" } qw(c0392b e67e22 f1b40f 8e44ad 1f4e9c 2e86c1 5dade2 7f8c8d 27ae60);
 	my @dash = ('', '6 3', '2 3');
 	my ($width, $height, $left, $right, $top, $bottom) = (820, 480, 70, 210, 40, 50);
-	my @index = values_of('index', records(kind => 'search', set => $set, part => 'search'));
+	my @index = indexes_of($set, 'search');
 	my %points = map { ($_ => [grep { $_->{recall} >= 0.7 } curve(set => $set, index => $_, part => 'search')]) } @index;
 	my @all = map { @$_ } values %points;
 	return '' unless @all;
@@ -390,15 +408,27 @@ sub section
 	return @rows ? "### $title\n\n" . ($text ? "$text\n\n" : '') . table($head, @rows) . "\n" : '';
 }
 
+my @SECTIONS = (
+	['Queries a second at fixed recall', "In brackets: how many times $PEER, the best of its builds.", \&table_recall],
+	['Build time and size', '', \&table_build],
+	['Baselines', '', \&table_baseline],
+	['Two clients', '', \&table_clients],
+	['Filters', 'WHERE f < n, f unrelated to the vectors.', \&table_filter],
+	['Larger than memory', 'shared_buffers at an eighth of the smaller index, page cache warm.', \&table_memory],
+	['Writes', '', \&table_writes],
+	['Build under other settings', '', \&table_workers],
+	['All points', '', \&table_points],
+);
+
 mkdir $folder unless -d $folder;
 my ($machine) = records(kind => 'machine');
 my @sets = values_of('set', @records);
 my $text = <<"END";
 # Benchmarks
 
-Written by `test/bench/report.pl` from one run of the benchmark; edits by hand are lost. [test/bench](../test/bench/README.md) says
-how to run it and what each figure means. Every index of a set held the same rows on the same server; k = 10, prepared statements, binary
-parameters. Ratios travel between machines better than figures.
+Written by `test/bench/report.pl` from one run of the benchmark; edits by hand are lost.
+[test/bench](../test/bench/README.md) says how to run it and what each figure means. Every index of a set held the
+same rows on the same server; k = 10, prepared statements, binary parameters. Ratios travel between machines better than figures.
 
 - processor: $machine->{cpu}, $machine->{cores} cores, $machine->{memory_gb} GB of memory, $machine->{kernel}
 - server: PostgreSQL $machine->{server} with $machine->{extensions}; vectorcoll at $machine->{commit}; $machine->{date}
@@ -411,7 +441,6 @@ for my $set (@sets)
 {
 	collect_goals($set);
 	my $curve = svg($set);
-	my $recall = table_recall($set);
 	if ($curve)
 	{
 		open my $out, '>', "$folder/benchmarks-$set.svg" or die "could not write $folder: $!\n";
@@ -420,21 +449,13 @@ for my $set (@sets)
 	}
 	$sections .= "## $set: $TITLE{$set}\n\n";
 	$sections .= "![recall and queries a second](benchmarks-$set.svg)\n\n" if $curve;
-	$sections .= section('Queries a second at fixed recall', "In brackets: how many times $PEER, the best of its builds.", $recall);
-	$sections .= section('Build time and size', '', table_build($set));
-	$sections .= section('Baselines', '', table_baseline($set));
-	$sections .= section('Two clients', '', table_clients($set));
-	$sections .= section('Filters', 'WHERE f < n, f unrelated to the vectors.', table_filter($set));
-	$sections .= section('Larger than memory', 'shared_buffers at an eighth of the smaller index, system page cache warm.', table_memory($set));
-	$sections .= section('Writes', '', table_writes($set));
-	$sections .= section('Build under other settings', '', table_workers($set));
-	$sections .= section('All points', '', table_points($set));
-
 	print "$set: $TITLE{$set}\n\n";
-	for my $print ($recall, table_build($set), table_baseline($set), table_clients($set), table_filter($set), table_memory($set), table_writes($set),
-		table_workers($set))
+	for my $section (@SECTIONS)
 	{
-		print columns(@$print), "\n" if @$print > 1;
+		my ($title, $note, $make) = @$section;
+		my $table = $make->($set);
+		$sections .= section($title, $note, $table);
+		print columns(@$table), "\n" if @$table > 1 && $make != \&table_points;
 	}
 }
 my $goals = table_goals();

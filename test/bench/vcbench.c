@@ -60,9 +60,27 @@ set_setting(PGconn *conn, const char *name, const char *value)
 	PQclear(res);
 }
 
+/* Applies the --set options that are search_path, or those that are not. */
+static void
+apply_settings(PGconn *conn, const Options *opt, int search_path)
+{
+	for (int i = 0; i < opt->set_count; i++)
+	{
+		char *name = strdup(opt->set[i]);
+		char *value = strchr(name, '=');
+
+		if (!value)
+			die("--set takes NAME=VALUE, not \"%s\"", name);
+		*value++ = '\0';
+		if ((strcmp(name, "search_path") == 0) == search_path)
+			set_setting(conn, name, value);
+		free(name);
+	}
+}
+
 /*
- * The settings of an extension's library are checked when the library is loaded, so that a misspelt one would pass
- * unseen before: the type's input function loads it.
+ * An extension's settings are known once its library is loaded; before, a misspelt one would pass unseen. So the
+ * type's input function is called first, and to find the type the search path comes before all.
  */
 PGconn *
 session(const Options *opt)
@@ -72,6 +90,7 @@ session(const Options *opt)
 	if (PQstatus(conn) != CONNECTION_OK)
 		die("%s", PQerrorMessage(conn));
 	run_command(conn, "SET client_min_messages = warning");
+	apply_settings(conn, opt, 1);
 	if (opt->type)
 	{
 		char sql[256];
@@ -79,17 +98,7 @@ session(const Options *opt)
 		snprintf(sql, sizeof(sql), "SELECT '[1]'::%s", opt->type);
 		run_command(conn, sql);
 	}
-	for (int i = 0; i < opt->set_count; i++)
-	{
-		char *name = strdup(opt->set[i]);
-		char *value = strchr(name, '=');
-
-		if (!value)
-			die("--set takes NAME=VALUE, not \"%s\"", name);
-		*value++ = '\0';
-		set_setting(conn, name, value);
-		free(name);
-	}
+	apply_settings(conn, opt, 0);
 	return conn;
 }
 
