@@ -254,22 +254,90 @@ VC_KERNEL(quant_below32)(const float est[32], const float *err, float scale, flo
 #endif
 }
 
+/* Permutes the lanes of a vector by constants. Clang knows only the second form, GCC 11 only the first. */
+#if defined(__clang__)
+#define VC_SHUFFLE16(v, ...) __builtin_shufflevector(v, v, __VA_ARGS__)
+#else
+#define VC_SHUFFLE16(v, ...) __builtin_shuffle(v, (vc_v16i){__VA_ARGS__})
+#endif
+#define VC_SWAP1 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14
+#define VC_SWAP2 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13
+#define VC_SWAP4 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11
+#define VC_SWAP8 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7
+
+#define VC_ABS16(v) ((vc_v16f) ((vc_v16i) (v) & INT32_MAX))
+
+/* Lane-wise: where ? yes : no, where a vector of 0 and -1. */
+#define VC_SELECT16(where, yes, no) ((vc_v16f) (((vc_v16i) (yes) & (where)) | ((vc_v16i) (no) & ~(where))))
+
+/* How wide a query's table must be: the largest sum of |q_i| over a group; and the sum over all. */
+VC_INLINE void
+vc_lut_range(const float *q, size_t groups, float *widest, float *total)
+{
+	vc_v16f most = {};
+	vc_v16f sums = {};
+	size_t g = 0;
+
+	for (; g + 4 <= groups; g += 4)
+	{
+		vc_v16f v = VC_ABS16(VC_LOAD16(q + 4 * g));
+		vc_v16f group;
+		vc_v16i more;
+
+		sums += v;
+		v += VC_SHUFFLE16(v, VC_SWAP1);
+		group = v + VC_SHUFFLE16(v, VC_SWAP2);
+		more = group > most;
+		most = VC_SELECT16(more, group, most);
+	}
+	*widest = 0.0f;
+	*total = 0.0f;
+	for (int i = 0; i < 16; i++)
+	{
+		*widest = most[i] > *widest ? most[i] : *widest;
+		*total += sums[i];
+	}
+	for (; g < groups; g++)
+	{
+		const float *p = q + 4 * g;
+		float group = (__builtin_fabsf(p[0]) + __builtin_fabsf(p[1])) + (__builtin_fabsf(p[2]) + __builtin_fabsf(p[3]));
+
+		*widest = group > *widest ? group : *widest;
+		*total += group;
+	}
+}
+
+/* Sixteen floats within 0..255, truncated to bytes. */
+VC_INLINE void
+vc_store_bytes(uint8_t *out, const vc_v16f *values)
+{
+#if VF_LANES == 16
+	_mm_storeu_si128((__m128i *) out, _mm512_cvtepi32_epi8(_mm512_cvttps_epi32((__m512) *values)));
+#elif VF_LANES == 8
+	const float *v = (const float *) values;
+	__m256i words = _mm256_packs_epi32(_mm256_cvttps_epi32(_mm256_load_ps(v)), _mm256_cvttps_epi32(_mm256_load_ps(v + 8)));
+	__m256i ordered = _mm256_permute4x64_epi64(words, 0xD8); /* packing works within 128-bit halves */
+
+	_mm_storeu_si128((__m128i *) out,
+					 _mm_packus_epi16(_mm256_castsi256_si128(ordered), _mm256_extracti128_si256(ordered, 1)));
+#else
+	for (int i = 0; i < 16; i++)
+		out[i] = (uint8_t) (int32_t) (*values)[i];
+#endif
+}
+
 static void
 VC_KERNEL(quant_lut_build)(const float *q, size_t groups, uint8_t *lut, float *step, float *abs_sum)
 {
-	float widest = 0.0f;
-	float total = 0.0f;
+	/* All ones in the lanes whose number, the nibble looked up, has the bit of dimension 0, 1, 2, 3. */
+	const vc_v16i bit0 = {0, -1, 0, -1, 0, -1, 0, -1, 0, -1, 0, -1, 0, -1, 0, -1};
+	const vc_v16i bit1 = {0, 0, -1, -1, 0, 0, -1, -1, 0, 0, -1, -1, 0, 0, -1, -1};
+	const vc_v16i bit2 = {0, 0, 0, 0, -1, -1, -1, -1, 0, 0, 0, 0, -1, -1, -1, -1};
+	const vc_v16i bit3 = {0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1};
+	float widest;
 	float inverse;
 
-	for (size_t g = 0; g < groups; g++)
-	{
-		const float *p = q + 4 * g;
-		float range = (__builtin_fabsf(p[0]) + __builtin_fabsf(p[1])) + (__builtin_fabsf(p[2]) + __builtin_fabsf(p[3]));
-
-		widest = range > widest ? range : widest;
-		total += range;
-	}
-	*abs_sum = total;
+	vc_lut_range(q, groups, &widest, abs_sum);
 	if (!(widest > 0.0f) || widest > 3.0e38f)
 	{
 		*step = 0.0f;
@@ -280,34 +348,99 @@ VC_KERNEL(quant_lut_build)(const float *q, size_t groups, uint8_t *lut, float *s
 	inverse = 255.0f / widest;
 	if (inverse > 3.0e38f) /* a query of denormals */
 		inverse = 0.0f;
-	for (size_t g = 0; g < groups; g++)
+	for (size_t g = 0; g < groups; g++, lut += 16)
 	{
-		const float *p = q + 4 * g;
 		float v[4];
-		float sums[16];
+		float base = 0.5f; /* rounds, once the sum is truncated */
+		vc_v16f sums;
 
-		/* Bits that agree with a negative sign are the clear ones, hence the start value and the signed steps. */
-		sums[0] = 0.5f;
+		/* Bits that agree with a negative sign are the clear ones: they count in the base, and set bits take them off. */
 		for (int i = 0; i < 4; i++)
 		{
-			v[i] = p[i] * inverse;
-			sums[0] += v[i] < 0.0f ? -v[i] : 0.0f;
+			v[i] = q[4 * g + i] * inverse;
+			base += (__builtin_fabsf(v[i]) - v[i]) * 0.5f; /* -v[i] where negative, without a branch */
 		}
-		sums[1] = sums[0] + v[0];
-		for (int i = 0; i < 2; i++)
-			sums[2 + i] = sums[i] + v[1];
-		for (int i = 0; i < 4; i++)
-			sums[4 + i] = sums[i] + v[2];
-		for (int i = 0; i < 8; i++)
-			sums[8 + i] = sums[i] + v[3];
-		for (int i = 0; i < 16; i++)
-		{
-			int32_t entry = (int32_t) sums[i]; /* sums[i] is 0.5 or more but for rounding: truncation rounds it */
+		sums = ((vc_v16f){} + base) + (vc_v16f) ((vc_v16i) ((vc_v16f){} + v[0]) & bit0);
+		sums += (vc_v16f) ((vc_v16i) ((vc_v16f){} + v[1]) & bit1);
+		sums += (vc_v16f) ((vc_v16i) ((vc_v16f){} + v[2]) & bit2);
+		sums += (vc_v16f) ((vc_v16i) ((vc_v16f){} + v[3]) & bit3);
 
-			entry = entry < 0 ? 0 : entry;
-			lut[g * 16 + i] = (uint8_t) (entry > 255 ? 255 : entry);
-		}
+		/* Within 0.5 and 255.5 but for rounding: neither end is passed after truncation. */
+		vc_store_bytes(lut, &sums);
 	}
+}
+
+static void
+VC_KERNEL(quant_signs)(const float *r, size_t n, uint8_t *packed)
+{
+	size_t i = 0;
+
+#if VF_LANES == 16
+	for (; i + 16 <= n; i += 16)
+	{
+		uint16_t mask = _mm512_cmp_ps_mask(_mm512_loadu_ps(r + i), _mm512_setzero_ps(), _CMP_GT_OQ);
+
+		memcpy(packed + i / 8, &mask, sizeof(mask));
+	}
+#elif VF_LANES == 8
+	for (; i + 8 <= n; i += 8)
+		packed[i / 8] = (uint8_t) _mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(r + i), _mm256_setzero_ps(), _CMP_GT_OQ));
+#elif VF_LANES == 4
+	for (; i + 8 <= n; i += 8)
+	{
+		simde__m128 zero = simde_mm_setzero_ps();
+		int low = simde_mm_movemask_ps(simde_mm_cmpgt_ps(simde_mm_loadu_ps(r + i), zero));
+		int high = simde_mm_movemask_ps(simde_mm_cmpgt_ps(simde_mm_loadu_ps(r + i + 4), zero));
+
+		packed[i / 8] = (uint8_t) (low | high << 4);
+	}
+#endif
+	for (; i < n; i += 8)
+	{
+		uint8_t byte = 0;
+
+		for (size_t j = i; j < n && j < i + 8; j++)
+			byte |= (uint8_t) ((r[j] > 0.0f) << (j - i));
+		packed[i / 8] = byte;
+	}
+}
+
+static VcSignProducts
+VC_KERNEL(quant_sign_products)(const float *r, const float *c, size_t n)
+{
+	vc_v16f rr = {};
+	vc_v16f rs = {};
+	vc_v16f cs = {};
+	vc_v16f rc = {};
+	VcSignProducts sum = {0};
+	size_t i = 0;
+
+	for (; i + 16 <= n; i += 16)
+	{
+		vc_v16f a = VC_LOAD16(r + i);
+		vc_v16f b = VC_LOAD16(c + i);
+		vc_v16i flip = (a <= 0.0f) & INT32_MIN;
+
+		rr += a * a;
+		rs += VC_ABS16(a);
+		cs += (vc_v16f) ((vc_v16i) b ^ flip);
+		rc += a * b;
+	}
+	for (int j = 0; j < 16; j++)
+	{
+		sum.rr += rr[j];
+		sum.rs += rs[j];
+		sum.cs += cs[j];
+		sum.rc += rc[j];
+	}
+	for (; i < n; i++)
+	{
+		sum.rr += r[i] * r[i];
+		sum.rs += __builtin_fabsf(r[i]);
+		sum.cs += r[i] > 0.0f ? c[i] : -c[i];
+		sum.rc += r[i] * c[i];
+	}
+	return sum;
 }
 
 static int32_t
@@ -395,20 +528,14 @@ VC_KERNEL(quant_l2sq_i8)(const int8_t *a, const int8_t *b, size_t n)
 	return sum;
 }
 
-/* One pass of butterflies between lanes whose numbers differ in bit `h`, for h = 1, 2, 4, 8. */
+/* One stage of butterflies, between lanes whose numbers differ in bit h: a + b in the lower, a - b in the upper. */
 #define VC_LANE_BUTTERFLY(v, h, ...) \
 	do \
 	{ \
-		const vc_v16i order_ = {__VA_ARGS__}; \
 		const vc_v16i lane_ = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}; \
-		const vc_v16i sign_ = ((lane_ & (h)) != 0) & (vc_v16i) ((vc_v16i){} + INT32_MIN); \
-		(v) = VC_SHUFFLE16(v, order_, __VA_ARGS__) + (vc_v16f) ((vc_v16i) (v) ^ sign_); \
+		const vc_v16i sign_ = ((lane_ & (h)) != 0) & INT32_MIN; \
+		(v) = VC_SHUFFLE16(v, __VA_ARGS__) + (vc_v16f) ((vc_v16i) (v) ^ sign_); \
 	} while (0)
-#if defined(__clang__)
-#define VC_SHUFFLE16(v, order, ...) __builtin_shufflevector(v, v, __VA_ARGS__)
-#else
-#define VC_SHUFFLE16(v, order, ...) __builtin_shuffle(v, order)
-#endif
 
 static void
 VC_KERNEL(quant_hadamard)(float *x, unsigned log2n)
@@ -433,10 +560,10 @@ VC_KERNEL(quant_hadamard)(float *x, unsigned log2n)
 	{
 		vc_v16f v = VC_LOAD16(x + i);
 
-		VC_LANE_BUTTERFLY(v, 1, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
-		VC_LANE_BUTTERFLY(v, 2, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
-		VC_LANE_BUTTERFLY(v, 4, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11);
-		VC_LANE_BUTTERFLY(v, 8, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+		VC_LANE_BUTTERFLY(v, 1, VC_SWAP1);
+		VC_LANE_BUTTERFLY(v, 2, VC_SWAP2);
+		VC_LANE_BUTTERFLY(v, 4, VC_SWAP4);
+		VC_LANE_BUTTERFLY(v, 8, VC_SWAP8);
 		VC_STORE16(x + i, v);
 	}
 	/* Two stages a pass, so that half as many loads and stores are needed; an odd last stage goes alone. */
@@ -553,7 +680,7 @@ vc_nearest_rows(const float *rows, size_t stride, size_t count, const float *pan
 			vc_v16f value = half_norm - acc[r];
 			vc_v16i less = value < best[r];
 
-			best[r] = (vc_v16f) (((vc_v16i) value & less) | ((vc_v16i) best[r] & ~less));
+			best[r] = VC_SELECT16(less, value, best[r]);
 			where[r] = (less & (int32_t) p) | (where[r] & ~less);
 		}
 	}
@@ -587,6 +714,8 @@ static const VcQuantKernels VC_KERNEL(vc_quant_kernels) = {
 	.estimate32 = VC_KERNEL(quant_estimate32),
 	.below32 = VC_KERNEL(quant_below32),
 	.lut_build = VC_KERNEL(quant_lut_build),
+	.signs = VC_KERNEL(quant_signs),
+	.sign_products = VC_KERNEL(quant_sign_products),
 	.ip_i8 = VC_KERNEL(quant_ip_i8),
 	.l2sq_i8 = VC_KERNEL(quant_l2sq_i8),
 	.hadamard = VC_KERNEL(quant_hadamard),

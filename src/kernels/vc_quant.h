@@ -15,6 +15,14 @@
 #define VC_FASTSCAN_GROUP_BYTES 16 /* bytes of a block, and of a look-up table, for one group of four dimensions */
 #define VC_PANEL 16				  /* rows interleaved in one panel of `nearest` */
 
+typedef struct VcSignProducts
+{
+	float rr;
+	float rs;
+	float cs;
+	float rc;
+} VcSignProducts;
+
 typedef struct VcQuantKernels
 {
 	/*
@@ -36,6 +44,12 @@ typedef struct VcQuantKernels
 	 * Returns with *step = 0 and a zero table for a zero query.
 	 */
 	void (*lut_build)(const float *q, size_t groups, uint8_t *lut, float *step, float *abs_sum);
+
+	/* Bit i % 8 of packed[i / 8] set where r[i] > 0, the rest of the (n + 7) / 8 bytes clear. Exact. */
+	void (*signs)(const float *r, size_t n, uint8_t *packed);
+
+	/* With s the signs of r, -1 where r[i] <= 0: <r,r>, <r,s>, <c,s> and <r,c>. */
+	VcSignProducts (*sign_products)(const float *r, const float *c, size_t n);
 
 	/* Inner product and squared distance of signed bytes. Exact; n at most 65,535. */
 	int32_t (*ip_i8)(const int8_t *a, const int8_t *b, size_t n);

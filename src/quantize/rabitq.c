@@ -2,8 +2,8 @@
  * rabitq.c
  *		See rabitq.h.
  *
- * Sums that decide codes and factors are taken in sixteen fixed lanes of float, added up in double: quick on any
- * instruction set, and the same on all (this folder is compiled without contraction to fused multiply-add).
+ * Codes come out alike on every instruction set: signs are comparisons, and the sums that choose a code of more bits are
+ * taken in sixteen fixed lanes, compiled without contraction to fused multiply-add. Factors may differ in the last digit.
  */
 #include "quantize/rabitq.h"
 
@@ -39,48 +39,11 @@ typedef struct Products
 static Products
 one_bit_products(const float *r, const float *c, uint32_t dim)
 {
-	float rr[LANES] = {0};
-	float rx[LANES] = {0};
-	float cx[LANES] = {0};
-	float rc[LANES] = {0};
-	uint32_t i = 0;
+	VcSignProducts p = vc_kernels->quant->sign_products(r, c != NULL ? c : r, dim);
 
-	if (c != NULL)
-	{
-		for (; i + LANES <= dim; i += LANES)
-			for (int j = 0; j < LANES; j++)
-			{
-				float a = r[i + j];
-				float b = c[i + j];
-
-				rr[j] += a * a;
-				rx[j] += fabsf(a);
-				cx[j] += a > 0.0f ? b : -b;
-				rc[j] += a * b;
-			}
-		for (; i < dim; i++)
-		{
-			rr[i % LANES] += r[i] * r[i];
-			rx[i % LANES] += fabsf(r[i]);
-			cx[i % LANES] += r[i] > 0.0f ? c[i] : -c[i];
-			rc[i % LANES] += r[i] * c[i];
-		}
-	}
-	else
-	{
-		for (; i + LANES <= dim; i += LANES)
-			for (int j = 0; j < LANES; j++)
-			{
-				rr[j] += r[i + j] * r[i + j];
-				rx[j] += fabsf(r[i + j]);
-			}
-		for (; i < dim; i++)
-		{
-			rr[i % LANES] += r[i] * r[i];
-			rx[i % LANES] += fabsf(r[i]);
-		}
-	}
-	return (Products){lane_total(rr), lane_total(rx) / 2, lane_total(cx) / 2, lane_total(rc)};
+	if (c == NULL)
+		p.cs = p.rc = 0.0f;
+	return (Products){p.rr, p.rs / 2.0, p.cs / 2.0, p.rc};
 }
 
 /* xx = |x|^2 of the code. */
@@ -124,9 +87,7 @@ void
 vc_rabitq_encode1(VcRabitqMetric metric, const float *residual, const float *centre, uint32_t dim, uint8_t *packed,
 				  VcRabitqFactors *factors)
 {
-	memset(packed, 0, (dim + 7) / 8);
-	for (uint32_t i = 0; i < dim; i++)
-		packed[i / 8] |= (uint8_t) ((residual[i] > 0.0f) << (i % 8));
+	vc_kernels->quant->signs(residual, dim, packed);
 	factors_from_products(metric, one_bit_products(residual, centre, dim), dim / 4.0, dim, factors);
 }
 

@@ -216,6 +216,36 @@ test_kernels(const VcKernels *kernels)
 	ok(good, "%s: query tables are rounded to within half a step", kernels->name);
 
 	good = true;
+	for (size_t n = 0; n < 200; n++)
+	{
+		float *r = get(n * sizeof(float));
+		float *c = get(n * sizeof(float));
+		uint8_t *bits = get((n + 7) / 8);
+		VcSignProducts p;
+		double rs = 0, cs = 0;
+
+		normals(r, n);
+		normals(c, n);
+		for (size_t i = 0; i < n; i += 3)
+			r[i] = i % 2 ? -0.0f : 0.0f;
+		quant->signs(r, n, bits);
+		p = quant->sign_products(r, c, n);
+		for (size_t i = 0; i < (n + 7) / 8 * 8; i++)
+			good &= (bits[i / 8] >> (i % 8) & 1) == (i < n && r[i] > 0);
+		for (size_t i = 0; i < n; i++)
+		{
+			rs += fabs(r[i]);
+			cs += r[i] > 0 ? c[i] : -c[i];
+		}
+		good &= fabs(p.rr - dot(r, r, n)) < 1e-4 * (1 + n) && fabs(p.rc - dot(r, c, n)) < 1e-4 * (1 + n) &&
+				fabs(p.rs - rs) < 1e-4 * (1 + n) && fabs(p.cs - cs) < 1e-4 * (1 + n);
+		free(r);
+		free(c);
+		free(bits);
+	}
+	ok(good, "%s: signs and their products", kernels->name);
+
+	good = true;
 	for (size_t n = 1; n < 70; n += 3)
 		for (size_t dim = 1; dim < 40; dim += 4)
 		{
