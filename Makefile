@@ -31,24 +31,29 @@ PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 ifneq ($(PGXS),)
 include $(PGXS)
 else
-all install installcheck unit-programs:
+all install installcheck:
 	@echo "pg_config not found: run 'make quickstart', or install postgresql-server-dev-15, or pass PG_CONFIG=/path/to/pg_config" >&2; exit 1
-.PHONY: all install installcheck unit-programs
+.PHONY: all install installcheck
 endif
 
 # From 16 on SQL-callable functions are marked for export; 15 does not mark them, so there everything stays visible and
 # -Bsymbolic keeps our calls to ourselves.
 override CFLAGS += $(if $(filter 15,$(MAJORVERSION)),,-fvisibility=hidden)
 
+# Flags of one file or one room beyond the common ones; the unit tests build the same files with the same flags.
 # The scalar kernels are the yardstick of the others; vectorised by the compiler they would measure the compiler.
-src/kernels/isa_scalar.o: CFLAGS += -fno-tree-vectorize -fno-tree-slp-vectorize
+FILE_CFLAGS_kernels/isa_scalar = -fno-tree-vectorize -fno-tree-slp-vectorize
 ifneq ($(findstring x86_64,$(shell $(CC) -dumpmachine 2>/dev/null)),)
-src/kernels/isa_avx2.o:   CFLAGS += -mavx2 -mfma -mf16c -mpopcnt -mbmi2
-src/kernels/isa_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512vpopcntdq -mfma -mf16c -mpopcnt -mbmi2
+FILE_CFLAGS_kernels/isa_avx2 = -mavx2 -mfma -mf16c -mpopcnt -mbmi2
+FILE_CFLAGS_kernels/isa_avx512 = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512vpopcntdq \
+                                 -mfma -mf16c -mpopcnt -mbmi2
 endif
-
 # Rotations and codes must come out alike on every CPU, whether or not it has fused multiply-add.
-src/quantize/%.o: CFLAGS += -ffp-contract=off
+FILE_CFLAGS_quantize = -ffp-contract=off
+src/kernels/isa_scalar.o: CFLAGS += $(FILE_CFLAGS_kernels/isa_scalar)
+src/kernels/isa_avx2.o:   CFLAGS += $(FILE_CFLAGS_kernels/isa_avx2)
+src/kernels/isa_avx512.o: CFLAGS += $(FILE_CFLAGS_kernels/isa_avx512)
+src/quantize/%.o:         CFLAGS += $(FILE_CFLAGS_quantize)
 
 $(OBJS): $(wildcard src/*.h src/*/*.h)
 
@@ -56,18 +61,9 @@ build/vectorcoll--$(EXTVERSION).sql: $(INSTALL_SQL) vectorcoll.control
 	@mkdir -p build
 	cat $(INSTALL_SQL) > $@
 
-# The plain C tests: each test/unit/NAME.c becomes a program over the code that knows nothing of the server.
-UNIT      := $(patsubst test/unit/%.c,build/unit/%,$(sort $(wildcard test/unit/*.c)))
-UNIT_OBJS  = $(filter src/kernels/%.o src/quantize/%.o src/types/decimal.o \
-             src/collection/filter_lex.o src/collection/filter_parse.o src/collection/filter_qdrant.o,$(OBJS))
+include test/unit/unit.mk
 
 ifneq ($(PGXS),)
-build/unit/%: test/unit/%.c $(wildcard test/unit/*.h) $(UNIT_OBJS)
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -I$(CURDIR)/src -o $@ $< $(UNIT_OBJS) -lm -lpthread
-
-unit-programs: $(UNIT)
-
 build/fashion: quickstart/fashion.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -I$(includedir) -o $@ $< -L$(libdir) -lpq
@@ -75,7 +71,7 @@ endif
 
 # Everything below installs what it needs, and runs servers of its own in .pg; see tools/README.md and test/README.md.
 test: ; @test/run
-lint unit regress isolation pgtap docs clients tap: ; @test/run $@
+lint regress isolation pgtap docs clients tap: ; @test/run $@
 quickstart: ; @quickstart/run
 
 # The same suite with the PostgreSQL of a later Debian release, in a tree of that release; needs root.
@@ -93,6 +89,8 @@ help:
 	@echo 'all install installcheck   as in any PGXS extension; PG_CONFIG=... chooses the PostgreSQL'
 	@echo 'quickstart                from nothing to a searched collection of 60,000 images, with a private server'
 	@echo 'test                      every test; one suite: lint unit regress isolation pgtap docs clients tap'
+	@echo 'unit                      the plain C tests alone, without PostgreSQL; SANITIZE=1 or CC=clang as you like'
+	@echo 'unit-arm64                the same for arm64, cross-compiled and under qemu'
 	@echo 'check-pg17 check-pg18     the same with a later PostgreSQL, in a Debian tree (root)'
 	@echo 'check-bare                quickstart and test in a bare Debian 12 tree (root)'
 	@echo 'bench bench-peers         recall, QPS, builds, size; beside pgvector in a Debian tree (root); BENCH="--quick"'
@@ -100,4 +98,4 @@ help:
 
 export PG_CONFIG PG_MAJOR
 
-.PHONY: test lint unit regress isolation pgtap docs clients tap unit-programs quickstart check-pg17 check-pg18 check-bare bench bench-peers help
+.PHONY: test lint regress isolation pgtap docs clients tap quickstart check-pg17 check-pg18 check-bare bench bench-peers help

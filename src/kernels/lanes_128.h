@@ -128,12 +128,14 @@ widen_f16(uint64_t halves)
 	simde__m128i sign = simde_mm_slli_epi32(simde_mm_xor_si128(h, magnitude), 16);
 	simde__m128i is_subnormal = simde_mm_cmplt_epi32(magnitude, simde_mm_set1_epi32(0x400));
 	simde__m128i is_special = simde_mm_cmpgt_epi32(magnitude, simde_mm_set1_epi32(0x7bff));
+	simde__m128i is_nan = simde_mm_cmpgt_epi32(magnitude, simde_mm_set1_epi32(0x7c00));
 	simde__m128i normal = simde_mm_add_epi32(simde_mm_slli_epi32(magnitude, 13), simde_mm_set1_epi32(112 << 23));
 	simde__m128i subnormal =
 		simde_mm_castps_si128(simde_mm_mul_ps(simde_mm_cvtepi32_ps(magnitude), simde_mm_set1_ps(0x1p-24f)));
 
-	/* infinity and NaN: from exponent 31 + 112 on to 255 */
+	/* infinity and NaN: from exponent 31 + 112 on to 255; NaN made quiet */
 	normal = simde_mm_add_epi32(normal, simde_mm_and_si128(is_special, simde_mm_set1_epi32(112 << 23)));
+	normal = simde_mm_or_si128(normal, simde_mm_and_si128(is_nan, simde_mm_set1_epi32(0x400000)));
 	return simde_mm_castsi128_ps(simde_mm_or_si128(sign, select_si128(is_subnormal, subnormal, normal)));
 }
 
