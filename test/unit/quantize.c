@@ -387,11 +387,8 @@ test_rotation(void)
 static void
 test_estimator(uint32_t dim, int bits, VcRabitqMetric metric)
 {
-	enum
-	{
-		ROTATIONS = 1000,
-		PAIRS = 100
-	};
+	const int rotations = getenv("VC_UNIT_QUICK") != NULL ? 40 : 1000;
+	const int pairs = 100;
 	uint32_t padded = vc_rotation_padded(dim);
 	float *o = get(dim * sizeof(float));
 	float *q = get(dim * sizeof(float));
@@ -407,14 +404,14 @@ test_estimator(uint32_t dim, int bits, VcRabitqMetric metric)
 	double spread = 0;
 	long outside = 0;
 
-	for (int i = 0; i < ROTATIONS; i++)
+	for (int i = 0; i < rotations; i++)
 	{
 		VcRotation *rotation = make_rotation(dim, vc_random_next(&state));
 		double batch = 0;
 
 		normals(c, dim);
 		vc_rotation_apply(rotation, c, rc);
-		for (int p = 0; p < PAIRS; p++)
+		for (int p = 0; p < pairs; p++)
 		{
 			float add[32] = {0}, rescale[32] = {0}, estimates[32];
 			int slot = p % 32;
@@ -458,19 +455,19 @@ test_estimator(uint32_t dim, int bits, VcRabitqMetric metric)
 			worst_share = fmax(worst_share, (error - 1e-4 * (1 + fabs(truth))) /
 												(0.5 * query.step * (padded / 4) * ((1 << bits) - 1) * fabs(factors.rescale)));
 		}
-		batch /= PAIRS;
+		batch /= pairs;
 		sum += batch;
 		sum2 += batch * batch;
 		free(rotation);
 	}
 	{
-		double mean = sum / ROTATIONS;
-		double se = sqrt((sum2 / ROTATIONS - mean * mean) / (ROTATIONS - 1));
-		double beyond = (double) outside / (ROTATIONS * PAIRS);
+		double mean = sum / rotations;
+		double se = sqrt((sum2 / rotations - mean * mean) / (rotations - 1));
+		double beyond = (double) outside / (rotations * pairs);
 		const char *name = metric == VC_RABITQ_L2 ? "L2" : "IP";
 
 		ok(fabs(mean) <= 3 * se, "%s, %u dimensions, %d bits: unbiased (mean %.2g, standard error %.2g, deviation %.4f)", name,
-		   dim, bits, mean, se, sqrt(spread / (ROTATIONS * PAIRS)));
+		   dim, bits, mean, se, sqrt(spread / (rotations * pairs)));
 		ok(beyond < 0.075, "%s, %u dimensions, %d bits: %.2f %% of errors beyond the bound", name, dim, bits, 100 * beyond);
 		ok(worst_share <= 1, "%s, %u dimensions, %d bits: the table adds at most %.4f, %.0f %% of what it may", name, dim, bits,
 		   worst_table, 100 * worst_share);
