@@ -10,21 +10,26 @@ BENCH_SRC=$VC_ROOT/test/bench
 BENCH_DATA=${BENCH_DATA:-$VC_ROOT/build/bench-data}
 BENCH_OUT=${BENCH_OUT:-$VC_ROOT/build/bench}
 
-# Sets SET_DIM, SET_ROWS, SET_METRIC (as vcdata names it), SET_OPERATOR, SET_OPCLASS (without its vector_ or halfvec_)
-# and SET_LISTS (for an index that wants to be told) of a data set.
+# Describes a data set: SET_DIM, SET_ROWS, SET_METRIC (as vcdata names it), SET_OPERATOR, SET_OPCLASS (without its
+# vector_ or halfvec_) and SET_LISTS (for an index that wants to be told).
 describe_set()
 {
-	case $1 in
-		fm) SET_DIM=784 SET_ROWS=60000 SET_METRIC=l2 SET_LISTS=245 ;;
-		wink) SET_DIM=100 SET_ROWS=340479 SET_METRIC=cosine SET_LISTS=1000 ;;
-		c128) SET_DIM=128 SET_ROWS=1000000 SET_METRIC=l2 SET_LISTS=1000 ;;
-		c768) SET_DIM=768 SET_ROWS=200000 SET_METRIC=l2 SET_LISTS=450 ;;
-		*) die "unknown data set $1: fm, wink, c128 or c768" ;;
-	esac
-	case $SET_METRIC in
-		l2) SET_OPERATOR='<->' SET_OPCLASS=l2_ops ;;
-		cosine) SET_OPERATOR='<=>' SET_OPCLASS=cosine_ops ;;
-	esac
+	local thousands
+
+	SET_OPERATOR='<->' SET_OPCLASS=l2_ops SET_METRIC=l2
+	if [[ $1 =~ ^(.+)@([1-9][0-9]*)k$ ]]; then
+		thousands=${BASH_REMATCH[2]}
+		describe_set "${BASH_REMATCH[1]}"
+		SET_ROWS=$((thousands * 1000)) SET_LISTS=$((thousands + 10))
+	elif [[ $1 =~ ^c([1-9][0-9]*)x([1-9][0-9]*)k$ ]]; then
+		SET_DIM=${BASH_REMATCH[1]} SET_ROWS=$((BASH_REMATCH[2] * 1000)) SET_LISTS=$((BASH_REMATCH[2] + 10))
+	elif [ "$1" = fm ]; then
+		SET_DIM=784 SET_ROWS=60000 SET_LISTS=245
+	elif [ "$1" = wink ]; then
+		SET_DIM=100 SET_ROWS=340479 SET_LISTS=1000 SET_METRIC=cosine SET_OPERATOR='<=>' SET_OPCLASS=cosine_ops
+	else
+		die "unknown data set $1: fm, wink, c<dimensions>x<thousands of rows>k, or one of these with @<thousands of rows>k"
+	fi
 	export SET_DIM SET_ROWS SET_METRIC SET_OPERATOR SET_OPCLASS SET_LISTS
 }
 

@@ -6,7 +6,7 @@
 representative() { case $name in vc_hnsw | vc_ivf | 'pgvector hnsw: 16/64' | 'pgvector ivfflat') true ;; *) false ;; esac; }
 
 # The recall at which two indexes are compared, in the parts that use one setting.
-main_recall() { case $set in wink) echo 0.95 ;; *) echo 0.99 ;; esac; }
+main_recall() { case $set in wink*) echo 0.95 ;; *) echo 0.99 ;; esac; }
 
 # The first value swept that reached the main recall in this run; nothing where none did.
 value_at_recall()
@@ -103,7 +103,7 @@ memory_part()
 	local size
 
 	size=$(sql "SELECT min(pg_relation_size(c.oid)) / 8 / 8192 FROM pg_class c JOIN pg_am a ON a.oid = c.relam
-		WHERE a.amname IN ('hnsw', 'vc_hnsw') AND c.relname LIKE '${set}\\_%\\_v'")
+		WHERE a.amname IN ('hnsw', 'vc_hnsw') AND c.relname LIKE '${set//[^a-z0-9]/_}\\_%\\_v'")
 	[ -n "$size" ] || return 0
 	stop_server
 	start_server "$((size * 8))kB"

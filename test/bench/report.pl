@@ -15,14 +15,6 @@ use List::Util qw(max min sum);
 my ($results, $folder) = @ARGV;
 die "usage: report.pl RESULTS.ltsv FOLDER\n" unless @ARGV == 2;
 
-my %TITLE = (
-	fm => 'Fashion-MNIST, 60,000 x 784, L2',
-	wink => 'English word vectors, 340,479 x 100, cosine',
-	c128 => 'generated clusters, 1,000,000 x 128, L2',
-	c768 => 'generated clusters, 200,000 x 768, L2',
-);
-my %RAW_MB = (fm => 60_000 * 784 * 4e-6, wink => 340_479 * 100 * 4e-6, c128 => 512, c768 => 200_000 * 768 * 4e-6);
-my %ROWS = (fm => 60_000, wink => 340_479, c128 => 1_000_000, c768 => 200_000);
 my @RECALLS = (0.90, 0.95, 0.98, 0.99, 0.995, 0.998);
 my $PEER = 'pgvector hnsw';    # what ratios are relative to
 
@@ -164,6 +156,18 @@ sub columns
 	} $head, @rows;
 }
 
+# Of a set: its title, its rows, and the size of its bare vectors.
+sub title
+{
+	my ($set) = @_;
+	my ($of) = records(kind => 'set', set => $set);
+	my $name = {fm => 'Fashion-MNIST', wink => 'English word vectors'}->{$set =~ s/@.*//r} // 'generated clusters';
+	my $rows = $of->{rows} =~ s/(?<=\d)(?=(\d{3})+$)/,/gr;
+	return "$name, $rows x $of->{dim}, " . ($of->{metric} eq 'l2' ? 'L2' : $of->{metric});
+}
+sub rows_of { my ($of) = records(kind => 'set', set => $_[0]); return $of->{rows}; }
+sub raw_mb { my ($of) = records(kind => 'set', set => $_[0]); return $of->{rows} * $of->{dim} * 4e-6; }
+
 sub goal { push @goals, [@_]; return; }
 
 # ---- tables of one set; each returns [head, rows...] ----
@@ -191,8 +195,8 @@ sub table_build
 	my @rows = map {
 		[
 			$_->{index}, $_->{options} || 'defaults', figure($_->{seconds}), ratio($_->{seconds}, $peer && $peer->{seconds}),
-			figure($_->{mb}), ratio($_->{mb}, $peer && $peer->{mb}), figure($_->{mb} / $RAW_MB{$set}),
-			figure($_->{mb} * 1e6 / $ROWS{$set}), figure($_->{peak_mb})
+			figure($_->{mb}), ratio($_->{mb}, $peer && $peer->{mb}), figure($_->{mb} / raw_mb($set)),
+			figure($_->{mb} * 1e6 / rows_of($set)), figure($_->{peak_mb})
 		]
 	} records(kind => 'time', set => $set, part => 'build');
 	return [
@@ -274,8 +278,8 @@ sub table_memory
 		my $index = $_;
 		my @from = records(set => $set, index => $index, part => 'memory');
 		my @points = curve(set => $set, index => $index, part => 'memory');
-		my $qps = qps_at($set eq 'wink' ? 0.95 : 0.99, @points);
-		my $warm = qps_at($set eq 'wink' ? 0.95 : 0.99, curve(set => $set, index => $index, part => 'search'));
+		my $qps = qps_at($set =~ /^wink/ ? 0.95 : 0.99, @points);
+		my $warm = qps_at($set =~ /^wink/ ? 0.95 : 0.99, curve(set => $set, index => $index, part => 'search'));
 		[$index, $from[0]{shared_buffers}, figure($qps), figure($warm), ratio($qps, $warm)]
 	} indexes_of($set, 'memory');
 	return [['index', 'shared_buffers', 'QPS', 'QPS with 2 GB', 'share'], @rows];
@@ -365,7 +369,7 @@ sub svg
 	my @out = (
 		qq(<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 $width $height" font-family="sans-serif" font-size="12">),
 		qq(<rect width="$width" height="$height" fill="#ffffff"/>),
-		qq(<text x="$left" y="22" font-size="15">$TITLE{$set}: queries a second over recall, k = 10, one client</text>)
+		qq(<text x="$left" y="22" font-size="15">@{[title($set)]}: queries a second over recall, k = 10, one client</text>)
 	);
 	for my $recall (0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
 	{
@@ -422,6 +426,7 @@ my @SECTIONS = (
 
 mkdir $folder unless -d $folder;
 my ($machine) = records(kind => 'machine');
+die "$results does not say which machine it is from\n" unless $machine;
 my @sets = values_of('set', @records);
 my $text = <<"END";
 # Benchmarks
@@ -443,13 +448,13 @@ for my $set (@sets)
 	my $curve = svg($set);
 	if ($curve)
 	{
-		open my $out, '>', "$folder/benchmarks-$set.svg" or die "could not write $folder: $!\n";
+		open my $out, '>', "$folder/benchmarks-@{[$set =~ tr/@/-/r]}.svg" or die "could not write $folder: $!\n";
 		print $out $curve;
 		close $out or die "could not write $folder: $!\n";
 	}
-	$sections .= "## $set: $TITLE{$set}\n\n";
-	$sections .= "![recall and queries a second](benchmarks-$set.svg)\n\n" if $curve;
-	print "$set: $TITLE{$set}\n\n";
+	$sections .= "## $set: @{[title($set)]}\n\n";
+	$sections .= "![recall and queries a second](benchmarks-@{[$set =~ tr/@/-/r]}.svg)\n\n" if $curve;
+	print "$set: @{[title($set)]}\n\n";
 	for my $section (@SECTIONS)
 	{
 		my ($title, $note, $make) = @$section;

@@ -121,6 +121,7 @@ ok($time->{seconds} > 0 && $time->{mb} > 0, 'a statement is timed and its relati
 
 open my $out, '>', "$dir/results.ltsv" or die $!;
 print $out "kind:machine\tcpu:c\tcores:1\tmemory_gb:1\tkernel:k\tserver:s\textensions:e\tcommit:c\tdate:d\tload:0\n";
+print $out "kind:set\tset:fm\trows:60000\tdim:784\tmetric:l2\n";
 for (['vc_hnsw', 1, 0.90, 10_000], ['vc_hnsw', 2, 0.99, 1_000], ['pgvector hnsw: 16/64', 1, 0.90, 2_000], ['pgvector hnsw: 16/64', 2, 0.99, 100],
 	['pgvector hnsw: 24/200', 1, 0.95, 900], ['vc_hnsw', 2, 0.99, 3_000], ['vc_hnsw', 2, 0.99, 1_000])
 {
