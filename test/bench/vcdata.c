@@ -327,7 +327,7 @@ make_clustered(long rows, int dim, long seed, const char *base, const char *quer
 	free(m.upto);
 }
 
-/* ---- exact neighbours ---- */
+/* ---- exact neighbours; no code is shared with the extension that they are to judge ---- */
 
 typedef struct Near
 {
