@@ -71,7 +71,7 @@ endif
 
 # Everything below installs what it needs, and runs servers of its own in .pg; see tools/README.md and test/README.md.
 test: ; @test/run
-lint regress isolation pgtap docs clients tap: ; @test/run $@
+lint setup regress isolation pgtap docs clients tap: ; @test/run $@
 quickstart: ; @quickstart/run
 
 # The same suite with the PostgreSQL of a later Debian release, in a tree of that release; needs root.
@@ -88,7 +88,7 @@ bench-peers: ; @test/bench/peers $(BENCH)
 help:
 	@echo 'all install installcheck   as in any PGXS extension; PG_CONFIG=... chooses the PostgreSQL'
 	@echo 'quickstart                from nothing to a searched collection of 60,000 images, with a private server'
-	@echo 'test                      every test; one suite: lint unit regress isolation pgtap docs clients tap'
+	@echo 'test                      every test; one suite: lint setup unit regress isolation pgtap docs clients tap'
 	@echo 'unit                      the plain C tests alone, without PostgreSQL; SANITIZE=1 or CC=clang as you like'
 	@echo 'unit-arm64                the same for arm64, cross-compiled and under qemu'
 	@echo 'check-pg17 check-pg18     the same with a later PostgreSQL, in a Debian tree (root)'
@@ -98,4 +98,4 @@ help:
 
 export PG_CONFIG PG_MAJOR
 
-.PHONY: test lint regress isolation pgtap docs clients tap quickstart check-pg17 check-pg18 check-bare bench bench-peers help
+.PHONY: test lint setup regress isolation pgtap docs clients tap quickstart check-pg17 check-pg18 check-bare bench bench-peers help

@@ -1,8 +1,9 @@
 """Runs the SQL in README.md and docs/, so that what a reader pastes works.
 
-Each page gets a fresh database, and its ```sql blocks run there in order, in one psql session. A block must raise no
-error. The words after ```sql say otherwise: error=SQLSTATE, the block must raise that error; skip, it is not run. A
-```result block right after it must equal psql's output of that block. Output is TAP, one result a block.
+Each page gets a fresh database with the extension, except that README.md creates it itself, and its ```sql blocks run
+there in order, in one psql session. A block must raise no error. The words after ```sql say otherwise: error=SQLSTATE,
+the block must raise that error; skip, it is not run. A ```result block right after it must equal psql's output of that
+block. Output is TAP, one result a block.
 """
 import glob
 import os
@@ -34,10 +35,12 @@ def blocks(page):
     return found
 
 
-def run(script):
+def run(script, prepare):
     """Runs a script in a fresh database; returns psql's output with errors in their places."""
     psql = ["psql", "-X", "-q", "-d"]
     subprocess.run([*psql, "postgres", "-c", "DROP DATABASE IF EXISTS docs", "-c", "CREATE DATABASE docs"], check=True)
+    if prepare:
+        subprocess.run([*psql, "docs", "-c", "CREATE EXTENSION vectorcoll"], check=True)
     return subprocess.run([*psql, "docs", "-P", "pager=off", "-v", "VERBOSITY=verbose", "-f", "-"], input=script, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False).stdout
 
@@ -60,7 +63,8 @@ def main():
         found = [block for block in blocks(page) if "skip" not in block[1]]
         if not found:
             continue
-        output = run("".join(f"\\echo <<block {i}>>\n{block[2]}\n" for i, block in enumerate(found)))
+        output = run("".join(f"\\echo <<block {i}>>\n{block[2]}\n" for i, block in enumerate(found)),
+                     os.path.basename(page) != "README.md")
         parts = re.split(r"^<<block \d+>>\n", output, flags=re.M)[1:] + [""] * len(found)
         for (line, words, _, expected), part in zip(found, parts):
             number += 1
