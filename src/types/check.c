@@ -41,6 +41,14 @@ vc_check_typmod(int32 typmod, int dim, Node *escontext)
 	return true;
 }
 
+void
+vc_check_unused(int32 unused)
+{
+	if (unlikely(unused != 0))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+						errmsg("expected unused to be 0, not %d", unused)));
+}
+
 int32
 vc_typmod_in(const char *type_name, ArrayType *modifiers, int max_dim)
 {

@@ -49,6 +49,9 @@ extern bool vc_check_dim(const char *type_name, int64 dim, int max_dim, Node *es
 /* dim is what the type modifier says, if it says anything; 22000. */
 extern bool vc_check_typmod(int32 typmod, int dim, Node *escontext);
 
+/* The reserved field of a binary message is zero; 22P03. */
+extern void vc_check_unused(int32 unused);
+
 /* The type modifier (n) from the array of cstrings that a typmod_in function gets, 1 <= n <= max_dim; 22023. */
 extern int32 vc_typmod_in(const char *type_name, ArrayType *modifiers, int max_dim);
 

@@ -5,7 +5,7 @@
  * Kernels sum in float. A sum that overflows, or squares so small that float loses them, is computed once more in double
  * (kernels/ref.h), so that any two valid vectors have a right and finite distance. The test costs two comparisons; the
  * second computation only happens next to the ends of float's range and where a sum of squares is zero.
- * measures_impl.h applies this to each type.
+ * dense_distance_impl.h applies this to each type.
  */
 #ifndef VC_DISTANCE_H
 #define VC_DISTANCE_H

@@ -26,10 +26,4 @@ typedef struct VcVector
 /* A zeroed vector of `dim` dimensions in the current context. */
 extern VcVector *vc_vector_new(int dim);
 
-/* The dimensions of a stored vector, reading no more of a value kept out of line than its first chunk. */
-extern int vc_vector_dim(Datum value);
-
-/* The B-tree order: element by element, then by dimensions. */
-extern int vc_vector_compare(const VcVector *a, const VcVector *b);
-
 #endif /* VC_VECTOR_H */
