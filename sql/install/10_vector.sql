@@ -1,5 +1,5 @@
--- Type vector: float4 elements. Out-of-line storage without compression (external): float noise does not compress, and trying
--- would cost every write. docs/types.md tells when to keep large vectors in line.
+-- Type vector: float4 elements. Storage is external, out of line without compression: float noise does not compress, and
+-- trying would cost every write. docs/types.md tells how to keep larger vectors in line.
 CREATE TYPE vector;
 CREATE FUNCTION vector_in(cstring, oid, integer) RETURNS vector
     AS 'MODULE_PATHNAME', 'vc_vector_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;

@@ -96,7 +96,7 @@ vc_half_to_text(uint16_t half, char *text)
 	}
 	else if (exp10 < 0)
 	{
-		memcpy(p, "0.0000", 6);
+		memcpy(p, "0.000", (size_t) (1 - exp10));
 		p += 1 - exp10;
 		memcpy(p, buf, (size_t) n);
 		p += n;

@@ -27,4 +27,7 @@ typedef struct VcSparsevec
 #define PG_GETARG_SPARSEVEC_P(n) DatumGetVcSparsevec(PG_GETARG_DATUM(n))
 #define PG_RETURN_SPARSEVEC_P(x) PG_RETURN_POINTER(x)
 
+/* A sparsevec with room for nnz elements, indices and values zeroed, in the current context. */
+extern VcSparsevec *vc_sparsevec_new(int dim, int nnz);
+
 #endif /* VC_SPARSEVEC_H */

@@ -3,21 +3,16 @@
  *		Holds the decimal reader (src/types/decimal.h) against strtof and, for binary16, against exact rounding of a
  *		decimal that was made to lie on, above or below a midpoint.
  *
- * usage: decimal [MILLIONS [SEED]]: random strings tried per group. The default keeps `make test` short; each
- * group prints its seed, and `decimal 50` tries a quarter of a billion.
+ * usage: decimal [MILLIONS [SEED]]: random strings tried per group. The default keeps `make test` short; `decimal 50` tries
+ * 300 million. Each group prints its seed. VC_UNIT_QUICK=1 in the environment tries few, for emulators.
  */
+#include "tap.h"
 #include "types/decimal.h"
 
-#include <errno.h>
 #include <float.h>
 #include <math.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int tests;
-static int failures;
 static uint64_t state;
 
 static uint64_t
@@ -49,14 +44,6 @@ float_of(uint32_t bits)
 	return f;
 }
 
-static void
-report(bool ok, const char *what)
-{
-	tests++;
-	failures += !ok;
-	printf("%s %d - %s\n", ok ? "ok" : "not ok", tests, what);
-}
-
 /* Parse a copy that ends where its allocation ends, so that sanitizers see any read past the end. */
 static bool
 same_as_strtof(const char *text, size_t length)
@@ -67,7 +54,7 @@ same_as_strtof(const char *text, size_t length)
 
 	if (past == text + length && bits_of(got) == bits_of(expected))
 		return true;
-	printf("# %s: got %a, strtof gives %a%s\n", text, got, expected, past == text + length ? "" : ", stopped early");
+	tap_diag("%s: got %a, strtof gives %a%s", text, got, expected, past == text + length ? "" : ", stopped early");
 	return false;
 }
 
@@ -184,15 +171,12 @@ trial_near_midpoint(void)
 static void
 group(const char *name, Trial trial, uint64_t count)
 {
-	char what[200];
 	uint64_t seed = state;
 	int wrong = 0;
 
 	for (uint64_t i = 0; i < count && wrong < 5; i++)
 		wrong += !trial();
-	snprintf(what, sizeof(what), "%llu %s equal strtof (seed %llu)", (unsigned long long) count, name,
-			 (unsigned long long) seed);
-	report(wrong == 0, what);
+	tap_ok(wrong == 0, "%llu %s equal strtof (seed %llu)", (unsigned long long) count, name, (unsigned long long) seed);
 }
 
 /* A half's value as a double, which holds it exactly. */
@@ -233,12 +217,12 @@ test_halves(void)
 
 			if (past != text[i] + strlen(text[i]) || got != (0x8000 | expected[i]))
 			{
-				printf("# %s: got %04x, expected %04x\n", text[i], got, 0x8000 | expected[i]);
+				tap_diag("%s: got %04x, expected %04x", text[i], got, 0x8000 | expected[i]);
 				wrong++;
 			}
 		}
 	}
-	report(wrong == 0, "every half, every midpoint of halves and both sides of it");
+	tap_ok(wrong == 0, "every half, every midpoint of halves and both sides of it");
 }
 
 static void
@@ -253,11 +237,11 @@ test_not_numbers(void)
 	{
 		if (vc_decimal_to_f32(texts[i], texts[i] + strlen(texts[i]), &f) != NULL)
 		{
-			printf("# \"%s\" was taken for a number\n", texts[i]);
+			tap_diag("\"%s\" was taken for a number", texts[i]);
 			ok = false;
 		}
 	}
-	report(ok, "what is no number is not taken for one");
+	tap_ok(ok, "what is no number is not taken for one");
 }
 
 /* Sizes at which an exponent, a run of zeros or a run of digits could overflow something. */
@@ -292,7 +276,7 @@ test_extremes(void)
 
 		if (past == NULL || *past || bits_of(f) != bits_of(cases[i].value))
 		{
-			printf("# %s: got %a\n", cases[i].text, f);
+			tap_diag("%s: got %a", cases[i].text, f);
 			ok = false;
 		}
 	}
@@ -305,7 +289,7 @@ test_extremes(void)
 	strcpy(text + zeros, "e-300000");
 	ok &= vc_decimal_to_f32(text, text + strlen(text), &f) != NULL && f == 1;
 	free(text);
-	report(ok, "extreme exponents and lengths");
+	tap_ok(ok, "extreme exponents and lengths");
 }
 
 static void
@@ -341,14 +325,14 @@ test_lists(void)
 		why = vc_decimal_list_f16(text, text + strlen(text), h, 4, &count, &stop);
 		same &= why == cases[i].why && count == cases[i].count && stop == text + cases[i].stop;
 		if (!same)
-			printf("# \"%s\"\n", text);
+			tap_diag("\"%s\"", text);
 		ok &= same;
 	}
-	report(ok, "lists end where and why they should");
+	tap_ok(ok, "lists end where and why they should");
 
 	/* The end given is the end, whatever follows it in memory. */
 	ok = vc_decimal_list_f32("1,23456", "1,23456" + 4, f, 4, &count, &stop) == VC_DECIMAL_END_LIST && count == 2 && f[1] == 23;
-	report(ok, "a list ends at the end given");
+	tap_ok(ok, "a list ends at the end given");
 }
 
 int
@@ -369,6 +353,5 @@ main(int argc, char **argv)
 	group("strings of digits", trial_digits, count);
 	group("midpoints and their neighbours", trial_midpoint, count);
 	group("shortened midpoints", trial_near_midpoint, count);
-	printf("1..%d\n", tests);
-	return failures > 0;
+	return tap_done();
 }

@@ -16,7 +16,7 @@ ifneq ($(SANITIZE),)
 UNIT_SANITIZE = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
 
-UNIT_SOURCES  = $(wildcard src/kernels/*.c src/quantize/*.c) src/types/decimal.c \
+UNIT_SOURCES  = $(wildcard src/kernels/*.c src/quantize/*.c) $(addprefix src/types/,decimal.c half_text.c sparse_merge.c) \
                 $(addprefix src/collection/,filter_lex.c filter_parse.c filter_qdrant.c)
 UNIT_OBJS     = $(patsubst %.c,$(UNIT_DIR)/%.o,$(sort $(UNIT_SOURCES)))
 UNIT_TESTS   := $(patsubst test/unit/%.c,$(UNIT_DIR)/%,$(sort $(wildcard test/unit/*.c)))
