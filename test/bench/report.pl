@@ -18,8 +18,7 @@ die "usage: report.pl RESULTS.ltsv FOLDER\n" unless @ARGV == 2;
 my @RECALLS = (0.90, 0.95, 0.98, 0.99, 0.995, 0.998);
 my $PEER = 'pgvector hnsw';    # what ratios are relative to
 
-# [set, what, goal as a number, 'at least' or 'at most', figure]; figures are filled in by goal().
-my @goals;
+my @goals;                     # [set, what, sense, ratio wanted, ratio measured or undef]
 
 # ---- records ----
 
@@ -167,8 +166,6 @@ sub title
 }
 sub rows_of { my ($of) = records(kind => 'set', set => $_[0]); return $of->{rows}; }
 sub raw_mb { my ($of) = records(kind => 'set', set => $_[0]); return $of->{rows} * $of->{dim} * 4e-6; }
-
-sub goal { push @goals, [@_]; return; }
 
 # ---- tables of one set; each returns [head, rows...] ----
 
@@ -321,33 +318,85 @@ sub table_workers
 	return [['index', 'build with', 'seconds', 'peak memory MB'], @rows];
 }
 
-# ---- goals: what the project set out to reach ----
+# ---- goals: what the project set out to reach, as ratios ----
+
+# Notes a goal for a set: what, 'at least' or 'at most', the ratio wanted, and the two figures whose ratio it is.
+sub goal
+{
+	my ($set, $what, $sense, $want, $figure, $of) = @_;
+	push @goals, [$set, $what, $sense, $want, defined $figure && $of ? $figure / $of : undef];
+	return;
+}
+
+# One label of the only such record, or undef.
+sub one
+{
+	my ($label, %of) = @_;
+	my ($record) = records(%of);
+	return $record && $record->{$label};
+}
+
+sub family_qps { my ($qps) = family_qps_at(@_); return $qps; }
 
 sub collect_goals
 {
 	my ($set) = @_;
-	my %qps = (fm => [[0.99, 4], [0.998, 6]], wink => [[0.95, 8], [0.98, 10]]);
-	for my $target (@{$qps{$set} // []})
+	my $fm = $set eq 'fm';
+	return unless $fm || $set eq 'wink';
+	my $main = $fm ? 0.99 : 0.95;
+	my %peer = (set => $set, index => "$PEER: 16/64");
+	my %peer_ivf = (set => $set, index => 'pgvector ivfflat');
+	my %hnsw = (set => $set, index => 'vc_hnsw');
+	my %ivf = (set => $set, index => 'vc_ivf');
+
+	for my $target ($fm ? ([0.99, 4], [0.998, 6]) : ([0.95, 8], [0.98, 10]))
 	{
-		my ($ours) = family_qps_at($target->[0], $set, 'vc_hnsw');
-		my ($peer) = family_qps_at($target->[0], $set, $PEER);
-		goal($set, "QPS at recall $target->[0]", 'at least', $target->[1], $ours && $peer && $ours / $peer);
+		my ($recall, $want) = @$target;
+		goal($set, "vc_hnsw, QPS at recall $recall, of $PEER", 'at least', $want, map { family_qps($recall, $set, $_) } 'vc_hnsw', $PEER);
 	}
-	my ($ours) = records(kind => 'time', set => $set, part => 'build', index => 'vc_hnsw');
-	my ($peer) = records(kind => 'time', set => $set, part => 'build', index => "$PEER: 16/64");
-	goal($set, 'build time', 'at most', 0.33, $ours && $peer && $ours->{seconds} / $peer->{seconds});
-	goal($set, 'index size', 'at most', 2.2, $ours && $peer && $ours->{mb} / $peer->{mb});
+	goal($set, "vc_hnsw, build time of $PEER 16/64", 'at most', 0.333, map { one('seconds', %$_, part => 'build') } \%hnsw, \%peer);
+	goal($set, "vc_hnsw, size of $PEER 16/64", 'at most', 2.2, map { one('mb', %$_, part => 'build') } \%hnsw, \%peer);
+	goal($set, 'vc_hnsw, two clients of one', 'at least', 1.8,
+		map { median_of('qps', records(%hnsw, part => 'clients', clients => $_)) } 2, 1);
+	goal($set, 'vc_hnsw, p99 of median', 'at most', 2.5,
+		map { median_of($_, records(%hnsw, part => 'clients', clients => 1)) } qw(p99_ms p50_ms));
+	goal($set, "vc_hnsw half, QPS at recall $main, of vector", 'at least', 0.9,
+		map { family_qps($main, $set, $_) } 'vc_hnsw half', 'vc_hnsw');
+	goal($set, "vc_hnsw compact, size of $PEER 16/64", 'at most', 1,
+		one('mb', %hnsw, index => 'vc_hnsw compact', part => 'build'), one('mb', %peer, part => 'build'));
+	goal($set, 'vc_hnsw compact, QPS at recall 0.95, of default', 'at least', 0.8,
+		map { family_qps(0.95, $set, $_) } 'vc_hnsw compact', 'vc_hnsw');
+	goal($set, "vc_hnsw, inserts/s of $PEER", 'at least', 5, map { one('rows_s', %$_, part => 'insert') } \%hnsw, \%peer);
+	goal($set, "vc_hnsw, vacuum time of $PEER", 'at most', 0.1, map { one('seconds', %$_, part => 'vacuum') } \%hnsw, \%peer);
+	for my $limit (100, 10, 1)
+	{
+		goal($set, "vc_hnsw, QPS at recall 0.95 where $limit rows of 1,000 pass, of $PEER", 'at least', 4,
+			map { qps_at(0.95, curve(%$_, part => "filter$limit")) } \%hnsw, \%peer);
+	}
+	goal($set, "vc_hnsw, QPS at recall $main with little memory, of $PEER", 'at least', 3,
+		map { qps_at($main, curve(%$_, part => 'memory')) } \%hnsw, \%peer);
+	goal($set, 'vc_ivf, size of raw vectors', 'at most', $fm ? 1 / 18 : 1 / 9, one('mb', %ivf, part => 'build'), raw_mb($set));
+	goal($set, 'vc_ivf, build time of pgvector ivfflat', 'at most', 0.25,
+		map { one('seconds', %$_, part => 'build') } \%ivf, \%peer_ivf);
+	goal($set, "vc_ivf, build time of $PEER 16/64", 'at most', 0.05, map { one('seconds', %$_, part => 'build') } \%ivf, \%peer);
+	for my $recall (0.95, 0.99)
+	{
+		goal($set, "vc_ivf, QPS at recall $recall, of pgvector ivfflat", 'at least', 5,
+			map { family_qps($recall, $set, $_) } 'vc_ivf', 'pgvector ivfflat');
+		goal($set, "vc_ivf, QPS at recall $recall, of $PEER", 'at least', 1.5,
+			map { family_qps($recall, $set, $_) } 'vc_ivf', $PEER) if $fm;
+	}
 	return;
 }
 
+# Goals of parts that this run measured.
 sub table_goals
 {
 	my @rows = map {
-		my ($set, $what, $sense, $goal, $is) = @$_;
-		my $met = !defined $is || !$is ? 'not measured' : ($sense eq 'at least' ? $is >= $goal : $is <= $goal) ? 'yes' : 'no';
-		["$set: $what", "$sense ${goal}x", $is ? ratio($is, 1) : '-', $met]
-	} @goals;
-	return [["vc_hnsw beside pgvector hnsw", 'goal', 'measured', 'met'], @rows];
+		my ($set, $what, $sense, $want, $is) = @$_;
+		["$set: $what", "$sense " . ratio($want, 1), ratio($is, 1), ($sense eq 'at least' ? $is >= $want : $is <= $want) ? 'yes' : 'no']
+	} grep { defined $_->[4] } @goals;
+	return [['goal', 'wanted', 'measured', 'met'], @rows];
 }
 
 # ---- curves as SVG ----

@@ -133,7 +133,7 @@ command_ok(['perl', 'test/bench/report.pl', "$dir/results.ltsv", "$dir/report"],
 my $report = slurp("$dir/report/benchmarks.md");
 like($report, qr/^\| vc_hnsw \| 10000 \(5\.00x\) \| 5000 \(5\.56x\) \|.* \| 1000 \(10\.0x\) \| - \| - \|$/m,
 	'medians of rounds, interpolation between settings, the best of the peer\'s builds');
-like($report, qr/^\| fm: QPS at recall 0\.99 \| at least 4x \| 10\.0x \| yes \|$/m, 'goals');
+like($report, qr/^\| fm: vc_hnsw, QPS at recall 0\.99, of pgvector hnsw \| at least 4\.00x \| 10\.0x \| yes \|$/m, 'goals');
 like(slurp("$dir/report/benchmarks-fm.svg"), qr/<polyline .*<\/svg>/s, 'a curve');
 
 $node->stop;
