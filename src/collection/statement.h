@@ -25,6 +25,7 @@ typedef struct VcStatement
 	Oid *types;
 	Datum *values;
 	bool *nulls;
+	bool fast_start; /* whoever takes the rows may stop early: plan for the first ones */
 	bool generic; /* no parameter bears on the choice of plan: never plan for particular values */
 } VcStatement;
 
