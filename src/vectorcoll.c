@@ -16,6 +16,7 @@ void
 _PG_init(void)
 {
 	vc_kernels_init_guc();
+	vc_hnsw_init_guc();
 	vc_collection_init_guc();
 	MarkGUCPrefixReserved("vectorcoll");
 }

@@ -1,0 +1,147 @@
+-- vc_hnsw: building, searching, inserting, deleting, refusing.
+SET client_min_messages = warning;
+CREATE TABLE points (id int, v vector(6));
+-- A fixed set without ties: multiples of irrational steps, modulo 1.
+CREATE FUNCTION point(i int) RETURNS vector LANGUAGE sql IMMUTABLE AS $$
+    SELECT ('[' || string_agg(((i * s) % 1)::numeric(8, 6)::text, ',' ORDER BY s) || ']')::vector
+    FROM unnest(ARRAY[0.414214, 0.732051, 0.236068, 0.645751, 0.316625, 0.605551]) s $$;
+INSERT INTO points SELECT i, point(i) FROM generate_series(1, 2000) i;
+CREATE INDEX points_v ON points USING vc_hnsw (v vector_l2_ops) WITH (m = 8, ef_construction = 40);
+\d points_v
+
+-- What an index returns against what a sequential scan returns: the share of the k nearest found, over some queries.
+CREATE FUNCTION recall(op text, k int) RETURNS numeric LANGUAGE plpgsql AS $$
+DECLARE q vector; hits int := 0; exact int[]; found int[];
+BEGIN
+    FOR i IN 1..20 LOOP
+        q := point(100000 + i);
+        SET LOCAL enable_indexscan = off; SET LOCAL enable_seqscan = on;
+        EXECUTE format('SELECT array(SELECT id FROM points ORDER BY v %s $1 LIMIT $2)', op) INTO exact USING q, k;
+        SET LOCAL enable_indexscan = on; SET LOCAL enable_seqscan = off;
+        EXECUTE format('SELECT array(SELECT id FROM points ORDER BY v %s $1 LIMIT $2)', op) INTO found USING q, k;
+        hits := hits + (SELECT count(*) FROM unnest(exact) e WHERE e = ANY (found));
+    END LOOP;
+    RETURN hits / (20.0 * k);
+END $$;
+SELECT recall('<->', 10) >= 0.95 AS l2;
+
+-- The planner takes the index for ORDER BY distance LIMIT, and for nothing else.
+EXPLAIN (COSTS OFF) SELECT id FROM points ORDER BY v <-> '[0,0,0,0,0,0]' LIMIT 3;
+EXPLAIN (COSTS OFF) SELECT id FROM points ORDER BY v <-> '[0,0,0,0,0,0]';
+EXPLAIN (COSTS OFF) SELECT count(*) FROM points;
+EXPLAIN (COSTS OFF) SELECT id FROM points ORDER BY v <=> '[0,0,0,0,0,1]' LIMIT 3;
+
+-- Any LIMIT gives as many rows as there are, each once, in order.
+SET enable_seqscan = off;
+SET vc_hnsw.ef_search = 10;
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM points ORDER BY v <-> point(7) LIMIT 500) s;
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM points ORDER BY v <-> point(7) LIMIT 100000) s;
+SELECT bool_and(d >= before) AS ordered FROM (SELECT d, lag(d, 1, 0) OVER () AS before
+    FROM (SELECT v <-> point(7) AS d FROM points ORDER BY v <-> point(7) LIMIT 500) s) s;
+SELECT count(*) FROM (SELECT id FROM points WHERE id % 100 = 3 ORDER BY v <-> point(7) LIMIT 20) s;
+RESET vc_hnsw.ef_search;
+
+-- Insert and delete.
+INSERT INTO points SELECT i, point(i) FROM generate_series(2001, 3000) i;
+SELECT recall('<->', 10) >= 0.95 AS after_insert;
+DELETE FROM points WHERE id % 5 = 0;
+SELECT recall('<->', 10) >= 0.95 AS after_delete;
+VACUUM points;
+SELECT recall('<->', 10) >= 0.95 AS after_vacuum;
+SELECT count(*), bool_and(id % 5 <> 0) FROM (SELECT id FROM points ORDER BY v <-> point(7) LIMIT 100000) s;
+-- Freed space is used again.
+SELECT pg_relation_size('points_v') AS size \gset
+INSERT INTO points SELECT i, point(i) FROM generate_series(1, 3000) i WHERE i % 5 = 0;
+SELECT pg_relation_size('points_v') <= :size * 1.1 AS reused;
+SELECT recall('<->', 10) >= 0.95 AS after_refill;
+DELETE FROM points;
+VACUUM points;
+SELECT count(*) FROM (SELECT id FROM points ORDER BY v <-> point(7) LIMIT 10) s;
+INSERT INTO points SELECT i, point(i) FROM generate_series(1, 1000) i;
+SELECT recall('<->', 10) >= 0.95 AS after_empty;
+
+-- The other metrics.
+DROP INDEX points_v;
+CREATE INDEX points_v ON points USING vc_hnsw (v vector_ip_ops);
+SELECT recall('<#>', 10) >= 0.9 AS ip;
+DROP INDEX points_v;
+CREATE INDEX points_v ON points USING vc_hnsw (v vector_cosine_ops);
+SELECT recall('<=>', 10) >= 0.95 AS cosine;
+DROP INDEX points_v;
+CREATE INDEX points_v ON points USING vc_hnsw (v vector_l1_ops);
+SELECT recall('<+>', 10) >= 0.95 AS l1;
+DROP INDEX points_v;
+
+-- NULLs are not indexed; zero vectors under cosine are, and come last.
+CREATE TABLE odd (id int, v vector(2));
+CREATE INDEX odd_v ON odd USING vc_hnsw (v vector_cosine_ops);
+INSERT INTO odd VALUES (1, '[1,0]'), (2, '[0,0]'), (3, NULL), (4, '[0,1]'), (5, '[1,1]');
+SELECT id, v <=> '[1,0]' AS distance FROM odd ORDER BY v <=> '[1,0]' LIMIT 10;
+SELECT count(*) FROM (SELECT id FROM odd ORDER BY v <=> '[0,0]' LIMIT 10) s;
+SELECT count(*) FROM (SELECT id FROM odd ORDER BY v <=> (SELECT NULL::vector) LIMIT 10) s;
+DROP TABLE odd;
+
+-- Many equal values stay reachable, and can be deleted.
+CREATE TABLE equals (id int, v vector(3));
+CREATE INDEX equals_v ON equals USING vc_hnsw (v);
+INSERT INTO equals SELECT i, '[1,2,3]' FROM generate_series(1, 4000) i;
+INSERT INTO equals SELECT 4000 + i, format('[%s,1,1]', i)::vector FROM generate_series(1, 1000) i;
+SELECT count(DISTINCT id), max(id) FROM (SELECT id FROM equals ORDER BY v <-> '[1,2,3]' LIMIT 4000) s;
+DELETE FROM equals WHERE id <= 3999;
+VACUUM equals;
+SELECT id FROM equals ORDER BY v <-> '[1,2,3]' LIMIT 2;
+DROP TABLE equals;
+
+-- Values larger than a page, and the largest.
+CREATE TABLE wide (id int, v vector(16000));
+INSERT INTO wide SELECT i, ('[' || repeat(i || ',', 15999) || i || ']')::vector FROM generate_series(1, 40) i;
+CREATE INDEX wide_v ON wide USING vc_hnsw (v);
+INSERT INTO wide SELECT i, ('[' || repeat(i || ',', 15999) || i || ']')::vector FROM generate_series(41, 80) i;
+SELECT array_agg(id) FROM (SELECT id FROM wide ORDER BY v <-> (SELECT v FROM wide WHERE id = 33) LIMIT 3) s;
+DELETE FROM wide WHERE id = 33;
+VACUUM wide;
+SELECT array_agg(id ORDER BY id) FROM (SELECT id FROM wide ORDER BY v <-> (SELECT v FROM wide WHERE id = 34) LIMIT 2) s;
+DROP TABLE wide;
+
+-- A build with less memory than the graph needs.
+SET maintenance_work_mem = '1MB';
+CREATE TABLE spill (id int, v vector(6));
+INSERT INTO spill SELECT i, point(i) FROM generate_series(1, 6000) i;
+CREATE INDEX spill_v ON spill USING vc_hnsw (v);
+RESET maintenance_work_mem;
+SELECT count(*) FROM (SELECT id FROM spill ORDER BY v <-> point(7) LIMIT 6000) s;
+DROP TABLE spill;
+
+-- Unlogged tables.
+CREATE UNLOGGED TABLE quick (id int, v vector(6));
+INSERT INTO quick SELECT i, point(i) FROM generate_series(1, 500) i;
+CREATE INDEX quick_v ON quick USING vc_hnsw (v);
+INSERT INTO quick SELECT i, point(i) FROM generate_series(501, 1000) i;
+SELECT id FROM quick ORDER BY v <-> point(700) LIMIT 1;
+DROP TABLE quick;
+RESET enable_seqscan;
+
+-- Refusals.
+\set VERBOSITY sqlstate
+CREATE INDEX ON points USING vc_hnsw (v) WITH (m = 1);
+CREATE INDEX ON points USING vc_hnsw (v) WITH (m = 101);
+CREATE INDEX ON points USING vc_hnsw (v) WITH (ef_construction = 3);
+CREATE INDEX ON points USING vc_hnsw (v) WITH (m = 40, ef_construction = 64);
+CREATE INDEX ON points USING vc_hnsw (v) WITH (lists = 3);
+CREATE INDEX ON points USING vc_hnsw (id);
+CREATE INDEX ON points USING vc_hnsw (v, id);
+CREATE UNIQUE INDEX ON points USING vc_hnsw (v);
+CREATE TABLE untyped (v vector);
+CREATE INDEX ON untyped USING vc_hnsw (v);
+INSERT INTO points VALUES (0, '[1,2]');
+SET vc_hnsw.ef_search = 0;
+SET vc_hnsw.nonsense = 1;
+\set VERBOSITY default
+CREATE INDEX ON untyped USING vc_hnsw (v);
+CREATE INDEX points_v ON points USING vc_hnsw (v);
+SET enable_seqscan = off;
+SELECT id FROM points ORDER BY v <-> '[1,2]' LIMIT 1;
+RESET enable_seqscan;
+DROP TABLE points, untyped;
+DROP FUNCTION point(int), recall(text, int);
+SELECT opcname, amvalidate(oid) FROM pg_opclass WHERE opcmethod = (SELECT oid FROM pg_am WHERE amname = 'vc_hnsw') ORDER BY 1;

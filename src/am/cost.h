@@ -1,0 +1,26 @@
+/*
+ * cost.h
+ *		What a nearest-neighbour scan costs, in the planner's units.
+ *
+ * The access methods say how many nodes or blocks a search for the first rows looks at and what each costs; the rest is the
+ * same for both. A scan without an ORDER BY that the index can serve is never worth it: its cost is infinite.
+ */
+#ifndef VC_COST_H
+#define VC_COST_H
+
+#include "vectorcoll.h"
+
+#include "nodes/pathnodes.h"
+
+typedef struct VcScanCost
+{
+	double start_visits; /* pages looked at before the first row can be returned */
+	double row_visits;	 /* further ones for each row after that */
+	double visit_cpu;	 /* CPU cost of one */
+} VcScanCost;
+
+extern void vc_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, const VcScanCost *scan,
+							 Cost *startup_cost, Cost *total_cost, Selectivity *selectivity, double *correlation,
+							 double *pages);
+
+#endif /* VC_COST_H */

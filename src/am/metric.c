@@ -1,0 +1,212 @@
+/*
+ * metric.c
+ *		The metrics an operator class can name. See metric.h.
+ */
+#include "am/metric.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "access/genam.h"
+#include "fmgr.h"
+#include "kernels/ref.h"
+#include "kernels/vc_kernels.h"
+#include "types/halfvec.h"
+#include "types/vector.h"
+#include "utils/varbit.h"
+
+#define UNUSED_SCALES ((void) a_scale, (void) b_scale)
+
+static float
+l2_f32(const void *a, float a_scale, const void *b, float b_scale, uint32 dim)
+{
+	UNUSED_SCALES;
+	return vc_kernels->l2sq_f32(a, b, dim);
+}
+
+static float
+ip_f32(const void *a, float a_scale, const void *b, float b_scale, uint32 dim)
+{
+	UNUSED_SCALES;
+	return -vc_kernels->ip_f32(a, b, dim);
+}
+
+static float
+cosine_f32(const void *a, float a_scale, const void *b, float b_scale, uint32 dim)
+{
+	return 2 - 2 * (vc_kernels->ip_f32(a, b, dim) * a_scale * b_scale);
+}
+
+static float
+l1_f32(const void *a, float a_scale, const void *b, float b_scale, uint32 dim)
+{
+	UNUSED_SCALES;
+	return vc_kernels->l1_f32(a, b, dim);
+}
+
+static float
+l2_f16(const void *a, float a_scale, const void *b, float b_scale, uint32 dim)
+{
+	UNUSED_SCALES;
+	return vc_kernels->l2sq_f16(a, b, dim);
+}
+
+static float
+ip_f16(const void *a, float a_scale, const void *b, float b_scale, uint32 dim)
+{
+	UNUSED_SCALES;
+	return -vc_kernels->ip_f16(a, b, dim);
+}
+
+static float
+cosine_f16(const void *a, float a_scale, const void *b, float b_scale, uint32 dim)
+{
+	return 2 - 2 * (vc_kernels->ip_f16(a, b, dim) * a_scale * b_scale);
+}
+
+static float
+l1_f16(const void *a, float a_scale, const void *b, float b_scale, uint32 dim)
+{
+	UNUSED_SCALES;
+	return vc_kernels->l1_f16(a, b, dim);
+}
+
+static float
+hamming_bit(const void *a, float a_scale, const void *b, float b_scale, uint32 dim)
+{
+	UNUSED_SCALES;
+	return (float) vc_kernels->hamming(a, b, (dim + 7) / 8);
+}
+
+static float
+jaccard_bit(const void *a, float a_scale, const void *b, float b_scale, uint32 dim)
+{
+	uint64_t common;
+	uint64_t either;
+
+	UNUSED_SCALES;
+	vc_kernels->and_or_popcount(a, b, (dim + 7) / 8, &common, &either);
+	return common == 0 ? 1.0f : 1.0f - (float) ((double) common / (double) either);
+}
+
+/* One support function per metric and type; it takes and ignores an internal argument so that SQL cannot call it. */
+#define METRIC(name, element_, kind_, type_name_)                                                                      \
+	PG_FUNCTION_INFO_V1(vc_metric_##name);                                                                             \
+	Datum vc_metric_##name(PG_FUNCTION_ARGS)                                                                           \
+	{                                                                                                                  \
+		static const VcMetric metric = {element_, kind_, type_name_, name};                                            \
+		PG_RETURN_POINTER(&metric);                                                                                    \
+	}
+
+METRIC(l2_f32, VC_ELEMENT_F32, VC_METRIC_L2, "vector")
+METRIC(ip_f32, VC_ELEMENT_F32, VC_METRIC_IP, "vector")
+METRIC(cosine_f32, VC_ELEMENT_F32, VC_METRIC_COSINE, "vector")
+METRIC(l1_f32, VC_ELEMENT_F32, VC_METRIC_L1, "vector")
+METRIC(l2_f16, VC_ELEMENT_F16, VC_METRIC_L2, "halfvec")
+METRIC(ip_f16, VC_ELEMENT_F16, VC_METRIC_IP, "halfvec")
+METRIC(cosine_f16, VC_ELEMENT_F16, VC_METRIC_COSINE, "halfvec")
+METRIC(l1_f16, VC_ELEMENT_F16, VC_METRIC_L1, "halfvec")
+METRIC(hamming_bit, VC_ELEMENT_BIT, VC_METRIC_HAMMING, "bit")
+METRIC(jaccard_bit, VC_ELEMENT_BIT, VC_METRIC_JACCARD, "bit")
+
+const VcMetric *
+vc_metric_of(Relation index, int attno)
+{
+	FmgrInfo *proc = index_getprocinfo(index, attno, VC_METRIC_PROC);
+
+	return (const VcMetric *) DatumGetPointer(FunctionCall1(proc, PointerGetDatum(NULL)));
+}
+
+Size
+vc_metric_bytes(const VcMetric *metric, uint32 dim)
+{
+	switch (metric->element)
+	{
+		case VC_ELEMENT_F32:
+			return sizeof(float) * (Size) dim;
+		case VC_ELEMENT_F16:
+			return sizeof(uint16) * (Size) dim;
+		case VC_ELEMENT_BIT:
+			return ((Size) dim + 7) / 8;
+	}
+	pg_unreachable();
+}
+
+/* 1 / norm, from a float sum of squares where that can be trusted and from a double one at the ends of the range. */
+static float
+cosine_scale(const VcMetric *metric, const void *data, uint32 dim, bool *is_zero)
+{
+	bool   half = metric->element == VC_ELEMENT_F16;
+	double norm2 = half ? vc_kernels->norm2_f16(data, dim) : vc_kernels->norm2_f32(data, dim);
+
+	if (!(norm2 > FLT_MIN * (double) dim && norm2 <= FLT_MAX))
+		norm2 = half ? vc_ref_norm2_f16(data, dim) : vc_ref_norm2_f32(data, dim);
+	*is_zero = norm2 == 0;
+	return *is_zero ? 0 : (float) (1 / sqrt(norm2));
+}
+
+void
+vc_metric_value(const VcMetric *metric, Datum datum, VcValue *value)
+{
+	value->scale = 1;
+	value->is_zero = false;
+	switch (metric->element)
+	{
+		case VC_ELEMENT_F32:
+		{
+			VcVector *v = DatumGetVcVector(datum);
+
+			value->data = v->x;
+			value->dim = v->dim;
+			break;
+		}
+		case VC_ELEMENT_F16:
+		{
+			VcHalfvec *v = DatumGetVcHalfvec(datum);
+
+			value->data = v->x;
+			value->dim = v->dim;
+			break;
+		}
+		case VC_ELEMENT_BIT:
+		{
+			VarBit *v = DatumGetVarBitP(datum);
+
+			value->data = VARBITS(v);
+			value->dim = VARBITLEN(v);
+			break;
+		}
+	}
+	if (metric->kind == VC_METRIC_COSINE)
+		value->scale = cosine_scale(metric, value->data, value->dim, &value->is_zero);
+}
+
+uint32
+vc_metric_declared_dim(const VcMetric *metric, Relation index, int attno)
+{
+	int32  typmod = TupleDescAttr(index->rd_att, attno - 1)->atttypmod;
+	uint32 limit = metric->element == VC_ELEMENT_BIT ? VC_MAX_DIM * 8 : VC_MAX_DIM;
+
+	if (typmod < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("column does not have dimensions"),
+				 errdetail("Column %d of index \"%s\" is of type %s without a length.", attno,
+						   RelationGetRelationName(index), metric->type_name),
+				 errhint("Give the column or the indexed expression its dimensions, as in %s(3).", metric->type_name)));
+	if ((uint32) typmod > limit)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("column cannot have more than %u dimensions for an index", limit)));
+	return typmod;
+}
+
+void
+vc_metric_to_float(const VcMetric *metric, const void *data, float scale, uint32 dim, float *out)
+{
+	if (metric->element == VC_ELEMENT_F16)
+		vc_kernels->f16_to_f32(data, out, dim);
+	else
+		memcpy(out, data, sizeof(float) * dim);
+	if (metric->kind == VC_METRIC_COSINE)
+		for (uint32 i = 0; i < dim; i++)
+			out[i] *= scale;
+}

@@ -1,0 +1,91 @@
+/*
+ * metric.h
+ *		What an operator class tells its access method: the element type and the metric. Every operator class has one
+ *		support function (number 1), which returns a VcMetric; both access methods read keys and compute distances through it.
+ *
+ * Inside an index a value is its bare elements (VcValue.data) plus, for cosine, the reciprocal of its norm, so that values
+ * are stored as given and distances are those of the operators up to float rounding:
+ *	L2			squared distance
+ *	IP			negative inner product
+ *	COSINE		2 - 2 cos, the squared distance of the normalised values
+ *	L1			sum of absolute differences
+ *	HAMMING		differing bits
+ *	JACCARD		1 - common / either
+ * All of them order as the operators do. Sums are in float, those beyond FLT_MAX compare as infinite.
+ */
+#ifndef VC_METRIC_H
+#define VC_METRIC_H
+
+#include "vectorcoll.h"
+
+#include "quantize/rabitq.h"
+#include "utils/rel.h"
+
+#define VC_METRIC_PROC 1 /* support function number */
+
+typedef enum VcElement
+{
+	VC_ELEMENT_F32 = 1, /* vector */
+	VC_ELEMENT_F16,		/* halfvec */
+	VC_ELEMENT_BIT		/* bit */
+} VcElement;
+
+typedef enum VcMetricKind
+{
+	VC_METRIC_L2 = 1,
+	VC_METRIC_IP,
+	VC_METRIC_COSINE,
+	VC_METRIC_L1,
+	VC_METRIC_HAMMING,
+	VC_METRIC_JACCARD
+} VcMetricKind;
+
+typedef struct VcMetric VcMetric;
+
+struct VcMetric
+{
+	VcElement	 element;
+	VcMetricKind kind;
+	const char	*type_name; /* of the column, for messages */
+
+	/* Distance of two values of `dim` dimensions; scales are 1 except for cosine. */
+	float (*distance)(const void *a, float a_scale, const void *b, float b_scale, uint32 dim);
+};
+
+typedef struct VcValue
+{
+	const void *data;	/* [vc_metric_bytes] */
+	uint32		dim;	/* dimensions, or bits */
+	float		scale;	/* 1 / norm for cosine, otherwise 1 */
+	bool		is_zero; /* a zero vector under cosine: it has no distance from anything */
+} VcValue;
+
+/* The metric of an index column. */
+extern const VcMetric *vc_metric_of(Relation index, int attno);
+
+/* Bytes of a value of `dim` dimensions. */
+extern Size vc_metric_bytes(const VcMetric *metric, uint32 dim);
+
+/* Read a key. The data points into the datum, detoasted in the current context where needed. */
+extern void vc_metric_value(const VcMetric *metric, Datum datum, VcValue *value);
+
+/* The dimensions an index column is declared with; 22023 where it has none, 54000 where they are too many. */
+extern uint32 vc_metric_declared_dim(const VcMetric *metric, Relation index, int attno);
+
+/* Whether RaBitQ can estimate this metric, and as which of its own. */
+static inline bool
+vc_metric_is_coded(const VcMetric *metric)
+{
+	return metric->kind == VC_METRIC_L2 || metric->kind == VC_METRIC_IP || metric->kind == VC_METRIC_COSINE;
+}
+
+static inline VcRabitqMetric
+vc_metric_rabitq(const VcMetric *metric)
+{
+	return metric->kind == VC_METRIC_IP ? VC_RABITQ_IP : VC_RABITQ_L2;
+}
+
+/* The value as floats in the space that is coded: normalised for cosine. Not for bit. */
+extern void vc_metric_to_float(const VcMetric *metric, const void *data, float scale, uint32 dim, float *out);
+
+#endif /* VC_METRIC_H */

@@ -1,0 +1,386 @@
+/*
+ * store.c
+ *		Pages of an index on disk or in an arena. See store.h.
+ */
+#include "am/store.h"
+
+#include "miscadmin.h"
+#include "storage/smgr.h"
+#include "utils/memutils.h"
+
+void
+vc_store_open(VcStore *store, Relation index, uint32 magic, bool wal)
+{
+	memset(store, 0, sizeof(*store));
+	store->index = index;
+	store->context = CurrentMemoryContext;
+	store->magic = magic;
+	store->wal = wal;
+	store->nblocks = RelationGetNumberOfBlocks(index);
+}
+
+BlockNumber
+vc_store_nblocks(VcStore *store)
+{
+	if (store->arena)
+		return pg_atomic_read_u32(&store->arena->nblocks);
+	store->nblocks = RelationGetNumberOfBlocks(store->index);
+	return store->nblocks;
+}
+
+/* ---- arena ---- */
+
+static uint32
+arena_max_chunks(uint32 max_blocks)
+{
+	return (max_blocks + VC_STORE_CHUNK_PAGES - 1) / VC_STORE_CHUNK_PAGES;
+}
+
+Size
+vc_arena_size(uint32 max_blocks)
+{
+	return add_size(offsetof(VcArena, chunks), mul_size(sizeof(dsa_pointer), arena_max_chunks(max_blocks)));
+}
+
+void
+vc_arena_init(VcArena *arena, uint32 max_blocks, bool shared, int tranche)
+{
+	pg_atomic_init_u32(&arena->nblocks, 0);
+	arena->max_blocks = max_blocks;
+	arena->shared = shared;
+	arena->nchunks = 0;
+	LWLockInitialize(&arena->grow, tranche);
+	for (int i = 0; i < VC_STORE_LOCKS; i++)
+		LWLockInitialize(&arena->locks[i], tranche);
+}
+
+void
+vc_store_attach_arena(VcStore *store, VcArena *arena, dsa_area *dsa)
+{
+	store->arena = arena;
+	store->dsa = dsa;
+	store->chunks = palloc0(sizeof(char *) * arena_max_chunks(arena->max_blocks));
+}
+
+static inline Page
+arena_page(VcStore *store, BlockNumber block)
+{
+	uint32 chunk = block / VC_STORE_CHUNK_PAGES;
+
+	if (unlikely(store->chunks[chunk] == NULL))
+		store->chunks[chunk] = dsa_get_address(store->dsa, store->arena->chunks[chunk]);
+	return store->chunks[chunk] + (Size) (block % VC_STORE_CHUNK_PAGES) * BLCKSZ;
+}
+
+static inline LWLock *
+arena_lock(VcStore *store, BlockNumber block)
+{
+	return &store->arena->locks[block % VC_STORE_LOCKS];
+}
+
+/* Make sure the chunk exists; false where memory is at its limit or cannot be had. */
+static bool
+arena_add_chunk(VcStore *store, uint32 chunk)
+{
+	VcArena	   *arena = store->arena;
+	const Size	size = (Size) VC_STORE_CHUNK_PAGES * BLCKSZ;
+	bool		ok = true;
+
+	if (!arena->shared)
+	{
+		if (chunk >= arena->nchunks)
+		{
+			store->chunks[chunk] = MemoryContextAllocHuge(store->context, size);
+			arena->nchunks = chunk + 1;
+		}
+		return true;
+	}
+
+	LWLockAcquire(&arena->grow, LW_EXCLUSIVE);
+	while (ok && chunk >= arena->nchunks)
+	{
+		dsa_pointer p = dsa_allocate_extended(store->dsa, size, DSA_ALLOC_HUGE | DSA_ALLOC_NO_OOM);
+
+		ok = DsaPointerIsValid(p);
+		if (ok)
+			arena->chunks[arena->nchunks++] = p;
+	}
+	LWLockRelease(&arena->grow);
+	return ok;
+}
+
+/* `count` new blocks of the arena; false at the limit. */
+static bool
+arena_extend(VcStore *store, int count, BlockNumber *first)
+{
+	VcArena *arena = store->arena;
+	uint32	 n = pg_atomic_read_u32(&arena->nblocks);
+
+	/* The chunks come first, so that a block number handed out always has memory behind it. */
+	do
+	{
+		if (n + count > arena->max_blocks)
+			return false;
+		for (uint32 chunk = n / VC_STORE_CHUNK_PAGES; chunk <= (n + count - 1) / VC_STORE_CHUNK_PAGES; chunk++)
+			if (!arena_add_chunk(store, chunk))
+				return false;
+	} while (!pg_atomic_compare_exchange_u32(&arena->nblocks, &n, n + count));
+	*first = n;
+	return true;
+}
+
+/* ---- disk ---- */
+
+static Buffer
+disk_read(VcStore *store, BlockNumber block)
+{
+	Buffer buffer;
+
+	if (unlikely(block >= store->nblocks) && block >= vc_store_nblocks(store))
+		vc_page_corrupted(store->index, block, "something refers to this block, which does not exist");
+	buffer = ReadBuffer(store->index, block);
+	return buffer;
+}
+
+/* ---- both ---- */
+
+/* Lock a page of the arena unless it is owned by one that is locked. */
+static Page
+arena_take(VcStore *store, VcHold *hold, int i, BlockNumber block, bool owned, LWLockMode mode)
+{
+	hold->locked[i] = store->arena->shared && !owned;
+	if (hold->locked[i])
+		LWLockAcquire(arena_lock(store, block), mode);
+	return arena_page(store, block);
+}
+
+static Page
+store_read(VcStore *store, VcHold *hold, BlockNumber block, uint16 kind, Size used, bool owned)
+{
+	Page page;
+
+	Assert(hold->npages == 0);
+	if (store->arena)
+		page = arena_take(store, hold, 0, block, owned, LW_SHARED);
+	else
+	{
+		hold->buffer[0] = disk_read(store, block);
+		LockBuffer(hold->buffer[0], BUFFER_LOCK_SHARE);
+		page = BufferGetPage(hold->buffer[0]);
+		vc_page_check(store->index, block, page, store->magic, kind, used);
+	}
+	hold->npages = 1;
+	hold->exclusive = false;
+	hold->block[0] = block;
+	hold->page[0] = page;
+	return page;
+}
+
+Page
+vc_store_read(VcStore *store, VcHold *hold, BlockNumber block, uint16 kind, Size used)
+{
+	return store_read(store, hold, block, kind, used, false);
+}
+
+Page
+vc_store_read_owned(VcStore *store, VcHold *hold, BlockNumber block, uint16 kind, Size used)
+{
+	return store_read(store, hold, block, kind, used, true);
+}
+
+Page
+vc_store_read_any(VcStore *store, VcHold *hold, BlockNumber block, uint16 *kind)
+{
+	Page page;
+
+	Assert(!store->arena);
+	vc_hold_init(hold);
+	hold->buffer[0] = disk_read(store, block);
+	LockBuffer(hold->buffer[0], BUFFER_LOCK_SHARE);
+	page = BufferGetPage(hold->buffer[0]);
+	if (PageIsNew(page))
+	{
+		UnlockReleaseBuffer(hold->buffer[0]);
+		*kind = 0;
+		return NULL;
+	}
+	*kind = vc_page_kind(store->index, block, page, store->magic);
+	hold->npages = 1;
+	hold->block[0] = block;
+	hold->page[0] = page;
+	return page;
+}
+
+/* Add a locked page to an exclusive hold; returns the page to be changed. */
+static Page
+hold_add(VcStore *store, VcHold *hold, BlockNumber block, Buffer buffer, Page page, int flags)
+{
+	int i = hold->npages++;
+
+	Assert(i < VC_STORE_MAX_PAGES);
+	hold->exclusive = true;
+	if (!store->arena && store->wal)
+	{
+		if (hold->xlog == NULL)
+			hold->xlog = GenericXLogStart(store->index);
+		page = GenericXLogRegisterBuffer(hold->xlog, buffer, flags);
+	}
+	hold->block[i] = block;
+	hold->buffer[i] = buffer;
+	hold->page[i] = page;
+	return page;
+}
+
+static Page
+store_write(VcStore *store, VcHold *hold, BlockNumber block, uint16 kind, Size used, bool owned)
+{
+	Buffer buffer = InvalidBuffer;
+	Page   page;
+
+	Assert(hold->npages == 0 || (hold->exclusive && hold->npages < VC_STORE_MAX_PAGES));
+	if (store->arena)
+		page = arena_take(store, hold, hold->npages, block, owned, LW_EXCLUSIVE);
+	else
+	{
+		buffer = disk_read(store, block);
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		page = BufferGetPage(buffer);
+		vc_page_check(store->index, block, page, store->magic, kind, used);
+	}
+	return hold_add(store, hold, block, buffer, page, 0);
+}
+
+Page
+vc_store_write(VcStore *store, VcHold *hold, BlockNumber block, uint16 kind, Size used)
+{
+	return store_write(store, hold, block, kind, used, false);
+}
+
+Page
+vc_store_write_owned(VcStore *store, VcHold *hold, BlockNumber block, uint16 kind, Size used)
+{
+	return store_write(store, hold, block, kind, used, true);
+}
+
+bool
+vc_store_extend(VcStore *store, int count, BlockNumber *first, Buffer *buffers)
+{
+	if (store->arena)
+		return arena_extend(store, count, first);
+	vc_page_extend(store->index, MAIN_FORKNUM, count, buffers);
+	*first = BufferGetBlockNumber(buffers[0]);
+	return true;
+}
+
+Page
+vc_store_fresh(VcStore *store, VcHold *hold, BlockNumber block, Buffer buffer, uint16 kind, Size used)
+{
+	Page page;
+
+	/* In an arena nobody knows the new page yet, so it needs no lock. */
+	if (store->arena)
+		hold->locked[hold->npages] = false;
+	page = hold_add(store, hold, block, buffer, store->arena ? arena_page(store, block) : BufferGetPage(buffer),
+					GENERIC_XLOG_FULL_IMAGE);
+	vc_page_init(page, store->magic, kind, used);
+	return page;
+}
+
+static void
+finish_changes(VcStore *store, VcHold *hold)
+{
+	Assert(hold->exclusive);
+	if (store->arena)
+		return;
+	if (hold->xlog)
+		GenericXLogFinish(hold->xlog);
+	else
+		for (int i = 0; i < hold->npages; i++)
+			MarkBufferDirty(hold->buffer[i]);
+	hold->xlog = NULL;
+}
+
+static void
+let_go(VcStore *store, VcHold *hold)
+{
+	for (int i = hold->npages - 1; i >= 0; i--)
+	{
+		if (!store->arena)
+			UnlockReleaseBuffer(hold->buffer[i]);
+		else if (hold->locked[i])
+			LWLockRelease(arena_lock(store, hold->block[i]));
+	}
+	vc_hold_init(hold);
+}
+
+void
+vc_store_commit(VcStore *store, VcHold *hold)
+{
+	finish_changes(store, hold);
+	let_go(store, hold);
+}
+
+void
+vc_store_flush(VcStore *store, VcHold *hold)
+{
+	bool logged = hold->xlog != NULL;
+
+	finish_changes(store, hold);
+	if (logged)
+	{
+		hold->xlog = GenericXLogStart(store->index);
+		for (int i = 0; i < hold->npages; i++)
+			hold->page[i] = GenericXLogRegisterBuffer(hold->xlog, hold->buffer[i], 0);
+	}
+}
+
+void
+vc_store_release(VcStore *store, VcHold *hold)
+{
+	if (hold->xlog)
+		GenericXLogAbort(hold->xlog);
+	let_go(store, hold);
+}
+
+void
+vc_store_touch(VcStore *store, BlockNumber block, Size offset, Size bytes)
+{
+	const char *p;
+
+	if (!store->arena)
+		return;
+	p = arena_page(store, block) + offset;
+	for (Size i = 0; i < bytes; i += 64)
+		__builtin_prefetch(p + i);
+}
+
+void
+vc_store_write_out(VcStore *store, void (*progress)(BlockNumber done, BlockNumber total))
+{
+	BlockNumber total = vc_store_nblocks(store);
+
+	Assert(RelationGetNumberOfBlocks(store->index) == 0);
+	for (BlockNumber block = 0; block < total; block++)
+	{
+		Buffer buffer;
+
+		CHECK_FOR_INTERRUPTS();
+		vc_page_extend(store->index, MAIN_FORKNUM, 1, &buffer);
+		Assert(BufferGetBlockNumber(buffer) == block);
+		memcpy(BufferGetPage(buffer), arena_page(store, block), BLCKSZ);
+		MarkBufferDirty(buffer);
+		UnlockReleaseBuffer(buffer);
+		if (progress)
+			progress(block + 1, total);
+
+		/* A chunk of our own goes as soon as it is written, so that memory does not count twice. */
+		if (!store->arena->shared && (block + 1) % VC_STORE_CHUNK_PAGES == 0)
+		{
+			pfree(store->chunks[block / VC_STORE_CHUNK_PAGES]);
+			store->chunks[block / VC_STORE_CHUNK_PAGES] = NULL;
+		}
+	}
+	store->arena = NULL;
+	store->wal = false;
+	store->nblocks = total;
+}

@@ -1,0 +1,132 @@
+/*
+ * store.h
+ *		Pages of an index, on disk or, while it is being built, in memory. Code that walks and changes an index goes through
+ *		a VcStore and does not know which of the two it works on; block numbers are the same in both.
+ *
+ * On disk, a change is one generic WAL record over at most VC_STORE_MAX_PAGES pages: pages taken with vc_store_write or
+ * vc_store_extend under one hold become durable together, at vc_store_commit, or not at all. With wal = false (an index
+ * not yet visible to anyone) pages are changed in place and only marked dirty; the builder logs the whole relation at its end.
+ *
+ * In memory, pages lie in chunks that are allocated as needed up to a limit. Where several processes build together, the
+ * chunks are in dynamic shared memory and each page is guarded by one of VC_STORE_LOCKS lightweight locks, chosen by
+ * block number. Since blocks share locks, a process holds at most one of them at a time. A page that belongs to another
+ * page (its owner holds the only reference) is protected by the owner's lock; the _owned calls are for those.
+ */
+#ifndef VC_STORE_H
+#define VC_STORE_H
+
+#include "vectorcoll.h"
+
+#include "access/generic_xlog.h"
+#include "am/page.h"
+#include "storage/lwlock.h"
+#include "utils/dsa.h"
+
+#define VC_STORE_MAX_PAGES MAX_GENERIC_XLOG_PAGES
+#define VC_STORE_CHUNK_PAGES 128
+#define VC_STORE_LOCKS 4096
+
+/* The arena of a build: lies in shared memory where several processes build, else in the builder's own. */
+typedef struct VcArena
+{
+	pg_atomic_uint32 nblocks;	 /* pages handed out */
+	uint32			 max_blocks; /* no more than this: the memory limit */
+	bool			 shared;
+	LWLock			 grow;		 /* held to add a chunk */
+	uint32			 nchunks;
+	LWLock			 locks[VC_STORE_LOCKS];
+	dsa_pointer		 chunks[FLEXIBLE_ARRAY_MEMBER]; /* or, where not shared, plain pointers */
+} VcArena;
+
+typedef struct VcStore
+{
+	Relation	  index;
+	MemoryContext context; /* for what lives as long as the store */
+	uint32		magic;
+	bool		wal;
+	BlockNumber nblocks; /* the relation has at least so many blocks */
+	VcArena	   *arena;	 /* null: on disk */
+	dsa_area   *dsa;
+	char	  **chunks;	 /* of the arena, as this process sees them; null where not yet mapped */
+	Buffer	   *recent;	 /* where each block was last seen, a hint; null where no hints are kept */
+} VcStore;
+
+typedef struct VcHold
+{
+	int				  npages;
+	bool			  exclusive;
+	bool			  locked[VC_STORE_MAX_PAGES]; /* in a shared arena: we hold this page's lock */
+	BlockNumber		  block[VC_STORE_MAX_PAGES];
+	Buffer			  buffer[VC_STORE_MAX_PAGES];
+	Page			  page[VC_STORE_MAX_PAGES];
+	GenericXLogState *xlog;
+} VcHold;
+
+/* A store over an index on disk. */
+extern void vc_store_open(VcStore *store, Relation index, uint32 magic, bool wal);
+
+/* Bytes of an arena of at most max_blocks pages, and a new one in that memory. */
+extern Size vc_arena_size(uint32 max_blocks);
+extern void vc_arena_init(VcArena *arena, uint32 max_blocks, bool shared, int tranche);
+
+/* Let a store work in an arena; dsa is null where it is not shared. */
+extern void vc_store_attach_arena(VcStore *store, VcArena *arena, dsa_area *dsa);
+
+/* Append the arena's pages to the relation, which has none yet, unlogged; the store then works on disk, without WAL. */
+extern void vc_store_write_out(VcStore *store, void (*progress)(BlockNumber done, BlockNumber total));
+
+/* Start an empty hold. */
+static inline void
+vc_hold_init(VcHold *hold)
+{
+	hold->npages = 0;
+	hold->exclusive = false;
+	hold->xlog = NULL;
+}
+
+/*
+ * Pin and share-lock a block as the only page of `hold`, check that it is of `kind` with `used` bytes, and return it.
+ * Raises XX002 for a block that is not what it should be or does not exist. Undone by vc_store_release.
+ */
+extern Page vc_store_read(VcStore *store, VcHold *hold, BlockNumber block, uint16 kind, Size used);
+
+/* The same for a page whose owner is locked by the caller, through another hold. */
+extern Page vc_store_read_owned(VcStore *store, VcHold *hold, BlockNumber block, uint16 kind, Size used);
+
+/*
+ * Share-lock whatever page a block is, for sweeps over the relation: *kind is 0, and the page need not be released, where it
+ * was never initialised (as a crash just after extending leaves it).
+ */
+extern Page vc_store_read_any(VcStore *store, VcHold *hold, BlockNumber block, uint16 *kind);
+
+/*
+ * Add a block to `hold` exclusively locked, and return a page that may be changed: on disk with WAL it is a copy, which
+ * takes effect at vc_store_commit.
+ */
+extern Page vc_store_write(VcStore *store, VcHold *hold, BlockNumber block, uint16 kind, Size used);
+extern Page vc_store_write_owned(VcStore *store, VcHold *hold, BlockNumber block, uint16 kind, Size used);
+
+/*
+ * Extend by `count` consecutive blocks, not yet initialised; on disk buffers[] gets them pinned and locked. False where an
+ * arena is at its limit; on disk it always succeeds. Each page is then added to a hold, initialised with `used` bytes of
+ * zeros, by vc_store_fresh.
+ */
+extern bool vc_store_extend(VcStore *store, int count, BlockNumber *first, Buffer *buffers);
+extern Page vc_store_fresh(VcStore *store, VcHold *hold, BlockNumber block, Buffer buffer, uint16 kind, Size used);
+
+/* Make the changes of all pages of the hold effective, and let them go. */
+extern void vc_store_commit(VcStore *store, VcHold *hold);
+
+/* Make the changes effective, but keep the pages, for further changes. hold->page[] may be other pointers afterwards. */
+extern void vc_store_flush(VcStore *store, VcHold *hold);
+
+/* Let all pages of the hold go; changes are undone (on disk with WAL) or must not have been made. */
+extern void vc_store_release(VcStore *store, VcHold *hold);
+
+/* Blocks there are now. */
+extern BlockNumber vc_store_nblocks(VcStore *store);
+
+/* Hint that a block is about to be read: brings its page into the CPU's cache where we know where it lies. */
+extern void vc_store_touch(VcStore *store, BlockNumber block, Size offset, Size bytes);
+
+#endif /* VC_STORE_H */

@@ -1,0 +1,615 @@
+/*
+ * graph.c
+ *		The meta page, nodes and the pages they lie on.
+ *
+ * Locks: a node is read under a share lock and changed under an exclusive lock on its first page; that lock also protects
+ * the node's further pages and its overflow pages, whose own locks are taken after it. Only one node's first page is
+ * locked at a time. The meta page's lock is taken before any node's.
+ *
+ * WAL: each change of a node of up to VC_STORE_MAX_PAGES pages is one record. A larger node is written tails first, so that
+ * a crash leaves pages nobody refers to; a link of it is changed in three steps (taken away, codes replaced, put back), so that a
+ * crash leaves a node with a link less.
+ */
+#include "hnsw/hnsw.h"
+
+#include "common/pg_prng.h"
+#include "storage/freespace.h"
+#include "utils/memutils.h"
+
+typedef struct CachedGraph
+{
+	VcHnswShape shape;
+	VcRotation	rotation; /* variable length, last; only where coded */
+} CachedGraph;
+
+void
+vc_hnsw_meta_fill(VcHnswMeta *meta, Relation index)
+{
+	VcHnswOptions  *options = (VcHnswOptions *) index->rd_options;
+	const VcMetric *metric = vc_metric_of(index, 1);
+	VcHnswShape		shape;
+
+	memset(meta, 0, sizeof(*meta));
+	meta->magic = VC_HNSW_MAGIC;
+	meta->version = VC_HNSW_VERSION;
+	meta->element = metric->element;
+	meta->metric = metric->kind;
+	meta->m = options ? options->m : VC_HNSW_DEFAULT_M;
+	meta->ef_construction = options ? options->ef_construction : VC_HNSW_DEFAULT_EF_CONSTRUCTION;
+	meta->dim = vc_metric_declared_dim(metric, index, 1);
+	meta->seed = pg_prng_uint64(&pg_global_prng_state);
+	meta->entry = VC_HNSW_NONE;
+	meta->insert_block = InvalidBlockNumber;
+	if (meta->ef_construction < 2 * meta->m)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("ef_construction must be greater than or equal to 2 * m"),
+						errdetail("ef_construction is %d and m is %d.", meta->ef_construction, meta->m)));
+	vc_hnsw_shape_fill(&shape, metric, meta);
+	meta->slot_size = shape.slot_size;
+}
+
+void
+vc_hnsw_shape_fill(VcHnswShape *shape, const VcMetric *metric, const VcHnswMeta *meta)
+{
+	Size at = sizeof(VcHnswNode);
+
+	memset(shape, 0, sizeof(*shape));
+	shape->dim = meta->dim;
+	shape->padded = vc_rotation_padded(meta->dim);
+	shape->coded = vc_metric_is_coded(metric);
+	shape->m = meta->m;
+	shape->ef_construction = meta->ef_construction;
+	shape->degree = (2 * meta->m + VC_RABITQ_BLOCK - 1) / VC_RABITQ_BLOCK * VC_RABITQ_BLOCK;
+	shape->seed = meta->seed;
+	shape->value_bytes = vc_metric_bytes(metric, meta->dim);
+
+	at += sizeof(VcHnswId) * shape->degree;
+	if (shape->coded)
+	{
+		shape->plane_bytes = vc_rabitq_plane_size(shape->padded);
+		shape->links_add = at;
+		at += sizeof(float) * shape->degree;
+		shape->links_rescale = at;
+		at += sizeof(float) * shape->degree;
+	}
+	shape->links_distance = at;
+	at = MAXALIGN(at + sizeof(uint16) * shape->degree);
+	shape->codes = at;
+	at = MAXALIGN(at + shape->plane_bytes * (shape->degree / VC_RABITQ_BLOCK));
+	shape->value = at;
+	shape->slot_size = MAXALIGN(at + shape->value_bytes);
+	shape->slots_per_page = Max(1, VC_PAGE_PAYLOAD / shape->slot_size);
+	shape->pages_per_node = (shape->slot_size + VC_PAGE_PAYLOAD - 1) / VC_PAGE_PAYLOAD;
+
+	StaticAssertStmt(sizeof(VcHnswNode) + VC_HNSW_MAX_DEGREE * 14 <= VC_PAGE_PAYLOAD,
+					 "header and links must lie in a node's first page");
+}
+
+static void
+check_meta(Relation index, const VcMetric *metric, const VcHnswMeta *meta)
+{
+	VcHnswShape shape;
+
+	if (meta->magic != VC_HNSW_MAGIC)
+		vc_page_corrupted(index, VC_HNSW_META_BLOCK, "the meta page has the wrong magic number");
+	if (meta->version != VC_HNSW_VERSION)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("index \"%s\" has format version %u, which this version of vectorcoll does not read",
+							   RelationGetRelationName(index), meta->version),
+						errdetail("It reads version %d.", VC_HNSW_VERSION),
+						errhint("Rebuild it with REINDEX INDEX.")));
+	if (meta->element != metric->element || meta->metric != metric->kind || meta->dim < 1 ||
+		meta->dim > VC_MAX_DIM * 8 || meta->m < VC_HNSW_MIN_M || meta->m > VC_HNSW_MAX_M ||
+		meta->entry_level > VC_HNSW_MAX_LEVEL)
+		vc_page_corrupted(index, VC_HNSW_META_BLOCK, "the meta page contradicts the index definition");
+	vc_hnsw_shape_fill(&shape, metric, meta);
+	if (shape.slot_size != meta->slot_size)
+		vc_page_corrupted(index, VC_HNSW_META_BLOCK, "nodes have %u bytes where %zu were expected", meta->slot_size,
+						  shape.slot_size);
+}
+
+static Size
+cached_size(const VcHnswShape *shape)
+{
+	return offsetof(CachedGraph, rotation) + (shape->coded ? vc_rotation_size(shape->dim) : 0);
+}
+
+static void
+graph_init(VcHnswGraph *graph, const CachedGraph *cached)
+{
+	graph->shape = cached->shape;
+	graph->rotation = cached->shape.coded ? &cached->rotation : NULL;
+	graph->fill_block = InvalidBlockNumber;
+	graph->image = cached->shape.pages_per_node > 1 ? palloc(cached->shape.slot_size) : NULL;
+}
+
+static void
+cached_fill(CachedGraph *cached, const VcHnswShape *shape)
+{
+	cached->shape = *shape;
+	if (shape->coded)
+		vc_rotation_init(&cached->rotation, shape->dim, shape->seed);
+}
+
+void
+vc_hnsw_open(VcHnswGraph *graph, Relation index)
+{
+	graph->metric = vc_metric_of(index, 1);
+	vc_store_open(&graph->store, index, VC_HNSW_MAGIC, true);
+	if (index->rd_amcache == NULL)
+	{
+		VcHold		hold;
+		VcHnswMeta	meta;
+		VcHnswShape shape;
+		CachedGraph *cached;
+
+		vc_hold_init(&hold);
+		meta = *(VcHnswMeta *) VcPageGetPayload(
+			vc_store_read(&graph->store, &hold, VC_HNSW_META_BLOCK, VC_HNSW_META, sizeof(VcHnswMeta)));
+		vc_store_release(&graph->store, &hold);
+		check_meta(index, graph->metric, &meta);
+		vc_hnsw_shape_fill(&shape, graph->metric, &meta);
+		cached = MemoryContextAlloc(index->rd_indexcxt, cached_size(&shape));
+		cached_fill(cached, &shape);
+		index->rd_amcache = cached;
+	}
+	graph_init(graph, index->rd_amcache);
+}
+
+void
+vc_hnsw_open_new(VcHnswGraph *graph, Relation index, const VcHnswMeta *meta)
+{
+	VcHnswShape	 shape;
+	CachedGraph *cached;
+
+	graph->metric = vc_metric_of(index, 1);
+	vc_store_open(&graph->store, index, VC_HNSW_MAGIC, false);
+	vc_hnsw_shape_fill(&shape, graph->metric, meta);
+	cached = palloc(cached_size(&shape));
+	cached_fill(cached, &shape);
+	graph_init(graph, cached);
+}
+
+bool
+vc_hnsw_entry(VcHnswGraph *graph, VcHnswId *entry, int *level)
+{
+	VcHold		hold;
+	VcHnswMeta *meta;
+
+	vc_hold_init(&hold);
+	meta = (VcHnswMeta *) VcPageGetPayload(
+		vc_store_read(&graph->store, &hold, VC_HNSW_META_BLOCK, VC_HNSW_META, sizeof(VcHnswMeta)));
+	*entry = meta->entry;
+	*level = meta->entry_level;
+	if (graph->fill_block == InvalidBlockNumber && graph->store.arena == NULL)
+		graph->fill_block = meta->insert_block;
+	vc_store_release(&graph->store, &hold);
+	return *entry != VC_HNSW_NONE;
+}
+
+void
+vc_hnsw_note(VcHnswGraph *graph, VcHnswId entry, int level)
+{
+	VcHold		hold;
+	VcHnswMeta *meta;
+	bool		changed = false;
+
+	vc_hold_init(&hold);
+	meta = (VcHnswMeta *) VcPageGetPayload(
+		vc_store_write(&graph->store, &hold, VC_HNSW_META_BLOCK, VC_HNSW_META, sizeof(VcHnswMeta)));
+	if (entry != VC_HNSW_NONE && (meta->entry == VC_HNSW_NONE || level > meta->entry_level))
+	{
+		meta->entry = entry;
+		meta->entry_level = level;
+		changed = true;
+	}
+	if (graph->store.arena == NULL && meta->insert_block != graph->fill_block)
+	{
+		meta->insert_block = graph->fill_block;
+		changed = true;
+	}
+	if (changed)
+		vc_store_commit(&graph->store, &hold);
+	else
+		vc_store_release(&graph->store, &hold);
+}
+
+void
+vc_hnsw_replace_entry(VcHnswGraph *graph, VcHnswId old, VcHnswId entry, int level)
+{
+	VcHold		hold;
+	VcHnswMeta *meta;
+
+	vc_hold_init(&hold);
+	meta = (VcHnswMeta *) VcPageGetPayload(
+		vc_store_write(&graph->store, &hold, VC_HNSW_META_BLOCK, VC_HNSW_META, sizeof(VcHnswMeta)));
+	if (meta->entry != old)
+	{
+		vc_store_release(&graph->store, &hold);
+		return;
+	}
+	meta->entry = entry;
+	meta->entry_level = level;
+	vc_store_commit(&graph->store, &hold);
+}
+
+/* ---- nodes ---- */
+
+/* Payload bytes of the first page of a node or page of nodes. */
+static inline Size
+head_bytes(const VcHnswShape *shape)
+{
+	return Min(shape->slots_per_page * shape->slot_size, VC_PAGE_PAYLOAD);
+}
+
+/* Bytes of a node on its i-th page, i > 0. */
+static inline Size
+tail_bytes(const VcHnswShape *shape, uint32 i)
+{
+	return Min(shape->slot_size - i * VC_PAGE_PAYLOAD, VC_PAGE_PAYLOAD);
+}
+
+static inline VcHnswNode *
+node_on_page(const VcHnswShape *shape, Page page, uint32 slot)
+{
+	return (VcHnswNode *) (VcPageGetPayload(page) + slot * shape->slot_size);
+}
+
+static inline void
+check_node(VcHnswGraph *graph, VcHnswId id, const VcHnswNode *node)
+{
+	if (unlikely(node->links > graph->shape.degree || node->level > VC_HNSW_MAX_LEVEL ||
+				 node->tids > VC_HNSW_INLINE_TIDS))
+		vc_page_corrupted(graph->store.index, vc_hnsw_block(&graph->shape, id),
+						  "node %u has %u links, level %u, %u row pointers", id, node->links, node->level, node->tids);
+}
+
+/* Copy a node's further pages, its first being locked, to the image. */
+static void
+read_tails(VcHnswGraph *graph, BlockNumber block, Page head)
+{
+	const VcHnswShape *shape = &graph->shape;
+
+	memcpy(graph->image, VcPageGetPayload(head), VC_PAGE_PAYLOAD);
+	for (uint32 i = 1; i < shape->pages_per_node; i++)
+	{
+		VcHold hold;
+		Page   page;
+
+		vc_hold_init(&hold);
+		page = vc_store_read_owned(&graph->store, &hold, block + i, VC_HNSW_TAIL, tail_bytes(shape, i));
+		memcpy(graph->image + i * VC_PAGE_PAYLOAD, VcPageGetPayload(page), tail_bytes(shape, i));
+		vc_store_release(&graph->store, &hold);
+	}
+}
+
+const VcHnswNode *
+vc_hnsw_node_header(VcHnswGraph *graph, VcHold *hold, VcHnswId id)
+{
+	const VcHnswShape *shape = &graph->shape;
+	VcHnswNode		  *node;
+	Page			   page;
+
+	vc_hold_init(hold);
+	page = vc_store_read(&graph->store, hold, id / shape->slots_per_page, VC_HNSW_NODES, head_bytes(shape));
+	node = node_on_page(shape, page, id % shape->slots_per_page);
+	check_node(graph, id, node);
+	return node;
+}
+
+const VcHnswNode *
+vc_hnsw_node(VcHnswGraph *graph, VcHold *hold, VcHnswId id)
+{
+	const VcHnswNode *node = vc_hnsw_node_header(graph, hold, id);
+
+	if (graph->shape.pages_per_node == 1)
+		return node;
+	read_tails(graph, hold->block[0], hold->page[0]);
+	return (VcHnswNode *) graph->image;
+}
+
+VcHnswNode *
+vc_hnsw_node_for_update(VcHnswGraph *graph, VcHold *hold, VcHnswId id)
+{
+	const VcHnswShape *shape = &graph->shape;
+	BlockNumber		   block = id / shape->slots_per_page;
+	VcHnswNode		  *node;
+	Page			   page;
+
+	vc_hold_init(hold);
+	page = vc_store_write(&graph->store, hold, block, VC_HNSW_NODES, head_bytes(shape));
+	node = node_on_page(shape, page, id % shape->slots_per_page);
+	check_node(graph, id, node);
+	if (shape->pages_per_node > 1)
+	{
+		read_tails(graph, block, page);
+		node = (VcHnswNode *) graph->image;
+	}
+	return node;
+}
+
+/* Write the image's i-th page, to a page of the same hold or, where the node has more pages than a hold, of its own. */
+static void
+write_tail(VcHnswGraph *graph, VcHold *hold, BlockNumber block, uint32 i)
+{
+	const VcHnswShape *shape = &graph->shape;
+	Page page = vc_store_write_owned(&graph->store, hold, block + i, VC_HNSW_TAIL, tail_bytes(shape, i));
+
+	memcpy(VcPageGetPayload(page), graph->image + i * VC_PAGE_PAYLOAD, tail_bytes(shape, i));
+}
+
+void
+vc_hnsw_node_commit(VcHnswGraph *graph, VcHold *hold, VcHnswId id, int link)
+{
+	const VcHnswShape *shape = &graph->shape;
+	BlockNumber		   block = id / shape->slots_per_page;
+
+	if (shape->pages_per_node > 1)
+	{
+		if (link >= 0 && shape->coded && shape->pages_per_node <= VC_STORE_MAX_PAGES)
+		{
+			for (uint32 i = 1; i < shape->pages_per_node; i++)
+				write_tail(graph, hold, block, i);
+		}
+		else if (link >= 0 && shape->coded)
+		{
+			vc_hnsw_links(node_on_page(shape, hold->page[0], 0))[link] = VC_HNSW_NONE;
+			vc_store_flush(&graph->store, hold);
+			for (uint32 i = 1; i < shape->pages_per_node; i++)
+			{
+				VcHold tail;
+
+				vc_hold_init(&tail);
+				write_tail(graph, &tail, block, i);
+				vc_store_commit(&graph->store, &tail);
+			}
+		}
+		memcpy(VcPageGetPayload(hold->page[0]), graph->image, VC_PAGE_PAYLOAD);
+	}
+	vc_store_commit(&graph->store, hold);
+}
+
+/* Put a one-page node into a free slot of a block; VC_HNSW_NONE if it has none. */
+static VcHnswId
+fill_slot(VcHnswGraph *graph, BlockNumber block, const VcHnswNode *image)
+{
+	const VcHnswShape *shape = &graph->shape;
+	VcHold			   hold;
+	Page			   page;
+
+	vc_hold_init(&hold);
+	page = vc_store_write(&graph->store, &hold, block, VC_HNSW_NODES, head_bytes(shape));
+	for (uint32 slot = 0; slot < shape->slots_per_page; slot++)
+	{
+		VcHnswNode *node = node_on_page(shape, page, slot);
+
+		if (!(node->flags & VC_HNSW_USED))
+		{
+			memcpy(node, image, shape->slot_size);
+			vc_store_commit(&graph->store, &hold);
+			return block * shape->slots_per_page + slot;
+		}
+	}
+	vc_store_release(&graph->store, &hold);
+	return VC_HNSW_NONE;
+}
+
+/* Put a node on new pages, or, if `first` is given, over a freed node's pages. */
+static VcHnswId
+fill_pages(VcHnswGraph *graph, BlockNumber reuse, const VcHnswNode *image)
+{
+	const VcHnswShape *shape = &graph->shape;
+	Buffer			  *buffers = NULL;
+	BlockNumber		   first = reuse;
+	VcHold			   hold;
+	Page			   page;
+
+	if (reuse == InvalidBlockNumber)
+	{
+		buffers = palloc(sizeof(Buffer) * shape->pages_per_node);
+		if (!vc_store_extend(&graph->store, shape->pages_per_node, &first, buffers))
+		{
+			pfree(buffers);
+			return VC_HNSW_NONE;
+		}
+	}
+	else
+	{
+		/* The first page stays locked, so that nobody else takes the same free node. */
+		vc_hold_init(&hold);
+		page = vc_store_write(&graph->store, &hold, first, VC_HNSW_NODES, head_bytes(shape));
+		if (node_on_page(shape, page, 0)->flags & VC_HNSW_USED)
+		{
+			vc_store_release(&graph->store, &hold);
+			return VC_HNSW_NONE;
+		}
+	}
+	for (uint32 i = shape->pages_per_node - 1; i > 0; i--)
+	{
+		VcHold tail;
+
+		vc_hold_init(&tail);
+		page = buffers
+				   ? vc_store_fresh(&graph->store, &tail, first + i, buffers[i], VC_HNSW_TAIL, tail_bytes(shape, i))
+				   : vc_store_write_owned(&graph->store, &tail, first + i, VC_HNSW_TAIL, tail_bytes(shape, i));
+		memcpy(VcPageGetPayload(page), (const char *) image + i * VC_PAGE_PAYLOAD, tail_bytes(shape, i));
+		vc_store_commit(&graph->store, &tail);
+	}
+	if (buffers)
+	{
+		vc_hold_init(&hold);
+		page = vc_store_fresh(&graph->store, &hold, first, buffers[0], VC_HNSW_NODES, head_bytes(shape));
+		pfree(buffers);
+	}
+	else
+		page = hold.page[0];
+	memcpy(VcPageGetPayload(page), image, Min(shape->slot_size, VC_PAGE_PAYLOAD));
+	vc_store_commit(&graph->store, &hold);
+	return first * shape->slots_per_page;
+}
+
+/* The free space map measures in bytes of a page; a free slot larger than it can express counts as a page of free space. */
+Size
+vc_hnsw_fsm_bytes(const VcHnswShape *shape)
+{
+	return Min(shape->slot_size, BLCKSZ / 2);
+}
+
+VcHnswId
+vc_hnsw_node_add(VcHnswGraph *graph, const VcHnswNode *image)
+{
+	const VcHnswShape *shape = &graph->shape;
+	bool			   small = shape->slots_per_page > 1;
+	VcHnswId		   id;
+
+	if (small && graph->fill_block != InvalidBlockNumber)
+	{
+		id = fill_slot(graph, graph->fill_block, image);
+		if (id != VC_HNSW_NONE)
+			return id;
+	}
+	if (graph->store.arena == NULL && graph->store.wal)
+	{
+		BlockNumber block = GetPageWithFreeSpace(graph->store.index, vc_hnsw_fsm_bytes(shape));
+
+		/* What the map says may be stale: correct it and ask again, until it has nothing more to offer. */
+		while (block != InvalidBlockNumber && block < vc_store_nblocks(&graph->store))
+		{
+			id = shape->pages_per_node == 1 ? fill_slot(graph, block, image) : fill_pages(graph, block, image);
+			if (id != VC_HNSW_NONE)
+			{
+				graph->fill_block = block;
+				return id;
+			}
+			block = RecordAndGetPageWithFreeSpace(graph->store.index, block, 0, vc_hnsw_fsm_bytes(shape));
+		}
+	}
+	id = fill_pages(graph, InvalidBlockNumber, image);
+	if (id != VC_HNSW_NONE)
+		graph->fill_block = vc_hnsw_block(shape, id);
+	return id;
+}
+
+bool
+vc_hnsw_node_add_first(VcHnswGraph *graph, const VcHnswNode *image, VcHnswId *id)
+{
+	VcHold		hold;
+	VcHnswMeta *meta;
+
+	vc_hold_init(&hold);
+	meta = (VcHnswMeta *) VcPageGetPayload(
+		vc_store_write(&graph->store, &hold, VC_HNSW_META_BLOCK, VC_HNSW_META, sizeof(VcHnswMeta)));
+	if (meta->entry != VC_HNSW_NONE)
+	{
+		vc_store_release(&graph->store, &hold);
+		return false;
+	}
+	/* On a new page, because in an arena the lock of any other might be the one held on the meta page. */
+	*id = fill_pages(graph, InvalidBlockNumber, image);
+	if (*id == VC_HNSW_NONE)
+	{
+		vc_store_release(&graph->store, &hold);
+		return true;
+	}
+	graph->fill_block = vc_hnsw_block(&graph->shape, *id);
+	meta->entry = *id;
+	meta->entry_level = 0;
+	meta->insert_block = graph->fill_block;
+	vc_store_commit(&graph->store, &hold);
+	return true;
+}
+
+bool
+vc_hnsw_node_add_tid(VcHnswGraph *graph, VcHnswId id, const void *value, ItemPointer tid)
+{
+	const VcHnswShape *shape = &graph->shape;
+	VcHold			   hold;
+	VcHnswNode		  *node = vc_hnsw_node_for_update(graph, &hold, id);
+	VcHnswTids		  *tids = NULL;
+
+	if ((node->flags & (VC_HNSW_USED | VC_HNSW_DEAD)) != VC_HNSW_USED || node->level != 0 ||
+		memcmp(vc_hnsw_node_value(shape, node), value, shape->value_bytes) != 0)
+	{
+		vc_hnsw_done(graph, &hold);
+		return false;
+	}
+	if (node->tids < VC_HNSW_INLINE_TIDS)
+		node->tid[node->tids++] = *tid;
+	else
+	{
+		if (node->overflow != InvalidBlockNumber)
+			tids = (VcHnswTids *) VcPageGetPayload(vc_store_write_owned(&graph->store, &hold, node->overflow,
+																		VC_HNSW_TIDS, offsetof(VcHnswTids, tid)));
+		if (tids == NULL || tids->count >= VC_HNSW_TIDS_MAX)
+		{
+			BlockNumber next = node->overflow;
+			Buffer		buffer = InvalidBuffer;
+			BlockNumber block;
+
+			if (!vc_store_extend(&graph->store, 1, &block, &buffer))
+			{
+				vc_hnsw_done(graph, &hold);
+				return false;
+			}
+			tids = (VcHnswTids *) VcPageGetPayload(
+				vc_store_fresh(&graph->store, &hold, block, buffer, VC_HNSW_TIDS, VC_PAGE_PAYLOAD));
+			tids->next = next;
+			node->overflow = block;
+		}
+		tids->tid[tids->count++] = *tid;
+	}
+	vc_hnsw_node_commit(graph, &hold, id, -1);
+	return true;
+}
+
+Size
+vc_hnsw_node_tids(VcHnswGraph *graph, VcHnswId id, ItemPointerData **tids, Size *size)
+{
+	VcHold			  hold;
+	const VcHnswNode *node = vc_hnsw_node(graph, &hold, id);
+	Size			  n = 0;
+
+	if ((node->flags & (VC_HNSW_USED | VC_HNSW_DEAD)) == VC_HNSW_USED && node->level == 0)
+	{
+		BlockNumber overflow = node->overflow;
+		BlockNumber chain = 0;
+
+		Assert(*size >= VC_HNSW_INLINE_TIDS);
+		memcpy(*tids, node->tid, sizeof(ItemPointerData) * node->tids);
+		n = node->tids;
+		while (overflow != InvalidBlockNumber)
+		{
+			VcHold		owned;
+			VcHnswTids *page;
+
+			vc_hold_init(&owned);
+			page = (VcHnswTids *) VcPageGetPayload(vc_store_read_owned(&graph->store, &owned, overflow, VC_HNSW_TIDS,
+																	   offsetof(VcHnswTids, tid)));
+			if (page->count > VC_HNSW_TIDS_MAX || ++chain > graph->store.nblocks)
+				vc_page_corrupted(graph->store.index, overflow, "the row pointers of node %u are damaged", id);
+			if (n + page->count > *size)
+			{
+				*size = n + page->count;
+				*tids = repalloc_huge(*tids, sizeof(ItemPointerData) * *size);
+			}
+			memcpy(*tids + n, page->tid, sizeof(ItemPointerData) * page->count);
+			n += page->count;
+			overflow = page->next;
+			vc_store_release(&graph->store, &owned);
+		}
+	}
+	vc_hnsw_done(graph, &hold);
+	return n;
+}
+
+bool
+vc_hnsw_is_node_block(VcHnswGraph *graph, BlockNumber block)
+{
+	VcHold hold;
+	uint16 kind;
+
+	if (vc_store_read_any(&graph->store, &hold, block, &kind) == NULL)
+		return false;
+	vc_store_release(&graph->store, &hold);
+	return kind == VC_HNSW_NODES;
+}

@@ -1,0 +1,214 @@
+/*
+ * handler.c
+ *		What PostgreSQL asks an access method for: its properties, its options and settings, costs and operator class checks.
+ */
+#include "hnsw/hnsw.h"
+
+#include <math.h>
+
+#include "access/amapi.h"
+#include "access/amvalidate.h"
+#include "access/htup_details.h"
+#include "access/reloptions.h"
+#include "am/cost.h"
+#include "catalog/pg_amop.h"
+#include "catalog/pg_amproc.h"
+#include "catalog/pg_opclass.h"
+#include "catalog/pg_type.h"
+#include "commands/progress.h"
+#include "commands/vacuum.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "storage/lmgr.h"
+#include "types/check.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+int vc_hnsw_ef_search;
+int vc_hnsw_max_scan_tuples;
+
+static relopt_kind option_kind;
+
+void
+vc_hnsw_init_guc(void)
+{
+	option_kind = add_reloption_kind();
+	add_int_reloption(option_kind, "m", "links a new node gets in each level; nodes hold up to twice as many",
+					  VC_HNSW_DEFAULT_M, VC_HNSW_MIN_M, VC_HNSW_MAX_M, AccessExclusiveLock);
+	add_int_reloption(option_kind, "ef_construction", "candidates among which a new node's links are chosen",
+					  VC_HNSW_DEFAULT_EF_CONSTRUCTION, VC_HNSW_MIN_EF_CONSTRUCTION, VC_HNSW_MAX_EF_CONSTRUCTION,
+					  AccessExclusiveLock);
+	DefineCustomIntVariable("vc_hnsw.ef_search", "How many nearest rows a vc_hnsw search finds before it returns the first.",
+							"More finds true neighbours more reliably and takes longer. It does not limit the number of "
+							"rows returned.",
+							&vc_hnsw_ef_search, VC_HNSW_DEFAULT_EF_SEARCH, VC_HNSW_MIN_EF_SEARCH, VC_HNSW_MAX_EF_SEARCH,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("vc_hnsw.max_scan_tuples", "Rows a vc_hnsw scan may look at before it gives up.",
+							"For scans whose WHERE clause rejects most rows. 0 means no limit: a scan goes on until it has "
+							"as many rows as wanted or has seen them all.",
+							&vc_hnsw_max_scan_tuples, 0, 0, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
+	MarkGUCPrefixReserved("vc_hnsw");
+}
+
+static bytea *
+hnsw_options(Datum reloptions, bool validate)
+{
+	static const relopt_parse_elt table[] = {
+		{"m", RELOPT_TYPE_INT, offsetof(VcHnswOptions, m)},
+		{"ef_construction", RELOPT_TYPE_INT, offsetof(VcHnswOptions, ef_construction)},
+	};
+
+	return (bytea *) build_reloptions(reloptions, validate, option_kind, sizeof(VcHnswOptions), table, lengthof(table));
+}
+
+static char *
+hnsw_phase_name(int64 phase)
+{
+	switch (phase)
+	{
+		case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE:
+			return "initializing";
+		case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 1:
+			return "building graph";
+		case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 2:
+			return "writing index";
+		default:
+			return NULL;
+	}
+}
+
+/*
+ * A search visits about one node for each of the ef_search it is to find, and as many again on its way there; measured on
+ * real data between 1.5 and 8 (docs/hnsw-layout.md). Each costs an exact distance and 32 estimates.
+ */
+static void
+hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup_cost, Cost *total_cost,
+				   Selectivity *selectivity, double *correlation, double *pages)
+{
+	double	   rows = Max(path->indexinfo->tuples, 1);
+	VcScanCost scan;
+
+	scan.start_visits = 2 * vc_hnsw_ef_search + 8 * log(rows + 1);
+	scan.row_visits = 2;
+	scan.visit_cpu = 40 * cpu_operator_cost;
+	vc_cost_estimate(root, path, loop_count, &scan, startup_cost, total_cost, selectivity, correlation, pages);
+}
+
+static bool
+invalid(const char *opclass, const char *what)
+{
+	ereport(INFO, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				   errmsg("operator class \"%s\" of access method vc_hnsw %s", opclass, what)));
+	return false;
+}
+
+/*
+ * An operator class has one strategy, the distance operator that ORDER BY uses, and one support function, which names the
+ * metric (am/metric.h).
+ */
+static bool
+hnsw_validate(Oid opclass)
+{
+	HeapTuple		tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(opclass));
+	Form_pg_opclass form;
+	char		   *name;
+	CatCList	   *operators;
+	CatCList	   *procs;
+	bool			valid = true;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for operator class %u", opclass);
+	form = (Form_pg_opclass) GETSTRUCT(tuple);
+	name = pstrdup(NameStr(form->opcname));
+	operators = SearchSysCacheList1(AMOPSTRATEGY, ObjectIdGetDatum(form->opcfamily));
+	procs = SearchSysCacheList1(AMPROCNUM, ObjectIdGetDatum(form->opcfamily));
+
+	if (operators->n_members != 1)
+		valid = invalid(name, "must have one operator");
+	for (int i = 0; i < operators->n_members; i++)
+	{
+		Form_pg_amop op = (Form_pg_amop) GETSTRUCT(&operators->members[i]->tuple);
+
+		if (op->amopstrategy != 1 || op->amoppurpose != AMOP_ORDER || op->amoplefttype != form->opcintype ||
+			op->amoprighttype != form->opcintype || get_op_rettype(op->amopopr) != FLOAT8OID ||
+			!opfamily_can_sort_type(op->amopsortfamily, FLOAT8OID))
+			valid = invalid(name, "has an operator that is not a distance for ORDER BY with strategy number 1");
+	}
+	if (procs->n_members != 1)
+		valid = invalid(name, "must have one support function");
+	for (int i = 0; i < procs->n_members; i++)
+	{
+		Form_pg_amproc proc = (Form_pg_amproc) GETSTRUCT(&procs->members[i]->tuple);
+
+		if (proc->amprocnum != VC_METRIC_PROC ||
+			!check_amproc_signature(proc->amproc, INTERNALOID, true, 1, 1, INTERNALOID))
+			valid = invalid(name, "has a support function that does not name a metric");
+	}
+	ReleaseCatCacheList(procs);
+	ReleaseCatCacheList(operators);
+	ReleaseSysCache(tuple);
+	return valid;
+}
+
+bool
+vc_hnsw_aminsert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
+				 IndexUniqueCheck check_unique, bool index_unchanged, struct IndexInfo *index_info)
+{
+	MemoryContext context;
+	MemoryContext old;
+	VcHnswGraph	  graph;
+	VcValue		  value;
+
+	if (isnull[0])
+		return false;
+	context = AllocSetContextCreate(CurrentMemoryContext, "vc_hnsw insert", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(context);
+	vc_hnsw_open(&graph, index);
+	vc_metric_value(graph.metric, values[0], &value);
+	vc_check_same_dims(graph.metric->type_name, graph.shape.dim, value.dim);
+
+	/* Vacuum takes this lock exclusively, for a moment, to know that nobody still links to the nodes it found dead. */
+	LockPage(index, VC_HNSW_INSERT_LOCK_BLOCK, ShareLock);
+	if (!vc_hnsw_insert(vc_hnsw_inserter_new(&graph), &value, tid))
+		elog(ERROR, "no room for a node on disk");
+	UnlockPage(index, VC_HNSW_INSERT_LOCK_BLOCK, ShareLock);
+
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+	return false;
+}
+
+PG_FUNCTION_INFO_V1(vc_hnsw_handler);
+
+Datum
+vc_hnsw_handler(PG_FUNCTION_ARGS)
+{
+	IndexAmRoutine *am = makeNode(IndexAmRoutine);
+
+	am->amstrategies = 1;
+	am->amsupport = 1;
+	am->amcanorderbyop = true;
+	am->amoptionalkey = true;
+	am->amparallelvacuumoptions = VACUUM_OPTION_PARALLEL_BULKDEL;
+	am->amkeytype = InvalidOid;
+
+	am->ambuild = vc_hnsw_build;
+	am->ambuildempty = vc_hnsw_build_empty;
+	am->aminsert = vc_hnsw_aminsert;
+	am->ambulkdelete = vc_hnsw_bulk_delete;
+	am->amvacuumcleanup = vc_hnsw_vacuum_cleanup;
+	am->amcostestimate = hnsw_cost_estimate;
+	am->amoptions = hnsw_options;
+	am->ambuildphasename = hnsw_phase_name;
+	am->amvalidate = hnsw_validate;
+	am->ambeginscan = vc_hnsw_begin_scan;
+	am->amrescan = vc_hnsw_rescan;
+	am->amgettuple = vc_hnsw_get_tuple;
+	am->amendscan = vc_hnsw_end_scan;
+	PG_RETURN_POINTER(am);
+}

@@ -1,0 +1,381 @@
+/*
+ * hnsw.h
+ *		Disk format of vc_hnsw, and what the files of this room call each other for. README.md explains the ideas.
+ *
+ * Block 0 is the meta page. All other blocks are pages of nodes, continuations of nodes larger than a page, or overflow
+ * lists of heap TIDs. A node is one indexed value in one level of the graph; its id is
+ *		block * slots_per_page + slot
+ * where a node larger than a page is slot 0 of its first block. A node, in a slot of slot_size bytes (R = degree):
+ *
+ *		offset			bytes			what
+ *		0				40				VcHnswNode: flags, level, number of links, heap TIDs, ...
+ *		40				4 R				ids of the neighbours, VC_HNSW_NONE where a link was taken away
+ *		links_add		4 R				RaBitQ factor `add` of each neighbour     (coded metrics only)
+ *		links_rescale	4 R				RaBitQ factor `rescale`                    (coded metrics only)
+ *		links_distance	2 R				distance of each neighbour from this node, bfloat16
+ *		codes			R/32 blocks		1-bit RaBitQ codes of the neighbours, centred on this node, FastScan blocks (coded only)
+ *		value			value_bytes		the node's own value, as given
+ *
+ * So one page visit gives the exact distance of a node and an estimate for each of its neighbours. The header and the
+ * links always lie in the node's first page.
+ */
+#ifndef VC_HNSW_H
+#define VC_HNSW_H
+
+#include "vectorcoll.h"
+
+#include "access/genam.h"
+#include "am/metric.h"
+#include "am/page.h"
+#include "am/store.h"
+#include "quantize/rabitq.h"
+#include "quantize/rotation.h"
+#include "storage/itemptr.h"
+
+#define VC_HNSW_MAGIC 0x56434857
+#define VC_HNSW_VERSION 1
+
+/* Page kinds. */
+#define VC_HNSW_META 1
+#define VC_HNSW_NODES 2
+#define VC_HNSW_TAIL 3 /* second and further pages of a node larger than a page */
+#define VC_HNSW_TIDS 4 /* heap TIDs of a value that more rows have than its node holds */
+
+#define VC_HNSW_META_BLOCK 0
+
+#define VC_HNSW_MIN_M 2
+#define VC_HNSW_MAX_M 100
+#define VC_HNSW_DEFAULT_M 16
+#define VC_HNSW_MIN_EF_CONSTRUCTION 4
+#define VC_HNSW_MAX_EF_CONSTRUCTION 1000
+#define VC_HNSW_DEFAULT_EF_CONSTRUCTION 64
+#define VC_HNSW_MIN_EF_SEARCH 1
+#define VC_HNSW_MAX_EF_SEARCH 100000
+#define VC_HNSW_DEFAULT_EF_SEARCH 64
+
+#define VC_HNSW_MAX_DEGREE 224
+#define VC_HNSW_MAX_LEVEL 15
+#define VC_HNSW_INLINE_TIDS 4
+#define VC_HNSW_DESCEND_EF 4 /* ef in the levels a search only passes through */
+
+typedef uint32 VcHnswId;
+
+#define VC_HNSW_NONE UINT32_MAX
+
+typedef struct VcHnswMeta
+{
+	uint32	 magic;
+	uint32	 version;
+	uint8	 element; /* VcElement and VcMetricKind of the operator class that made the index */
+	uint8	 metric;
+	uint16	 m;
+	uint16	 ef_construction;
+	uint16	 entry_level;
+	uint32	 dim;
+	uint32	 slot_size;
+	uint64	 seed;		   /* of the rotation */
+	VcHnswId entry;		   /* where searches start, a node of the highest level; VC_HNSW_NONE while there is none */
+	uint32	 insert_block; /* where the last insert found room, a hint */
+} VcHnswMeta;
+
+StaticAssertDecl(sizeof(VcHnswMeta) == 40, "the meta page's layout is on disk");
+
+/* Node flags. A slot without VC_HNSW_USED is free. */
+#define VC_HNSW_USED 1
+#define VC_HNSW_DEAD 2 /* no heap TIDs are left: routes searches until vacuum takes it out, is never returned */
+#define VC_HNSW_APART 4 /* not in the graph: a zero vector under cosine, which has no distance from anything */
+
+typedef struct VcHnswNode
+{
+	uint8			flags;
+	uint8			level;
+	uint8			links;	  /* neighbours, holes included */
+	uint8			tids;	  /* heap TIDs in tid[]; level 0 only */
+	VcHnswId		down;	  /* the same value's node one level lower; in level 0 VC_HNSW_NONE */
+	BlockNumber		overflow; /* first VC_HNSW_TIDS page, or InvalidBlockNumber */
+	float			scale;	  /* VcValue.scale */
+	ItemPointerData tid[VC_HNSW_INLINE_TIDS];
+} VcHnswNode;
+
+StaticAssertDecl(sizeof(VcHnswNode) == 40, "the node's layout is on disk");
+
+typedef struct VcHnswTids
+{
+	BlockNumber		next; /* or InvalidBlockNumber */
+	uint32			count;
+	ItemPointerData tid[FLEXIBLE_ARRAY_MEMBER];
+} VcHnswTids;
+
+#define VC_HNSW_TIDS_MAX ((VC_PAGE_PAYLOAD - offsetof(VcHnswTids, tid)) / sizeof(ItemPointerData))
+
+/* What follows from the meta page; the same for the life of an index. */
+typedef struct VcHnswShape
+{
+	uint32 dim;
+	uint32 padded; /* dimensions of rotated values */
+	bool   coded;
+	uint16 m;
+	uint16 ef_construction;
+	uint16 degree;
+	uint64 seed;
+	Size   value_bytes;
+	Size   plane_bytes; /* of one FastScan block */
+	Size   links_add;
+	Size   links_rescale;
+	Size   links_distance;
+	Size   codes;
+	Size   value;
+	Size   slot_size;
+	uint32 slots_per_page;
+	uint32 pages_per_node;
+} VcHnswShape;
+
+typedef struct VcHnswOptions
+{
+	int32 vl_len_; /* varlena header, never touched directly */
+	int	  m;
+	int	  ef_construction;
+} VcHnswOptions;
+
+/* An index, opened for work. */
+typedef struct VcHnswGraph
+{
+	VcStore			  store;
+	VcHnswShape		  shape;
+	const VcMetric	 *metric;
+	const VcRotation *rotation; /* null unless coded */
+	BlockNumber		  fill_block; /* where this process puts new nodes, or InvalidBlockNumber */
+	char			 *image;	  /* of a node larger than a page, as last read */
+} VcHnswGraph;
+
+static inline VcHnswId *
+vc_hnsw_links(const VcHnswNode *node)
+{
+	return (VcHnswId *) ((char *) node + sizeof(VcHnswNode));
+}
+
+static inline float *
+vc_hnsw_links_add(const VcHnswShape *shape, const VcHnswNode *node)
+{
+	return (float *) ((char *) node + shape->links_add);
+}
+
+static inline float *
+vc_hnsw_links_rescale(const VcHnswShape *shape, const VcHnswNode *node)
+{
+	return (float *) ((char *) node + shape->links_rescale);
+}
+
+static inline uint16 *
+vc_hnsw_links_distance(const VcHnswShape *shape, const VcHnswNode *node)
+{
+	return (uint16 *) ((char *) node + shape->links_distance);
+}
+
+static inline uint8 *
+vc_hnsw_codes(const VcHnswShape *shape, const VcHnswNode *node)
+{
+	return (uint8 *) node + shape->codes;
+}
+
+static inline void *
+vc_hnsw_node_value(const VcHnswShape *shape, const VcHnswNode *node)
+{
+	return (char *) node + shape->value;
+}
+
+static inline BlockNumber
+vc_hnsw_block(const VcHnswShape *shape, VcHnswId id)
+{
+	return id / shape->slots_per_page;
+}
+
+/* bfloat16 keeps a float's range and 8 bits of its precision: enough to compare edges by. */
+static inline uint16
+vc_hnsw_pack_distance(float distance)
+{
+	uint32 bits;
+
+	memcpy(&bits, &distance, sizeof(bits));
+	return (uint16) ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
+}
+
+static inline float
+vc_hnsw_unpack_distance(uint16 packed)
+{
+	uint32 bits = (uint32) packed << 16;
+	float  distance;
+
+	memcpy(&distance, &bits, sizeof(distance));
+	return distance;
+}
+
+/* graph.c: the meta page, nodes and their pages */
+
+/* Settings of a new index. */
+extern void vc_hnsw_meta_fill(VcHnswMeta *meta, Relation index);
+extern void vc_hnsw_shape_fill(VcHnswShape *shape, const VcMetric *metric, const VcHnswMeta *meta);
+
+/* Open an index on disk. What can be kept is cached in the relation. */
+extern void vc_hnsw_open(VcHnswGraph *graph, Relation index);
+
+/* Open a graph over an empty store that is being built. */
+extern void vc_hnsw_open_new(VcHnswGraph *graph, Relation index, const VcHnswMeta *meta);
+
+/* Where searches start; false while the graph is empty. */
+extern bool vc_hnsw_entry(VcHnswGraph *graph, VcHnswId *entry, int *level);
+
+/*
+ * Tell the meta page of a new node, which becomes the entry if it is on a higher level than that one, and of where this
+ * process now puts new nodes.
+ */
+extern void vc_hnsw_note(VcHnswGraph *graph, VcHnswId entry, int level);
+
+/* Make `entry` the entry if it is `old` still; VC_HNSW_NONE makes the graph one without entry. */
+extern void vc_hnsw_replace_entry(VcHnswGraph *graph, VcHnswId old, VcHnswId entry, int level);
+
+/* What the free space map is told of, and asked for, a free slot. */
+extern Size vc_hnsw_fsm_bytes(const VcHnswShape *shape);
+
+/*
+ * Look at a node, share-locked until vc_hnsw_done. A node larger than a page is copied to graph->image. Raises XX002 where
+ * the id or the node cannot be right.
+ */
+extern const VcHnswNode *vc_hnsw_node(VcHnswGraph *graph, VcHold *hold, VcHnswId id);
+
+/* The same without what lies on further pages: only the header and the links may be looked at. */
+extern const VcHnswNode *vc_hnsw_node_header(VcHnswGraph *graph, VcHold *hold, VcHnswId id);
+
+static inline void
+vc_hnsw_done(VcHnswGraph *graph, VcHold *hold)
+{
+	vc_store_release(&graph->store, hold);
+}
+
+/*
+ * The same, exclusively locked and for change; for a node larger than a page what is returned is a copy of the node. To be
+ * followed by vc_hnsw_node_commit, saying which link was changed (-1: only the header), or by vc_hnsw_done.
+ */
+extern VcHnswNode *vc_hnsw_node_for_update(VcHnswGraph *graph, VcHold *hold, VcHnswId id);
+extern void vc_hnsw_node_commit(VcHnswGraph *graph, VcHold *hold, VcHnswId id, int link);
+
+/* Store a new node given as an image of slot_size bytes; VC_HNSW_NONE where a build in memory is out of room. */
+extern VcHnswId vc_hnsw_node_add(VcHnswGraph *graph, const VcHnswNode *image);
+
+/*
+ * Store a node of level 0 without links as the first of an empty graph. False, with nothing done, where the graph is not
+ * empty any more; *id is as vc_hnsw_node_add returns it.
+ */
+extern bool vc_hnsw_node_add_first(VcHnswGraph *graph, const VcHnswNode *image, VcHnswId *id);
+
+/* Add a heap TID to a node that has this value already. False where the node is no longer there for that. */
+extern bool vc_hnsw_node_add_tid(VcHnswGraph *graph, VcHnswId id, const void *value, ItemPointer tid);
+
+/*
+ * The heap TIDs of a node of level 0, written to *tids, an array of *size that is made larger where needed. Returns how
+ * many there are: none where the node is gone.
+ */
+extern Size vc_hnsw_node_tids(VcHnswGraph *graph, VcHnswId id, ItemPointerData **tids, Size *size);
+
+/* Whether a block is the first page of nodes; false for other kinds and for pages never used. */
+extern bool vc_hnsw_is_node_block(VcHnswGraph *graph, BlockNumber block);
+
+/* search.c: finding the nodes of a level nearest to a value */
+
+/* A value prepared for comparison with many nodes. */
+typedef struct VcHnswQuery
+{
+	const void	  *data;
+	float		   scale;
+	float		  *rotated; /* [padded] */
+	VcRabitqQuery  rabitq;
+} VcHnswQuery;
+
+/* Get the memory a query needs, once; then prepare it for one value after another. */
+extern void vc_hnsw_query_alloc(VcHnswGraph *graph, VcHnswQuery *query);
+extern void vc_hnsw_query_init(VcHnswGraph *graph, VcHnswQuery *query, const VcValue *value);
+
+typedef struct VcHnswFound
+{
+	float			distance; /* exact */
+	float			scale;	  /* of the node's value */
+	VcHnswId		id;
+	VcHnswId		down;
+	uint8			flags;
+	uint8			tids;
+	bool			overflow;
+	ItemPointerData tid[VC_HNSW_INLINE_TIDS];
+} VcHnswFound;
+
+typedef struct VcHnswSearch VcHnswSearch;
+
+/* Everything a search needs, to be used again and again; lives in the current context. */
+extern VcHnswSearch *vc_hnsw_search_new(VcHnswGraph *graph);
+
+/* Forget everything; and start at a node. */
+extern void vc_hnsw_search_reset(VcHnswSearch *search);
+extern void vc_hnsw_search_start(VcHnswSearch *search, const VcHnswQuery *query, VcHnswId entry);
+
+/*
+ * Visit nodes, nearest first, until no node left to visit promises to be nearer than the ef nearest live ones found so
+ * far. May be called again with a larger ef to go on. Returns false once nothing reachable is left to visit.
+ */
+extern bool vc_hnsw_search_run(VcHnswSearch *search, uint32 ef);
+
+/* The nodes visited, in the order of the visits. */
+extern VcHnswFound *vc_hnsw_search_found(VcHnswSearch *search, uint32 *count);
+
+/* The nearest node found, or with `down` its node one level lower; VC_HNSW_NONE where nothing was found. */
+extern VcHnswId vc_hnsw_search_nearest(VcHnswSearch *search, bool down);
+
+/* What was found of a node; null if it was not visited. */
+extern const VcHnswFound *vc_hnsw_search_lookup(VcHnswSearch *search, VcHnswId id);
+
+/* Up to this distance the search has found what it will find, until it is run with a larger ef. */
+extern float vc_hnsw_search_limit(VcHnswSearch *search);
+
+/*
+ * From the entry down to (not into) `level`: the node to start at in that level. VC_HNSW_NONE where the entry has just been
+ * taken out by vacuum; the meta page then names another one.
+ */
+extern VcHnswId vc_hnsw_descend(VcHnswSearch *search, const VcHnswQuery *query, VcHnswId entry, int from, int level);
+
+/* Pages looked at and exact distances computed by this backend, for EXPLAIN and tests. */
+typedef struct VcHnswCounters
+{
+	uint64 visits;
+	uint64 distances;
+} VcHnswCounters;
+
+extern VcHnswCounters vc_hnsw_counters;
+
+/* insert.c: one new value */
+
+typedef struct VcHnswInserter VcHnswInserter;
+
+extern VcHnswInserter *vc_hnsw_inserter_new(VcHnswGraph *graph);
+
+/* Insert a value for a heap row. False, with nothing changed, where a build in memory is out of room. */
+extern bool vc_hnsw_insert(VcHnswInserter *inserter, const VcValue *value, ItemPointer tid);
+
+/* The access method's entry points. */
+extern IndexBuildResult *vc_hnsw_build(Relation heap, Relation index, struct IndexInfo *index_info);
+extern void vc_hnsw_build_empty(Relation index);
+extern bool vc_hnsw_aminsert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
+							 IndexUniqueCheck check_unique, bool index_unchanged, struct IndexInfo *index_info);
+extern IndexScanDesc vc_hnsw_begin_scan(Relation index, int nkeys, int norderbys);
+extern void vc_hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys);
+extern bool vc_hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction);
+extern void vc_hnsw_end_scan(IndexScanDesc scan);
+extern IndexBulkDeleteResult *vc_hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
+												  IndexBulkDeleteCallback callback, void *callback_state);
+extern IndexBulkDeleteResult *vc_hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats);
+
+/* Settings. */
+extern int vc_hnsw_ef_search;
+extern int vc_hnsw_max_scan_tuples;
+
+/* Share-locked by inserts while they choose and write links, exclusively by vacuum to wait for them. */
+#define VC_HNSW_INSERT_LOCK_BLOCK VC_HNSW_META_BLOCK
+
+#endif /* VC_HNSW_H */

@@ -1,0 +1,461 @@
+/*
+ * insert.c
+ *		Insertion of one value, into an index on disk and into one that is being built alike.
+ *
+ * After Malkov and Yashunin, "Efficient and robust approximate nearest neighbor search using Hierarchical Navigable Small
+ * World graphs" (2018): the value's level is drawn at random; in each of its levels the ef_construction nearest nodes are
+ * searched, m of them chosen so that none is nearer to another chosen one than to the value (then filled up with the nearest
+ * of the rest), and the new node and each chosen one are linked both ways.
+ *
+ * Departures: all nodes of a level have the same number of links (2m, rounded up to a FastScan block of 32), and a node that has
+ * them all decides about a new link from its own page alone. Instead of pruning its neighbours against each other, it
+ * compares the newcomer with them, by estimates from the codes it holds: the query table of the new value, made for the search,
+ * serves for that. A newcomer that is nearer to one of the node's nearer neighbours than to the node is not linked from
+ * it; otherwise it takes the place of the farthest neighbour that is nearer to the newcomer than to the node, or, where
+ * there is none, of the farthest. The value's nearest node always links to it, so that there is a way to every node.
+ *
+ * Order of writes: first the new node, whole, then each back link as a change of its own. Until the first back link a crash
+ * leaves a node that nobody refers to; after it every state is a graph with fewer links. A value that the index has already is
+ * no new node but a further heap TID of that one.
+ */
+#include "hnsw/hnsw.h"
+
+#include <math.h>
+
+#include "common/pg_prng.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+/* What is decided for one level before anything is written. */
+typedef struct LevelPlan
+{
+	uint32		nchosen;
+	VcHnswId   *chosen;	  /* [m], nearest first */
+	float	   *distance; /* [m], from the value */
+	float	   *rotated;  /* [m][padded], the chosen values; coded only */
+	VcHnswNode *image;	  /* [slot_size], the node to be */
+} LevelPlan;
+
+struct VcHnswInserter
+{
+	VcHnswGraph	 *graph;
+	VcHnswQuery	  query;
+	VcHnswSearch *search;
+
+	VcHnswFound *candidates; /* [ef_construction], nearest first */
+	uint32		 ncandidates;
+	const void **values; /* [ef_construction], theirs */
+	char		*copies; /* [ef_construction][value_bytes], where they cannot be looked at in place */
+
+	LevelPlan plans[VC_HNSW_MAX_LEVEL + 1];
+	float	 *residual; /* [padded] */
+	uint8	 *packed;	/* [(padded + 7) / 8] */
+};
+
+static Size
+copy_stride(const VcHnswShape *shape)
+{
+	return MAXALIGN(shape->value_bytes);
+}
+
+VcHnswInserter *
+vc_hnsw_inserter_new(VcHnswGraph *graph)
+{
+	const VcHnswShape *shape = &graph->shape;
+	VcHnswInserter	  *in = palloc0(sizeof(VcHnswInserter));
+
+	in->graph = graph;
+	vc_hnsw_query_alloc(graph, &in->query);
+	in->search = vc_hnsw_search_new(graph);
+	in->candidates = palloc(sizeof(VcHnswFound) * shape->ef_construction);
+	in->values = palloc(sizeof(void *) * shape->ef_construction);
+	in->copies = palloc_extended(copy_stride(shape) * shape->ef_construction, MCXT_ALLOC_HUGE);
+	if (shape->coded)
+	{
+		in->residual = palloc(sizeof(float) * shape->padded);
+		in->packed = palloc((shape->padded + 7) / 8);
+	}
+	return in;
+}
+
+static LevelPlan *
+level_plan(VcHnswInserter *in, int level)
+{
+	const VcHnswShape *shape = &in->graph->shape;
+	LevelPlan		  *plan = &in->plans[level];
+
+	if (plan->image == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(in));
+
+		plan->chosen = palloc(sizeof(VcHnswId) * shape->m);
+		plan->distance = palloc(sizeof(float) * shape->m);
+		if (shape->coded)
+			plan->rotated = palloc_extended(sizeof(float) * shape->padded * shape->m, MCXT_ALLOC_HUGE);
+		plan->image = palloc(shape->slot_size);
+		MemoryContextSwitchTo(old);
+	}
+	memset(plan->image, 0, shape->slot_size);
+	plan->nchosen = 0;
+	return plan;
+}
+
+/* A level drawn so that each holds a 32nd of the nodes of the one below. */
+static int
+draw_level(void)
+{
+	int level = 0;
+
+	while (level < VC_HNSW_MAX_LEVEL && (pg_prng_uint32(&pg_global_prng_state) & 31) == 0)
+		level++;
+	return level;
+}
+
+static int
+compare_found(const void *a, const void *b)
+{
+	const VcHnswFound *x = a;
+	const VcHnswFound *y = b;
+
+	if (x->distance != y->distance)
+		return x->distance < y->distance ? -1 : 1;
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* From what was found take the ef_construction nearest live nodes and look up their values. */
+static void
+collect_candidates(VcHnswInserter *in)
+{
+	VcHnswGraph		  *graph = in->graph;
+	const VcHnswShape *shape = &graph->shape;
+	bool			   in_place = graph->store.arena != NULL && shape->pages_per_node == 1;
+	uint32			   nfound;
+	VcHnswFound		  *found = vc_hnsw_search_found(in->search, &nfound);
+	uint32			   live = 0;
+
+	/* found[] is ours to reorder: the search of this level is over. */
+	for (uint32 i = 0; i < nfound; i++)
+		if (!(found[i].flags & VC_HNSW_DEAD) && !isnan(found[i].distance))
+			found[live++] = found[i];
+	qsort(found, live, sizeof(VcHnswFound), compare_found);
+	in->ncandidates = 0;
+	for (uint32 i = 0; i < live && in->ncandidates < shape->ef_construction; i++)
+	{
+		VcHold			  hold;
+		const VcHnswNode *node = vc_hnsw_node(graph, &hold, found[i].id);
+		uint32			  n = in->ncandidates;
+
+		if ((node->flags & (VC_HNSW_USED | VC_HNSW_DEAD)) == VC_HNSW_USED)
+		{
+			in->candidates[n] = found[i];
+			if (in_place)
+				in->values[n] = vc_hnsw_node_value(shape, node); /* never changes once the node is there */
+			else
+			{
+				char *copy = in->copies + copy_stride(shape) * n;
+
+				memcpy(copy, vc_hnsw_node_value(shape, node), shape->value_bytes);
+				in->values[n] = copy;
+			}
+			in->candidates[n].distance = found[i].distance;
+			in->ncandidates++;
+		}
+		vc_hnsw_done(graph, &hold);
+	}
+}
+
+/* Add a neighbour to the image of the node to be. */
+static void
+plan_link(VcHnswInserter *in, LevelPlan *plan, uint32 candidate)
+{
+	VcHnswGraph		  *graph = in->graph;
+	const VcHnswShape *shape = &graph->shape;
+	VcHnswNode		  *image = plan->image;
+	uint32			   i = plan->nchosen++;
+
+	plan->chosen[i] = in->candidates[candidate].id;
+	plan->distance[i] = in->candidates[candidate].distance;
+	vc_hnsw_links(image)[i] = plan->chosen[i];
+	vc_hnsw_links_distance(shape, image)[i] = vc_hnsw_pack_distance(plan->distance[i]);
+	image->links = plan->nchosen;
+	if (shape->coded)
+	{
+		float			*rotated = plan->rotated + (Size) shape->padded * i;
+		VcRabitqFactors factors;
+
+		vc_metric_to_float(graph->metric, in->values[candidate], in->candidates[candidate].scale, shape->dim, rotated);
+		vc_rotation_apply(graph->rotation, rotated, rotated);
+		for (uint32 j = 0; j < shape->padded; j++)
+			in->residual[j] = rotated[j] - in->query.rotated[j];
+		vc_rabitq_encode1(vc_metric_rabitq(graph->metric), in->residual, in->query.rotated, shape->padded, in->packed,
+						  &factors);
+		vc_hnsw_links_add(shape, image)[i] = factors.add;
+		vc_hnsw_links_rescale(shape, image)[i] = factors.rescale;
+		vc_rabitq_pack1(vc_hnsw_codes(shape, image) + i / VC_RABITQ_BLOCK * shape->plane_bytes, shape->padded,
+						i % VC_RABITQ_BLOCK, in->packed);
+	}
+}
+
+/* Choose the neighbours among the candidates and make the image's links. */
+static void
+choose_links(VcHnswInserter *in, LevelPlan *plan)
+{
+	const VcHnswShape *shape = &in->graph->shape;
+	const VcMetric	  *metric = in->graph->metric;
+	uint32			   n = in->ncandidates;
+	bool			   taken[VC_HNSW_MAX_EF_CONSTRUCTION] = {0};
+	uint32			   chosen[VC_HNSW_MAX_M];
+	uint32			   nchosen = 0;
+
+	for (uint32 i = 0; i < n && nchosen < shape->m; i++)
+	{
+		bool good = true;
+
+		for (uint32 j = 0; j < nchosen && good; j++)
+			good = metric->distance(in->values[i], in->candidates[i].scale, in->values[chosen[j]],
+									in->candidates[chosen[j]].scale, shape->dim) >= in->candidates[i].distance;
+		if (good)
+		{
+			chosen[nchosen++] = i;
+			taken[i] = true;
+		}
+	}
+	for (uint32 i = 0; i < n && nchosen < shape->m; i++)
+		if (!taken[i])
+			taken[i] = true, nchosen++;
+
+	/* Nearest first, so that the first link is to the nearest. */
+	for (uint32 i = 0; i < n; i++)
+		if (taken[i])
+			plan_link(in, plan, i);
+}
+
+/* Which of a full node's links gives way to a newcomer at `distance`; -1 for none. between[] are its neighbours' distances from the newcomer. */
+static int
+link_to_replace(const VcHnswShape *shape, const VcHnswNode *node, const float *between, float distance, bool force)
+{
+	const uint16 *packed = vc_hnsw_links_distance(shape, node);
+	bool		  dominated = false;
+	int			  covered = -1;
+	int			  farthest = -1;
+	float		  covered_distance = 0;
+	float		  farthest_distance = 0;
+
+	for (int i = 0; i < node->links; i++)
+	{
+		float d = vc_hnsw_unpack_distance(packed[i]);
+
+		if (farthest < 0 || d > farthest_distance)
+		{
+			farthest = i;
+			farthest_distance = d;
+		}
+		if (d < distance && between[i] < distance)
+			dominated = true;
+		if (d > distance && between[i] < d && (covered < 0 || d > covered_distance))
+		{
+			covered = i;
+			covered_distance = d;
+		}
+	}
+	if (dominated && !force)
+		return -1;
+	if (covered >= 0)
+		return covered;
+	return force || farthest_distance > distance ? farthest : -1;
+}
+
+/* Without codes the distances between a node's neighbours and the newcomer are computed, with the node unlocked. */
+static void
+compute_between(VcHnswInserter *in, const VcHnswId *links, int n, float *between)
+{
+	VcHnswGraph *graph = in->graph;
+
+	for (int i = 0; i < n; i++)
+	{
+		VcHold			  hold;
+		const VcHnswNode *node;
+
+		between[i] = INFINITY;
+		if (links[i] == VC_HNSW_NONE)
+			continue;
+		node = vc_hnsw_node(graph, &hold, links[i]);
+		if (node->flags & VC_HNSW_USED)
+			between[i] = graph->metric->distance(vc_hnsw_node_value(&graph->shape, node), node->scale, in->query.data,
+												 in->query.scale, graph->shape.dim);
+		vc_hnsw_done(graph, &hold);
+	}
+}
+
+/* Link node `id` to the new node. `rotated` is id's value. */
+static void
+link_back(VcHnswInserter *in, VcHnswId id, VcHnswId newcomer, int level, float distance, const float *rotated, bool force)
+{
+	VcHnswGraph		  *graph = in->graph;
+	const VcHnswShape *shape = &graph->shape;
+	VcHnswNode		  *node;
+	VcHold			   hold;
+	VcHnswId		   seen[VC_HNSW_MAX_DEGREE];
+	float			   between[VC_HNSW_MAX_DEGREE];
+	int				   nseen = 0;
+	int				   at = -1;
+
+retry:
+	node = vc_hnsw_node_for_update(graph, &hold, id);
+	if ((node->flags & (VC_HNSW_USED | VC_HNSW_DEAD)) != VC_HNSW_USED || node->level != level)
+	{
+		vc_hnsw_done(graph, &hold);
+		return;
+	}
+	for (int i = 0; i < node->links && at < 0; i++)
+		if (vc_hnsw_links(node)[i] == VC_HNSW_NONE)
+			at = i;
+	if (at < 0 && node->links < shape->degree)
+		at = node->links++;
+	if (at < 0)
+	{
+		if (shape->coded)
+			for (int i = 0; i < node->links; i += VC_RABITQ_BLOCK)
+				vc_rabitq_estimate32(&in->query.rabitq,
+									 vc_hnsw_codes(shape, node) + i / VC_RABITQ_BLOCK * shape->plane_bytes, 1,
+									 vc_hnsw_links_add(shape, node) + i, vc_hnsw_links_rescale(shape, node) + i, distance,
+									 between + i);
+		else if (nseen != node->links || memcmp(seen, vc_hnsw_links(node), sizeof(VcHnswId) * nseen) != 0)
+		{
+			nseen = node->links;
+			memcpy(seen, vc_hnsw_links(node), sizeof(VcHnswId) * nseen);
+			vc_hnsw_done(graph, &hold);
+			compute_between(in, seen, nseen, between);
+			CHECK_FOR_INTERRUPTS();
+			goto retry;
+		}
+		at = link_to_replace(shape, node, between, distance, force);
+	}
+	if (at < 0)
+	{
+		vc_hnsw_done(graph, &hold);
+		return;
+	}
+
+	vc_hnsw_links(node)[at] = newcomer;
+	vc_hnsw_links_distance(shape, node)[at] = vc_hnsw_pack_distance(distance);
+	if (shape->coded)
+	{
+		VcRabitqFactors factors;
+
+		for (uint32 j = 0; j < shape->padded; j++)
+			in->residual[j] = in->query.rotated[j] - rotated[j];
+		vc_rabitq_encode1(vc_metric_rabitq(graph->metric), in->residual, rotated, shape->padded, in->packed, &factors);
+		vc_hnsw_links_add(shape, node)[at] = factors.add;
+		vc_hnsw_links_rescale(shape, node)[at] = factors.rescale;
+		vc_rabitq_pack1(vc_hnsw_codes(shape, node) + at / VC_RABITQ_BLOCK * shape->plane_bytes, shape->padded,
+						at % VC_RABITQ_BLOCK, in->packed);
+	}
+	vc_hnsw_node_commit(graph, &hold, id, at);
+}
+
+/* Fill in what a node says of itself. */
+static void
+plan_node(VcHnswInserter *in, LevelPlan *plan, const VcValue *value, int level, VcHnswId down, ItemPointer tid)
+{
+	const VcHnswShape *shape = &in->graph->shape;
+	VcHnswNode		  *image = plan->image;
+
+	image->flags = VC_HNSW_USED | (value->is_zero ? VC_HNSW_APART : 0);
+	image->level = level;
+	image->down = down;
+	image->overflow = InvalidBlockNumber;
+	image->scale = value->scale;
+	if (level == 0)
+	{
+		image->tid[0] = *tid;
+		image->tids = 1;
+	}
+	memcpy(vc_hnsw_node_value(shape, image), value->data, shape->value_bytes);
+}
+
+/* If a candidate has this very value, make the heap row another one of it. */
+static bool
+add_to_equal(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
+{
+	for (uint32 i = 0; i < in->ncandidates; i++)
+		if (memcmp(in->values[i], value->data, in->graph->shape.value_bytes) == 0 &&
+			vc_hnsw_node_add_tid(in->graph, in->candidates[i].id, value->data, tid))
+			return true;
+	return false;
+}
+
+bool
+vc_hnsw_insert(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
+{
+	VcHnswGraph *graph = in->graph;
+	int			 level = draw_level();
+	VcHnswId	 entry;
+	VcHnswId	 id;
+	int			 entry_level;
+	BlockNumber	 fill_block = graph->fill_block;
+
+	if (value->is_zero)
+	{
+		LevelPlan *plan = level_plan(in, 0);
+
+		plan_node(in, plan, value, 0, VC_HNSW_NONE, tid);
+		return vc_hnsw_node_add(graph, plan->image) != VC_HNSW_NONE;
+	}
+
+	vc_hnsw_query_init(graph, &in->query, value);
+	for (;;)
+	{
+		VcHnswId start;
+
+		if (!vc_hnsw_entry(graph, &entry, &entry_level))
+		{
+			LevelPlan *plan = level_plan(in, 0);
+
+			plan_node(in, plan, value, 0, VC_HNSW_NONE, tid);
+			if (vc_hnsw_node_add_first(graph, plan->image, &id))
+				return id != VC_HNSW_NONE;
+			continue;
+		}
+		start = vc_hnsw_descend(in->search, &in->query, entry, entry_level, Min(level, entry_level));
+		for (int l = Min(level, entry_level); l >= 0 && start != VC_HNSW_NONE; l--)
+		{
+			vc_hnsw_search_start(in->search, &in->query, start);
+			vc_hnsw_search_run(in->search, graph->shape.ef_construction);
+			collect_candidates(in);
+			if (l == 0 && add_to_equal(in, value, tid))
+				return true;
+			choose_links(in, level_plan(in, l));
+			start = vc_hnsw_search_nearest(in->search, l > 0);
+		}
+		if (start != VC_HNSW_NONE)
+			break;
+		/* The way led through a node that vacuum has just taken out; the meta page has another entry by now. */
+		CHECK_FOR_INTERRUPTS();
+	}
+
+	id = VC_HNSW_NONE;
+	for (int l = 0; l <= level; l++)
+	{
+		LevelPlan *plan = l <= entry_level ? &in->plans[l] : level_plan(in, l);
+
+		plan_node(in, plan, value, l, id, tid);
+		id = vc_hnsw_node_add(graph, plan->image);
+		if (id == VC_HNSW_NONE)
+		{
+			/* Out of room above level 0: the value is in the index, only not on that level. */
+			if (l > 0)
+				return true;
+			return false;
+		}
+		for (uint32 i = 0; i < plan->nchosen; i++)
+			link_back(in, plan->chosen[i], id, l, plan->distance[i],
+					  graph->shape.coded ? plan->rotated + (Size) graph->shape.padded * i : NULL, i == 0);
+	}
+	/* Among dead nodes only, nothing leads to the new one unless searches start there. */
+	if (in->plans[0].nchosen == 0)
+		vc_hnsw_replace_entry(graph, entry, id, level);
+	else if (level > entry_level || (graph->store.arena == NULL && graph->fill_block != fill_block))
+		vc_hnsw_note(graph, level > entry_level ? id : VC_HNSW_NONE, level);
+	return true;
+}

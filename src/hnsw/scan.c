@@ -1,0 +1,360 @@
+/*
+ * scan.c
+ *		Ordered index scans: SELECT ... ORDER BY column <-> query [LIMIT n].
+ *
+ * The search finds the ef_search nearest rows; they are returned in order of their exact distances. If more rows are wanted,
+ * because of a larger LIMIT or because a WHERE clause rejected some, it goes on with ef doubled, as often as needed. What a
+ * wider search finds nearer than rows already returned comes too late to be returned in order, so it is kept for the end.
+ *
+ * Once ef comes near the number of nodes, walking the graph costs more than reading the index from end to end, and that is
+ * what is done: for small indexes at once, so that they give exact answers, and for large ones after a long scan. The
+ * sweep also finds what no link leads to, such as zero vectors under cosine, so that a scan without LIMIT returns
+ * every row. It takes eight bytes a node.
+ *
+ * Scans hold no lock between rows. A node may therefore be emptied or reused by vacuum after it was found. Rows are looked up
+ * under the query's snapshot, in which a heap TID that vacuum has given to another row is not visible, so no wrong row can
+ * come of that.
+ */
+#include "hnsw/hnsw.h"
+
+#include <math.h>
+
+#include "access/relscan.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/predicate.h"
+#include "types/check.h"
+#include "utils/memutils.h"
+
+/* A sweep of the whole index is cheaper than a search for more than this share of its nodes. */
+#define SWEEP_SHARE 4
+
+typedef struct Waiting
+{
+	float	 distance;
+	VcHnswId id;
+} Waiting;
+
+typedef struct ScanState
+{
+	VcHnswGraph	  graph;
+	VcHnswSearch *search;
+	VcHnswQuery	  query;
+	MemoryContext context;	   /* for the life of the scan */
+	MemoryContext row_context; /* the query value, if it had to be detoasted */
+
+	bool   started;
+	bool   by_distance; /* false: the query is NULL or has no direction; any order will do */
+	bool   all_found;	/* nothing is left to be found */
+	uint32 ef;
+	uint32 taken; /* how many of the search's found nodes are in waiting[] or gone */
+	uint64 returned;
+
+	Waiting *waiting; /* min-heap, from 0 */
+	Size	 nwaiting;
+	Size	 waiting_size;
+	float	 last; /* distance returned last */
+	Waiting *late; /* found nearer than `last`; returned at the end */
+	Size	 nlate;
+	Size	 late_size;
+
+	ItemPointerData *tids; /* of the node being returned */
+	Size			 ntids;
+	Size			 tids_size;
+	Size			 next_tid;
+} ScanState;
+
+IndexScanDesc
+vc_hnsw_begin_scan(Relation index, int nkeys, int norderbys)
+{
+	IndexScanDesc scan = RelationGetIndexScan(index, nkeys, norderbys);
+	ScanState	 *state = palloc0(sizeof(ScanState));
+
+	state->context = CurrentMemoryContext;
+	state->row_context = AllocSetContextCreate(CurrentMemoryContext, "vc_hnsw scan query", ALLOCSET_SMALL_SIZES);
+	vc_hnsw_open(&state->graph, index);
+	state->search = vc_hnsw_search_new(&state->graph);
+	vc_hnsw_query_alloc(&state->graph, &state->query);
+	state->waiting_size = 256;
+	state->waiting = palloc(sizeof(Waiting) * state->waiting_size);
+	state->tids_size = VC_HNSW_INLINE_TIDS;
+	state->tids = palloc(sizeof(ItemPointerData) * state->tids_size);
+	scan->opaque = state;
+	return scan;
+}
+
+void
+vc_hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys)
+{
+	ScanState *state = scan->opaque;
+
+	if (keys && scan->numberOfKeys > 0)
+		memmove(scan->keyData, keys, sizeof(ScanKeyData) * scan->numberOfKeys);
+	if (orderbys && scan->numberOfOrderBys > 0)
+		memmove(scan->orderByData, orderbys, sizeof(ScanKeyData) * scan->numberOfOrderBys);
+	state->started = false;
+}
+
+void
+vc_hnsw_end_scan(IndexScanDesc scan)
+{
+	ScanState *state = scan->opaque;
+
+	MemoryContextDelete(state->row_context);
+	pfree(state);
+	scan->opaque = NULL;
+}
+
+/* ---- nodes waiting to be returned ---- */
+
+static inline bool
+before(const Waiting *a, const Waiting *b)
+{
+	/* NaN, of nodes that have no distance, is last. */
+	return a->distance < b->distance || (isnan(b->distance) && !isnan(a->distance));
+}
+
+static void *
+room_for(void *array, Size *size, Size count, Size element)
+{
+	if (count < *size)
+		return array;
+	*size = Max(*size * 2, 64);
+	return array ? repalloc_huge(array, *size * element) : palloc(*size * element);
+}
+
+static void
+wait_push(ScanState *state, float distance, VcHnswId id)
+{
+	Waiting item = {distance, id};
+	Size	i = state->nwaiting;
+
+	state->waiting = room_for(state->waiting, &state->waiting_size, i, sizeof(Waiting));
+	state->nwaiting++;
+	while (i > 0 && before(&item, &state->waiting[(i - 1) / 2]))
+	{
+		state->waiting[i] = state->waiting[(i - 1) / 2];
+		i = (i - 1) / 2;
+	}
+	state->waiting[i] = item;
+}
+
+static Waiting
+wait_pop(ScanState *state)
+{
+	Waiting top = state->waiting[0];
+	Waiting last = state->waiting[--state->nwaiting];
+	Size	i = 0;
+
+	for (Size child = 1; child < state->nwaiting; child = 2 * i + 1)
+	{
+		if (child + 1 < state->nwaiting && before(&state->waiting[child + 1], &state->waiting[child]))
+			child++;
+		if (!before(&state->waiting[child], &last))
+			break;
+		state->waiting[i] = state->waiting[child];
+		i = child;
+	}
+	if (state->nwaiting > 0)
+		state->waiting[i] = last;
+	return top;
+}
+
+/* ---- finding ---- */
+
+/* Take over what the search has found since last time. */
+static void
+take_found(ScanState *state)
+{
+	uint32		 n;
+	VcHnswFound *found = vc_hnsw_search_found(state->search, &n);
+
+	for (; state->taken < n; state->taken++)
+	{
+		VcHnswFound *f = &found[state->taken];
+
+		if (f->flags & VC_HNSW_DEAD)
+			continue;
+		/* In order of distance a row that was found too late cannot be returned any more, until everything is. */
+		if (state->returned > 0 && f->distance < state->last)
+		{
+			state->late = room_for(state->late, &state->late_size, state->nlate, sizeof(Waiting));
+			state->late[state->nlate++] = (Waiting){f->distance, f->id};
+		}
+		else
+			wait_push(state, f->distance, f->id);
+	}
+}
+
+/* Read the whole index: everything not found yet, and what came late, is put among the waiting. */
+static void
+sweep(ScanState *state)
+{
+	VcHnswGraph		  *graph = &state->graph;
+	const VcHnswShape *shape = &graph->shape;
+
+	for (BlockNumber block = 1; block < vc_store_nblocks(&graph->store); block++)
+	{
+		for (uint32 slot = 0; slot < shape->slots_per_page; slot++)
+		{
+			VcHnswId		  id = block * shape->slots_per_page + slot;
+			VcHold			  hold;
+			const VcHnswNode *node;
+			float			  distance = NAN;
+
+			CHECK_FOR_INTERRUPTS();
+			if (slot == 0 && !vc_hnsw_is_node_block(graph, block))
+				break;
+			if (vc_hnsw_search_lookup(state->search, id))
+				continue;
+			node = vc_hnsw_node(graph, &hold, id);
+			if ((node->flags & (VC_HNSW_USED | VC_HNSW_DEAD)) != VC_HNSW_USED || node->level > 0)
+			{
+				vc_hnsw_done(graph, &hold);
+				continue;
+			}
+			if (state->by_distance && !(node->flags & VC_HNSW_APART))
+				distance = graph->metric->distance(vc_hnsw_node_value(shape, node), node->scale, state->query.data,
+												   state->query.scale, shape->dim);
+			vc_hnsw_done(graph, &hold);
+			if (state->returned > 0 && distance < state->last)
+			{
+				state->late = room_for(state->late, &state->late_size, state->nlate, sizeof(Waiting));
+				state->late[state->nlate++] = (Waiting){distance, id};
+			}
+			else
+				wait_push(state, distance, id);
+		}
+	}
+	state->all_found = true;
+}
+
+/* Have rows waiting that are sure to be next, or find out that there are none. */
+static void
+find_more(ScanState *state)
+{
+	uint64 capacity = (uint64) vc_store_nblocks(&state->graph.store) * state->graph.shape.slots_per_page /
+					  state->graph.shape.pages_per_node;
+
+	state->ef = state->ef == 0 ? vc_hnsw_ef_search : state->ef * 2;
+	if (!state->by_distance || (uint64) state->ef * SWEEP_SHARE >= capacity ||
+		!vc_hnsw_search_run(state->search, state->ef))
+	{
+		take_found(state);
+		sweep(state);
+	}
+	else
+		take_found(state);
+}
+
+static void
+start(IndexScanDesc scan)
+{
+	ScanState	 *state = scan->opaque;
+	VcHnswGraph	 *graph = &state->graph;
+	MemoryContext old;
+	VcValue		  value;
+	VcHnswId	  entry;
+	int			  level;
+
+	pgstat_count_index_scan(scan->indexRelation);
+#if PG_VERSION_NUM >= 180000
+	if (scan->instrument)
+		scan->instrument->nsearches++;
+#endif
+	PredicateLockRelation(scan->indexRelation, scan->xs_snapshot);
+
+	state->started = true;
+	state->by_distance = false;
+	state->all_found = false;
+	state->ef = 0;
+	state->taken = 0;
+	state->returned = 0;
+	state->nwaiting = 0;
+	state->nlate = 0;
+	state->ntids = 0;
+	state->next_tid = 0;
+	vc_hnsw_search_reset(state->search);
+	if (scan->numberOfOrderBys == 0)
+		elog(ERROR, "vc_hnsw indexes can only be scanned in order of a distance");
+	if (scan->orderByData->sk_flags & SK_ISNULL)
+		return;
+
+	MemoryContextReset(state->row_context);
+	old = MemoryContextSwitchTo(state->row_context);
+	vc_metric_value(graph->metric, scan->orderByData->sk_argument, &value);
+	MemoryContextSwitchTo(old);
+	vc_check_same_dims(graph->metric->type_name, graph->shape.dim, value.dim);
+	if (value.is_zero || !vc_hnsw_entry(graph, &entry, &level))
+		return;
+
+	vc_hnsw_query_init(graph, &state->query, &value);
+	state->by_distance = true;
+	entry = vc_hnsw_descend(state->search, &state->query, entry, level, 0);
+	if (entry != VC_HNSW_NONE)
+		vc_hnsw_search_start(state->search, &state->query, entry);
+	else
+		vc_hnsw_search_reset(state->search);
+}
+
+/* Fill tids[] with the rows of a node. */
+static void
+load_tids(ScanState *state, VcHnswId id)
+{
+	const VcHnswFound *found = vc_hnsw_search_lookup(state->search, id);
+
+	state->next_tid = 0;
+	if (found && !found->overflow)
+	{
+		memcpy(state->tids, found->tid, sizeof(ItemPointerData) * found->tids);
+		state->ntids = found->tids;
+	}
+	else
+		state->ntids = vc_hnsw_node_tids(&state->graph, id, &state->tids, &state->tids_size);
+}
+
+bool
+vc_hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
+{
+	ScanState *state = scan->opaque;
+
+	Assert(ScanDirectionIsForward(direction));
+	if (!state->started)
+		start(scan);
+
+	while (state->next_tid == state->ntids)
+	{
+		Waiting item;
+
+		CHECK_FOR_INTERRUPTS();
+
+		/* What waits beyond the limit of the search might still be overtaken by something not yet found. */
+		if (state->nwaiting > 0 &&
+			(state->all_found || !(state->waiting[0].distance > vc_hnsw_search_limit(state->search))))
+		{
+			item = wait_pop(state);
+			state->last = item.distance;
+			load_tids(state, item.id);
+			continue;
+		}
+		if (!state->all_found)
+		{
+			if (vc_hnsw_max_scan_tuples > 0 && state->taken >= (uint32) vc_hnsw_max_scan_tuples)
+				state->all_found = true;
+			else
+				find_more(state);
+			continue;
+		}
+		if (state->nlate == 0)
+			return false;
+		for (Size i = 0; i < state->nlate; i++)
+			wait_push(state, state->late[i].distance, state->late[i].id);
+		state->nlate = 0;
+	}
+
+	scan->xs_heaptid = state->tids[state->next_tid++];
+	scan->xs_recheck = false;
+	scan->xs_recheckorderby = false;
+	state->returned++;
+	return true;
+}

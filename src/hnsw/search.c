@@ -1,0 +1,587 @@
+/*
+ * search.c
+ *		Best-first search of one level.
+ *
+ * The frontier is a heap of nodes seen but not visited, ordered by the estimate of their distance that came with the link
+ * they were seen through. Visiting the best of them costs one page: it gives the node's exact distance and estimates for all its
+ * neighbours at once. The search stops when the frontier's best estimate is worse than the ef-th best exact distance.
+ *
+ * A node may be seen through several links, each with an estimate of its own, centred elsewhere; the lowest counts (the
+ * frontier then has the node twice, and the second time it is passed over). Neighbours whose estimate is worse than the
+ * ef-th best distance are not kept. When the search goes on with a larger ef, the visited nodes are looked at once more to
+ * find them; since ef at least doubles each time, that costs no more than the search itself.
+ *
+ * Metrics without codes (L1, Hamming, Jaccard) have no estimates: there each neighbour is visited when it is first seen, and the
+ * frontier holds exact distances of nodes whose links have not been followed.
+ *
+ * No page is locked while this file's own structures are worked on, and no memory is allocated per visit.
+ */
+#include "hnsw/hnsw.h"
+
+#include <math.h>
+
+#include "kernels/vc_kernels.h"
+#include "kernels/vc_quant.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+VcHnswCounters vc_hnsw_counters;
+
+/* Distance and id in one integer that orders as the distance does. */
+typedef uint64 Ranked;
+
+static inline Ranked
+ranked(float distance, VcHnswId id)
+{
+	uint32 bits;
+
+	memcpy(&bits, &distance, sizeof(bits));
+	bits ^= (bits >> 31) ? UINT32_C(0xFFFFFFFF) : UINT32_C(0x80000000);
+	return (Ranked) bits << 32 | id;
+}
+
+static inline float
+ranked_distance(Ranked r)
+{
+	uint32 bits = (uint32) (r >> 32);
+	float  distance;
+
+	bits ^= (bits >> 31) ? UINT32_C(0x80000000) : UINT32_C(0xFFFFFFFF);
+	memcpy(&distance, &bits, sizeof(distance));
+	return distance;
+}
+
+/* What is known of a node that was seen: an open-addressed table, emptied by counting `round` up. */
+typedef struct Seen
+{
+	VcHnswId id;
+	uint32	 round;
+	float	 best;	  /* lowest estimate so far */
+	uint32	 visited;  /* 0: not yet; else its place in found[] + 1, or VISITED_FREE */
+} Seen;
+
+#define VISITED_FREE UINT32_MAX /* visited, but there is no node */
+
+struct VcHnswSearch
+{
+	VcHnswGraph		  *graph;
+	const VcHnswQuery *query;
+	MemoryContext	   context;
+
+	Seen  *seen;
+	uint32 seen_mask;
+	uint32 seen_count;
+	uint32 round;
+
+	Ranked *frontier; /* min-heap, from 1 */
+	uint32	frontier_count;
+	uint32	frontier_size;
+
+	float *nearest; /* max-heap, from 1: the distances of the ef nearest live nodes found */
+	uint32 nearest_count;
+	uint32 nearest_size;
+	uint32 ef;
+
+	VcHnswFound *found;
+	uint32		 found_count;
+	uint32		 found_size;
+
+	/* Of the node being visited: its neighbours and what is known of their distance. */
+	VcHnswId links[VC_HNSW_MAX_DEGREE];
+	float	 estimates[VC_HNSW_MAX_DEGREE];
+};
+
+VcHnswSearch *
+vc_hnsw_search_new(VcHnswGraph *graph)
+{
+	VcHnswSearch *s = palloc0(sizeof(VcHnswSearch));
+
+	s->graph = graph;
+	s->context = CurrentMemoryContext;
+	s->seen_mask = 4096 - 1;
+	s->seen = palloc0(sizeof(Seen) * (s->seen_mask + 1));
+	s->frontier_size = 1024;
+	s->frontier = palloc(sizeof(Ranked) * s->frontier_size);
+	s->nearest_size = 256;
+	s->nearest = palloc(sizeof(float) * s->nearest_size);
+	s->found_size = 256;
+	s->found = palloc(sizeof(VcHnswFound) * s->found_size);
+	return s;
+}
+
+void
+vc_hnsw_query_init(VcHnswGraph *graph, VcHnswQuery *query, const VcValue *value)
+{
+	const VcHnswShape *shape = &graph->shape;
+
+	query->data = value->data;
+	query->scale = value->scale;
+	if (!shape->coded)
+		return;
+	vc_metric_to_float(graph->metric, value->data, value->scale, shape->dim, query->rotated);
+	vc_rotation_apply(graph->rotation, query->rotated, query->rotated);
+	vc_rabitq_query_init(&query->rabitq, query->rotated, shape->padded, (uint8_t *) query->rabitq.lut);
+}
+
+void
+vc_hnsw_query_alloc(VcHnswGraph *graph, VcHnswQuery *query)
+{
+	memset(query, 0, sizeof(*query));
+	if (graph->shape.coded)
+	{
+		query->rotated = palloc(sizeof(float) * graph->shape.padded);
+		query->rabitq.lut = palloc(vc_rabitq_lut_size(graph->shape.padded));
+	}
+}
+
+/* ---- nodes seen ---- */
+
+static inline uint32
+hash_id(VcHnswId id)
+{
+	return id * UINT32_C(0x9E3779B1) ^ (id >> 15);
+}
+
+static void
+grow_seen(VcHnswSearch *s)
+{
+	uint32 old_size = s->seen_mask + 1;
+	Seen  *old = s->seen;
+
+	s->seen_mask = old_size * 2 - 1;
+	s->seen = MemoryContextAllocExtended(s->context, sizeof(Seen) * (Size) old_size * 2,
+										 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	for (uint32 i = 0; i < old_size; i++)
+	{
+		uint32 at;
+
+		if (old[i].round != s->round)
+			continue;
+		at = hash_id(old[i].id) & s->seen_mask;
+		while (s->seen[at].round == s->round)
+			at = (at + 1) & s->seen_mask;
+		s->seen[at] = old[i];
+	}
+	pfree(old);
+}
+
+/* The entry of a node, made if there is none: then best is infinite. */
+static inline Seen *
+see(VcHnswSearch *s, VcHnswId id)
+{
+	uint32 at = hash_id(id) & s->seen_mask;
+
+	while (s->seen[at].round == s->round)
+	{
+		if (s->seen[at].id == id)
+			return &s->seen[at];
+		at = (at + 1) & s->seen_mask;
+	}
+	if (unlikely(s->seen_count >= s->seen_mask / 2))
+	{
+		grow_seen(s);
+		return see(s, id);
+	}
+	s->seen_count++;
+	s->seen[at].id = id;
+	s->seen[at].round = s->round;
+	s->seen[at].best = INFINITY;
+	s->seen[at].visited = 0;
+	return &s->seen[at];
+}
+
+/* The entry of a node, or null. */
+static Seen *
+seen_entry(VcHnswSearch *s, VcHnswId id)
+{
+	uint32 at = hash_id(id) & s->seen_mask;
+
+	while (s->seen[at].round == s->round)
+	{
+		if (s->seen[at].id == id)
+			return &s->seen[at];
+		at = (at + 1) & s->seen_mask;
+	}
+	return NULL;
+}
+
+const VcHnswFound *
+vc_hnsw_search_lookup(VcHnswSearch *s, VcHnswId id)
+{
+	Seen *seen = seen_entry(s, id);
+
+	if (seen == NULL || seen->visited == 0 || seen->visited == VISITED_FREE)
+		return NULL;
+	return &s->found[seen->visited - 1];
+}
+
+/* ---- heaps ---- */
+
+static inline void
+frontier_push(VcHnswSearch *s, Ranked r)
+{
+	uint32 i;
+
+	if (unlikely(s->frontier_count + 2 > s->frontier_size))
+	{
+		s->frontier_size *= 2;
+		s->frontier = repalloc_huge(s->frontier, sizeof(Ranked) * (Size) s->frontier_size);
+	}
+	i = ++s->frontier_count;
+	while (i > 1 && s->frontier[i >> 1] > r)
+	{
+		s->frontier[i] = s->frontier[i >> 1];
+		i >>= 1;
+	}
+	s->frontier[i] = r;
+}
+
+static inline void
+frontier_pop(VcHnswSearch *s)
+{
+	Ranked *heap = s->frontier;
+	Ranked	last = heap[s->frontier_count--];
+	uint32	n = s->frontier_count;
+	uint32	i = 1;
+
+	for (uint32 child = 2; child <= n; child = 2 * i)
+	{
+		child += child < n && heap[child + 1] < heap[child];
+		if (heap[child] >= last)
+			break;
+		heap[i] = heap[child];
+		i = child;
+	}
+	heap[i] = last;
+}
+
+/* A live node was found: keep the ef nearest distances. */
+static inline void
+note_distance(VcHnswSearch *s, float distance)
+{
+	float *heap = s->nearest;
+	uint32 i;
+
+	if (s->nearest_count < s->ef)
+	{
+		i = ++s->nearest_count;
+		while (i > 1 && heap[i >> 1] < distance)
+		{
+			heap[i] = heap[i >> 1];
+			i >>= 1;
+		}
+		heap[i] = distance;
+	}
+	else if (distance < heap[1])
+	{
+		uint32 n = s->nearest_count;
+
+		i = 1;
+		for (uint32 child = 2; child <= n; child = 2 * i)
+		{
+			child += child < n && heap[child + 1] > heap[child];
+			if (heap[child] <= distance)
+				break;
+			heap[i] = heap[child];
+			i = child;
+		}
+		heap[i] = distance;
+	}
+}
+
+/* Beyond this distance nothing is of interest under the current ef. */
+static inline float
+limit_of(const VcHnswSearch *s)
+{
+	return s->nearest_count == s->ef ? s->nearest[1] : INFINITY;
+}
+
+/* ---- visits ---- */
+
+static inline bool
+is_live(const VcHnswFound *found)
+{
+	return !(found->flags & VC_HNSW_DEAD);
+}
+
+static void
+record(VcHnswSearch *s, VcHnswId id, const VcHnswNode *node, float distance)
+{
+	VcHnswFound *f;
+
+	if (unlikely(s->found_count == s->found_size))
+	{
+		s->found_size *= 2;
+		s->found = repalloc_huge(s->found, sizeof(VcHnswFound) * (Size) s->found_size);
+	}
+	f = &s->found[s->found_count++];
+	f->distance = distance;
+	f->scale = node->scale;
+	f->id = id;
+	f->down = node->down;
+	f->flags = node->flags;
+	f->tids = node->tids;
+	f->overflow = node->overflow != InvalidBlockNumber;
+	memcpy(f->tid, node->tid, sizeof(f->tid));
+}
+
+static inline float
+exact_distance(VcHnswSearch *s, const VcHnswNode *node)
+{
+	const VcHnswShape *shape = &s->graph->shape;
+
+	vc_hnsw_counters.distances++;
+	return s->graph->metric->distance(vc_hnsw_node_value(shape, node), node->scale, s->query->data, s->query->scale,
+									  shape->dim);
+}
+
+/* Keep the neighbours of a locked node, with estimates given its exact distance, for after the lock. Returns how many. */
+static inline uint32
+estimate_links(VcHnswSearch *s, const VcHnswNode *node, float distance)
+{
+	const VcHnswShape *shape = &s->graph->shape;
+	const float		  *add = vc_hnsw_links_add(shape, node);
+	const float		  *rescale = vc_hnsw_links_rescale(shape, node);
+	const uint8		  *codes = vc_hnsw_codes(shape, node);
+
+	memcpy(s->links, vc_hnsw_links(node), sizeof(VcHnswId) * node->links);
+	for (uint32 i = 0; i < node->links; i += VC_RABITQ_BLOCK)
+		vc_rabitq_estimate32(&s->query->rabitq, codes + i / VC_RABITQ_BLOCK * shape->plane_bytes, 1, add + i, rescale + i,
+							 distance, s->estimates + i);
+	return node->links;
+}
+
+/* Put the kept neighbours that promise something into the frontier. */
+static inline void
+push_links(VcHnswSearch *s, uint32 n)
+{
+	float limit = limit_of(s);
+
+	for (uint32 i = 0; i < n; i++)
+	{
+		Seen *seen;
+
+		if (!(s->estimates[i] < limit) || s->links[i] == VC_HNSW_NONE)
+			continue;
+		seen = see(s, s->links[i]);
+		if (seen->visited || s->estimates[i] >= seen->best)
+			continue;
+		seen->best = s->estimates[i];
+		frontier_push(s, ranked(s->estimates[i], s->links[i]));
+	}
+}
+
+/* Visit a node of a coded graph: its distance, and its neighbours into the frontier. */
+static void
+visit_coded(VcHnswSearch *s, VcHnswId id)
+{
+	VcHold			  hold;
+	const VcHnswNode *node = vc_hnsw_node(s->graph, &hold, id);
+	float			  distance;
+	uint32			  n;
+
+	vc_hnsw_counters.visits++;
+	if (unlikely((node->flags & (VC_HNSW_USED | VC_HNSW_APART)) != VC_HNSW_USED))
+	{
+		vc_hnsw_done(s->graph, &hold);
+		return;
+	}
+	distance = exact_distance(s, node);
+	n = estimate_links(s, node, distance);
+	record(s, id, node, distance);
+	vc_hnsw_done(s->graph, &hold);
+
+	see(s, id)->visited = s->found_count;
+	if (is_live(&s->found[s->found_count - 1]))
+		note_distance(s, distance);
+	push_links(s, n);
+}
+
+/* Look at a visited node's neighbours again, for those that an earlier, smaller ef left out. */
+static void
+revisit_coded(VcHnswSearch *s, const VcHnswFound *found)
+{
+	VcHold			  hold;
+	const VcHnswNode *node = vc_hnsw_node(s->graph, &hold, found->id);
+	uint32			  n = 0;
+
+	vc_hnsw_counters.visits++;
+	if (node->flags & VC_HNSW_USED)
+		n = estimate_links(s, node, found->distance);
+	vc_hnsw_done(s->graph, &hold);
+	push_links(s, n);
+}
+
+/* Without codes: find a node's distance and put the node itself into the frontier, unless that was done. */
+static void
+visit_plain(VcHnswSearch *s, VcHnswId id)
+{
+	VcHold			  hold;
+	const VcHnswNode *node;
+	Seen			 *seen = see(s, id);
+	float			  distance;
+
+	if (seen->visited)
+		return;
+	seen->visited = VISITED_FREE;
+	node = vc_hnsw_node(s->graph, &hold, id);
+	vc_hnsw_counters.visits++;
+	if (unlikely((node->flags & (VC_HNSW_USED | VC_HNSW_APART)) != VC_HNSW_USED))
+	{
+		vc_hnsw_done(s->graph, &hold);
+		return;
+	}
+	distance = exact_distance(s, node);
+	record(s, id, node, distance);
+	vc_hnsw_done(s->graph, &hold);
+
+	seen->visited = s->found_count;
+	if (is_live(&s->found[s->found_count - 1]))
+		note_distance(s, distance);
+	frontier_push(s, ranked(distance, id));
+}
+
+static void
+expand_plain(VcHnswSearch *s, VcHnswId id)
+{
+	VcHold			  hold;
+	const VcHnswNode *node = vc_hnsw_node(s->graph, &hold, id);
+	uint32			  n = node->flags & VC_HNSW_USED ? node->links : 0;
+
+	memcpy(s->links, vc_hnsw_links(node), sizeof(VcHnswId) * n);
+	vc_hnsw_done(s->graph, &hold);
+	for (uint32 i = 0; i < n; i++)
+		if (s->links[i] != VC_HNSW_NONE)
+			visit_plain(s, s->links[i]);
+}
+
+/* ---- the search ---- */
+
+void
+vc_hnsw_search_reset(VcHnswSearch *s)
+{
+	if (++s->round == 0)
+	{
+		memset(s->seen, 0, sizeof(Seen) * (Size) (s->seen_mask + 1));
+		s->round = 1;
+	}
+	s->seen_count = 0;
+	s->frontier_count = 0;
+	s->nearest_count = 0;
+	s->found_count = 0;
+	s->ef = 0;
+}
+
+void
+vc_hnsw_search_start(VcHnswSearch *s, const VcHnswQuery *query, VcHnswId entry)
+{
+	vc_hnsw_search_reset(s);
+	s->query = query;
+	if (s->graph->shape.coded)
+	{
+		see(s, entry)->best = -INFINITY;
+		frontier_push(s, ranked(-INFINITY, entry));
+	}
+	else
+	{
+		s->ef = 1;
+		visit_plain(s, entry);
+	}
+}
+
+float
+vc_hnsw_search_limit(VcHnswSearch *s)
+{
+	return s->frontier_count == 0 ? INFINITY : limit_of(s);
+}
+
+/* Go over to a larger ef: find the ef nearest again, and what the old ef had left out of the frontier. */
+static void
+widen(VcHnswSearch *s, uint32 ef)
+{
+	uint32 visited = s->found_count;
+	bool   first = s->ef == 0;
+
+	s->ef = ef;
+	if (ef + 1 > s->nearest_size)
+	{
+		/* ef may be far more than there are nodes; the heap's size follows what was found. */
+		while (ef + 1 > s->nearest_size)
+			s->nearest_size *= 2;
+		pfree(s->nearest);
+		s->nearest = MemoryContextAllocHuge(s->context, sizeof(float) * (Size) s->nearest_size);
+	}
+	s->nearest_count = 0;
+	for (uint32 i = 0; i < visited; i++)
+		if (is_live(&s->found[i]))
+			note_distance(s, s->found[i].distance);
+	if (s->graph->shape.coded && !first)
+		for (uint32 i = 0; i < visited; i++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			revisit_coded(s, &s->found[i]);
+		}
+}
+
+bool
+vc_hnsw_search_run(VcHnswSearch *s, uint32 ef)
+{
+	bool coded = s->graph->shape.coded;
+
+	if (ef > s->ef)
+		widen(s, ef);
+	while (s->frontier_count > 0)
+	{
+		Ranked	 best = s->frontier[1];
+		VcHnswId id = (VcHnswId) best;
+
+		if (ranked_distance(best) > limit_of(s))
+			return true;
+		frontier_pop(s);
+		CHECK_FOR_INTERRUPTS();
+		if (coded)
+		{
+			Seen *seen = see(s, id);
+
+			if (seen->visited)
+				continue;
+			seen->visited = VISITED_FREE;
+			visit_coded(s, id);
+		}
+		else
+			expand_plain(s, id);
+	}
+	return false;
+}
+
+VcHnswFound *
+vc_hnsw_search_found(VcHnswSearch *s, uint32 *count)
+{
+	*count = s->found_count;
+	return s->found;
+}
+
+VcHnswId
+vc_hnsw_search_nearest(VcHnswSearch *s, bool down)
+{
+	const VcHnswFound *best = NULL;
+
+	for (uint32 i = 0; i < s->found_count; i++)
+		if (best == NULL || s->found[i].distance < best->distance)
+			best = &s->found[i];
+	if (best == NULL)
+		return VC_HNSW_NONE;
+	return down ? best->down : best->id;
+}
+
+VcHnswId
+vc_hnsw_descend(VcHnswSearch *s, const VcHnswQuery *query, VcHnswId entry, int from, int level)
+{
+	for (; from > level && entry != VC_HNSW_NONE; from--)
+	{
+		vc_hnsw_search_start(s, query, entry);
+		vc_hnsw_search_run(s, VC_HNSW_DESCEND_EF);
+		entry = vc_hnsw_search_nearest(s, true);
+	}
+	return entry;
+}

@@ -1,0 +1,606 @@
+/*
+ * vacuum.c
+ *		VACUUM: three passes over the index, each linear.
+ *
+ *	1. Mark. Heap TIDs of dead rows are taken out of their nodes; a node left without any is marked VC_HNSW_DEAD. From
+ *	   then on inserts do not link to it; scans still pass through it, and do not return it.
+ *	   Then wait, through the insert lock, for inserts that may have chosen links before.
+ *	2. Repair. Each live node that links to dead ones gets, in their place, neighbours of theirs: the nearest by the
+ *	   estimates that lie beside the dead node's links, checked exactly. The nodes of dead values on upper levels are dead
+ *	   too, and a dead entry is replaced.
+ *	3. Free. No live node links to dead ones any more; their slots are marked free and told to the free space map.
+ *
+ * A scan may still hold the id of a node freed in pass 3. It finds the slot free, or used by another value, whose row its
+ * snapshot cannot see; both do no harm (scan.c). If vacuum is interrupted, the nodes it has marked stay dead and the next
+ * vacuum takes them up.
+ */
+#include "hnsw/hnsw.h"
+
+#include "commands/vacuum.h"
+#include "miscadmin.h"
+#include "storage/freespace.h"
+#include "storage/indexfsm.h"
+#include "storage/lmgr.h"
+#include "utils/memutils.h"
+
+typedef struct UpperNode
+{
+	VcHnswId id;
+	VcHnswId down;
+	uint8	 level;
+} UpperNode;
+
+typedef struct VacuumState
+{
+	VcHnswGraph				graph;
+	IndexBulkDeleteResult  *stats;
+	IndexBulkDeleteCallback callback;
+	void				   *callback_state;
+	BlockNumber				nblocks;
+	uint8				   *dead; /* a bit for each id below nblocks * slots_per_page */
+	uint64					ndead;
+	UpperNode			   *upper;
+	Size					nupper;
+	Size					upper_size;
+
+	/* For repairs. */
+	VcHnswQuery query;
+	float	   *rotated;  /* of a new neighbour */
+	float	   *residual;
+	uint8	   *packed;
+	char	   *own;	  /* the repaired node's value */
+	char	   *theirs;	  /* a new neighbour's */
+} VacuumState;
+
+static bool
+is_dead(VacuumState *v, VcHnswId id)
+{
+	uint64 limit = (uint64) v->nblocks * v->graph.shape.slots_per_page;
+
+	return id < limit && (v->dead[id / 8] >> (id % 8)) & 1;
+}
+
+static void
+set_dead(VacuumState *v, VcHnswId id)
+{
+	if (!is_dead(v, id))
+	{
+		v->dead[id / 8] |= 1 << (id % 8);
+		v->ndead++;
+	}
+}
+
+/* ---- pass 1 ---- */
+
+/* Keep the TIDs that are not dead; returns how many. */
+static int
+keep_live(VacuumState *v, ItemPointerData *tids, int n)
+{
+	int kept = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (v->callback(&tids[i], v->callback_state))
+			v->stats->tuples_removed++;
+		else
+			tids[kept++] = tids[i];
+	}
+	return kept;
+}
+
+/* Take dead TIDs out of a node's overflow pages, the node being locked; returns how many are left. */
+static uint64
+clean_overflow(VacuumState *v, BlockNumber block)
+{
+	uint64 left = 0;
+
+	while (block != InvalidBlockNumber)
+	{
+		VcHold		hold;
+		VcHnswTids *tids;
+		int			kept;
+
+		vc_hold_init(&hold);
+		tids = (VcHnswTids *) VcPageGetPayload(vc_store_write_owned(&v->graph.store, &hold, block, VC_HNSW_TIDS,
+																	offsetof(VcHnswTids, tid)));
+		if (tids->count > VC_HNSW_TIDS_MAX)
+			vc_page_corrupted(v->graph.store.index, block, "the page says it has %u row pointers", tids->count);
+		kept = keep_live(v, tids->tid, tids->count);
+		left += kept;
+		block = tids->next;
+		if (kept < (int) tids->count)
+		{
+			tids->count = kept;
+			vc_store_commit(&v->graph.store, &hold);
+		}
+		else
+			vc_store_release(&v->graph.store, &hold);
+	}
+	return left;
+}
+
+/* Take dead TIDs out of a node, and mark it dead if none are left. */
+static void
+clean_node(VacuumState *v, VcHnswId id)
+{
+	VcHold		hold;
+	VcHnswNode *node = vc_hnsw_node_for_update(&v->graph, &hold, id);
+	int			kept;
+	uint64		overflow;
+	bool		changed;
+
+	if (!(node->flags & VC_HNSW_USED) || node->level > 0)
+	{
+		vc_hnsw_done(&v->graph, &hold);
+		return;
+	}
+	overflow = clean_overflow(v, node->overflow);
+	kept = keep_live(v, node->tid, node->tids);
+	changed = kept < node->tids;
+	node->tids = kept;
+	if (kept == 0 && overflow == 0)
+	{
+		changed |= !(node->flags & VC_HNSW_DEAD);
+		node->flags |= VC_HNSW_DEAD;
+		set_dead(v, id);
+	}
+	else
+		v->stats->num_index_tuples += kept + overflow;
+	if (changed)
+		vc_hnsw_node_commit(&v->graph, &hold, id, -1);
+	else
+		vc_hnsw_done(&v->graph, &hold);
+}
+
+static void
+mark_block(VacuumState *v, BlockNumber block)
+{
+	const VcHnswShape *shape = &v->graph.shape;
+	VcHnswId		  *work = palloc(sizeof(VcHnswId) * shape->slots_per_page);
+	uint32			   nwork = 0;
+
+	if (!vc_hnsw_is_node_block(&v->graph, block))
+	{
+		pfree(work);
+		return;
+	}
+	for (uint32 slot = 0; slot < shape->slots_per_page; slot++)
+	{
+		VcHnswId		  id = block * shape->slots_per_page + slot;
+		VcHold			  hold;
+		const VcHnswNode *node = vc_hnsw_node_header(&v->graph, &hold, id);
+		bool			  needed = false;
+
+		if (node->flags & VC_HNSW_USED)
+		{
+			if (node->level > 0)
+			{
+				if (v->nupper == v->upper_size)
+				{
+					v->upper_size *= 2;
+					v->upper = repalloc_huge(v->upper, sizeof(UpperNode) * v->upper_size);
+				}
+				v->upper[v->nupper++] = (UpperNode){id, node->down, node->level};
+			}
+			else
+			{
+				needed = node->overflow != InvalidBlockNumber || node->tids == 0;
+				for (int i = 0; i < node->tids && !needed; i++)
+					needed = v->callback((ItemPointer) &node->tid[i], v->callback_state);
+				if (!needed)
+					v->stats->num_index_tuples += node->tids;
+			}
+		}
+		vc_hnsw_done(&v->graph, &hold);
+		if (needed)
+			work[nwork++] = id;
+	}
+	for (uint32 i = 0; i < nwork; i++)
+		clean_node(v, work[i]);
+	pfree(work);
+}
+
+static int
+compare_upper(const void *a, const void *b)
+{
+	return (int) ((const UpperNode *) a)->level - (int) ((const UpperNode *) b)->level;
+}
+
+/* A node of an upper level is dead when the one below it is. */
+static void
+mark_upper(VacuumState *v)
+{
+	qsort(v->upper, v->nupper, sizeof(UpperNode), compare_upper);
+	for (Size i = 0; i < v->nupper; i++)
+	{
+		VcHold		hold;
+		VcHnswNode *node;
+
+		if (!is_dead(v, v->upper[i].down))
+			continue;
+		node = vc_hnsw_node_for_update(&v->graph, &hold, v->upper[i].id);
+		node->flags |= VC_HNSW_DEAD;
+		vc_hnsw_node_commit(&v->graph, &hold, v->upper[i].id, -1);
+		set_dead(v, v->upper[i].id);
+	}
+}
+
+/* ---- pass 2 ---- */
+
+/* If searches start at a dead node, let them start at the highest live one. */
+static void
+replace_entry(VacuumState *v)
+{
+	VcHnswId live = VC_HNSW_NONE;
+	int		 level = 0;
+	VcHnswId entry;
+	int		 entry_level;
+
+	if (!vc_hnsw_entry(&v->graph, &entry, &entry_level) || !is_dead(v, entry))
+		return;
+	for (Size i = v->nupper; i > 0 && live == VC_HNSW_NONE; i--)
+		if (!is_dead(v, v->upper[i - 1].id))
+		{
+			live = v->upper[i - 1].id;
+			level = v->upper[i - 1].level;
+		}
+	for (BlockNumber block = 1; block < v->nblocks && live == VC_HNSW_NONE; block++)
+	{
+		if (!vc_hnsw_is_node_block(&v->graph, block))
+			continue;
+		for (uint32 slot = 0; slot < v->graph.shape.slots_per_page && live == VC_HNSW_NONE; slot++)
+		{
+			VcHnswId		  id = block * v->graph.shape.slots_per_page + slot;
+			VcHold			  hold;
+			const VcHnswNode *node = vc_hnsw_node_header(&v->graph, &hold, id);
+
+			if ((node->flags & (VC_HNSW_USED | VC_HNSW_DEAD | VC_HNSW_APART)) == VC_HNSW_USED && node->level == 0)
+				live = id;
+			vc_hnsw_done(&v->graph, &hold);
+		}
+	}
+	vc_hnsw_replace_entry(&v->graph, entry, live, level);
+}
+
+typedef struct Offer
+{
+	VcHnswId id;
+	float	 distance; /* from the repaired node: an estimate, then exact */
+} Offer;
+
+static int
+compare_offers(const void *a, const void *b)
+{
+	const Offer *x = a;
+	const Offer *y = b;
+
+	return x->distance < y->distance ? -1 : x->distance > y->distance;
+}
+
+/* The links of a dead node, with estimates of their distances from the node under repair, as offers. */
+static Size
+links_of_dead(VacuumState *v, VcHnswId id, Offer *offers)
+{
+	VcHnswGraph		  *graph = &v->graph;
+	const VcHnswShape *shape = &graph->shape;
+	VcHold			   hold;
+	const VcHnswNode  *node = vc_hnsw_node(graph, &hold, id);
+	float			   estimates[VC_HNSW_MAX_DEGREE];
+	Size			   n = 0;
+
+	if (shape->coded)
+	{
+		float distance = graph->metric->distance(vc_hnsw_node_value(shape, node), node->scale, v->query.data,
+												 v->query.scale, shape->dim);
+
+		for (int i = 0; i < node->links; i += VC_RABITQ_BLOCK)
+			vc_rabitq_estimate32(&v->query.rabitq,
+								 vc_hnsw_codes(shape, node) + i / VC_RABITQ_BLOCK * shape->plane_bytes, 1,
+								 vc_hnsw_links_add(shape, node) + i, vc_hnsw_links_rescale(shape, node) + i, distance,
+								 estimates + i);
+	}
+	else
+		for (int i = 0; i < node->links; i++)
+			estimates[i] = vc_hnsw_unpack_distance(vc_hnsw_links_distance(shape, node)[i]);
+	for (int i = 0; i < node->links; i++)
+	{
+		VcHnswId link = vc_hnsw_links(node)[i];
+
+		if (link != VC_HNSW_NONE && !is_dead(v, link))
+			offers[n++] = (Offer){link, estimates[i]};
+	}
+	vc_hnsw_done(graph, &hold);
+	return n;
+}
+
+/* Look at an offered node: its exact distance, and its value. False if it will not do. */
+static bool
+accept_offer(VacuumState *v, Offer *offer, int level, float *scale)
+{
+	VcHnswGraph		  *graph = &v->graph;
+	const VcHnswShape *shape = &graph->shape;
+	VcHold			   hold;
+	const VcHnswNode  *node = vc_hnsw_node(graph, &hold, offer->id);
+	bool			   good;
+
+	good = (node->flags & (VC_HNSW_USED | VC_HNSW_DEAD | VC_HNSW_APART)) == VC_HNSW_USED && node->level == level;
+	if (good)
+	{
+		offer->distance = graph->metric->distance(vc_hnsw_node_value(shape, node), node->scale, v->query.data,
+												  v->query.scale, shape->dim);
+		*scale = node->scale;
+		memcpy(v->theirs, vc_hnsw_node_value(shape, node), shape->value_bytes);
+	}
+	vc_hnsw_done(graph, &hold);
+	return good;
+}
+
+/* Put an accepted offer in the place of a dead link, or nothing if offer is null. */
+static void
+replace_link(VacuumState *v, VcHnswId id, int at, VcHnswId dead, const Offer *offer, float scale)
+{
+	VcHnswGraph		  *graph = &v->graph;
+	const VcHnswShape *shape = &graph->shape;
+	VcHold			   hold;
+	VcHnswNode		  *node;
+	VcRabitqFactors	   factors = {0};
+
+	if (offer && shape->coded)
+	{
+		vc_metric_to_float(graph->metric, v->theirs, scale, shape->dim, v->rotated);
+		vc_rotation_apply(graph->rotation, v->rotated, v->rotated);
+		for (uint32 i = 0; i < shape->padded; i++)
+			v->residual[i] = v->rotated[i] - v->query.rotated[i];
+		vc_rabitq_encode1(vc_metric_rabitq(graph->metric), v->residual, v->query.rotated, shape->padded, v->packed,
+						  &factors);
+	}
+	node = vc_hnsw_node_for_update(graph, &hold, id);
+	if (at >= node->links || vc_hnsw_links(node)[at] != dead)
+	{
+		/* An insert was faster. */
+		vc_hnsw_done(graph, &hold);
+		return;
+	}
+	vc_hnsw_links(node)[at] = offer ? offer->id : VC_HNSW_NONE;
+	if (offer)
+	{
+		vc_hnsw_links_distance(shape, node)[at] = vc_hnsw_pack_distance(offer->distance);
+		if (shape->coded)
+		{
+			vc_hnsw_links_add(shape, node)[at] = factors.add;
+			vc_hnsw_links_rescale(shape, node)[at] = factors.rescale;
+			vc_rabitq_pack1(vc_hnsw_codes(shape, node) + at / VC_RABITQ_BLOCK * shape->plane_bytes, shape->padded,
+							at % VC_RABITQ_BLOCK, v->packed);
+		}
+	}
+	vc_hnsw_node_commit(graph, &hold, id, offer ? at : -1);
+}
+
+static void
+repair_node(VacuumState *v, VcHnswId id)
+{
+	VcHnswGraph		  *graph = &v->graph;
+	const VcHnswShape *shape = &graph->shape;
+	VcHold			   hold;
+	const VcHnswNode  *node = vc_hnsw_node(graph, &hold, id);
+	VcHnswId		   links[VC_HNSW_MAX_DEGREE];
+	int				   nlinks = node->links;
+	int				   level = node->level;
+	Offer			  *offers;
+	Size			   noffers = 0;
+	Size			   next = 0;
+	int				   ndead = 0;
+	VcValue			   value = {0};
+
+	if ((node->flags & (VC_HNSW_USED | VC_HNSW_DEAD)) != VC_HNSW_USED)
+	{
+		vc_hnsw_done(graph, &hold);
+		return;
+	}
+	memcpy(links, vc_hnsw_links(node), sizeof(VcHnswId) * nlinks);
+	for (int i = 0; i < nlinks; i++)
+		ndead += is_dead(v, links[i]);
+	if (ndead == 0)
+	{
+		vc_hnsw_done(graph, &hold);
+		return;
+	}
+	memcpy(v->own, vc_hnsw_node_value(shape, node), shape->value_bytes);
+	value.data = v->own;
+	value.dim = shape->dim;
+	value.scale = node->scale;
+	vc_hnsw_done(graph, &hold);
+
+	vc_hnsw_query_init(graph, &v->query, &value);
+	offers = palloc(sizeof(Offer) * shape->degree * ndead);
+	for (int i = 0; i < nlinks; i++)
+		if (is_dead(v, links[i]))
+			noffers += links_of_dead(v, links[i], offers + noffers);
+	qsort(offers, noffers, sizeof(Offer), compare_offers);
+
+	for (int i = 0; i < nlinks; i++)
+	{
+		bool  found = false;
+		float scale = 1;
+
+		if (!is_dead(v, links[i]))
+			continue;
+		while (next < noffers && !found)
+		{
+			Offer *offer = &offers[next++];
+
+			found = offer->id != id;
+			for (int j = 0; j < nlinks && found; j++)
+				found = links[j] != offer->id;
+			if (found && accept_offer(v, offer, level, &scale))
+			{
+				replace_link(v, id, i, links[i], offer, scale);
+				links[i] = offer->id;
+			}
+			else
+				found = false;
+		}
+		if (!found)
+			replace_link(v, id, i, links[i], NULL, 1);
+	}
+	pfree(offers);
+}
+
+static void
+repair_block(VacuumState *v, BlockNumber block)
+{
+	const VcHnswShape *shape = &v->graph.shape;
+
+	if (!vc_hnsw_is_node_block(&v->graph, block))
+		return;
+	for (uint32 slot = 0; slot < shape->slots_per_page; slot++)
+	{
+		VcHnswId		  id = block * shape->slots_per_page + slot;
+		VcHold			  hold;
+		const VcHnswNode *node;
+		bool			  needed = false;
+
+		if (is_dead(v, id))
+			continue;
+		node = vc_hnsw_node_header(&v->graph, &hold, id);
+		if (node->flags & VC_HNSW_USED)
+			for (int i = 0; i < node->links && !needed; i++)
+				needed = is_dead(v, vc_hnsw_links(node)[i]);
+		vc_hnsw_done(&v->graph, &hold);
+		if (needed)
+			repair_node(v, id);
+	}
+}
+
+/* ---- pass 3 ---- */
+
+/* Pages of a dead node's overflow list become empty pages of nodes, where a node is no larger than a page. */
+static void
+free_overflow(VacuumState *v, BlockNumber block)
+{
+	VcHnswGraph		  *graph = &v->graph;
+	const VcHnswShape *shape = &graph->shape;
+
+	while (block != InvalidBlockNumber && shape->pages_per_node == 1)
+	{
+		VcHold		hold;
+		Page		page;
+		BlockNumber next;
+
+		vc_hold_init(&hold);
+		page = vc_store_write_owned(&graph->store, &hold, block, VC_HNSW_TIDS, offsetof(VcHnswTids, tid));
+		next = ((VcHnswTids *) VcPageGetPayload(page))->next;
+		vc_page_init(page, VC_HNSW_MAGIC, VC_HNSW_NODES, shape->slots_per_page * shape->slot_size);
+		vc_store_commit(&graph->store, &hold);
+		RecordPageWithFreeSpace(graph->store.index, block, vc_hnsw_fsm_bytes(shape));
+		block = next;
+	}
+}
+
+static void
+free_block(VacuumState *v, BlockNumber block)
+{
+	VcHnswGraph		  *graph = &v->graph;
+	const VcHnswShape *shape = &graph->shape;
+	bool			   any = false;
+
+	for (uint32 slot = 0; slot < shape->slots_per_page; slot++)
+	{
+		VcHnswId	id = block * shape->slots_per_page + slot;
+		VcHold		hold;
+		VcHnswNode *node;
+		BlockNumber overflow;
+
+		if (!is_dead(v, id))
+			continue;
+		node = vc_hnsw_node_for_update(graph, &hold, id);
+		overflow = node->overflow;
+		node->flags = 0;
+		node->links = 0;
+		node->tids = 0;
+		node->overflow = InvalidBlockNumber;
+		vc_hnsw_node_commit(graph, &hold, id, -1);
+		free_overflow(v, overflow);
+		any = true;
+	}
+	if (any)
+		RecordPageWithFreeSpace(graph->store.index, block, vc_hnsw_fsm_bytes(shape));
+}
+
+/* ---- all ---- */
+
+static void
+for_each_block(VacuumState *v, void (*pass)(VacuumState *v, BlockNumber block))
+{
+	for (BlockNumber block = VC_HNSW_META_BLOCK + 1; block < v->nblocks; block++)
+	{
+#if PG_VERSION_NUM >= 180000
+		vacuum_delay_point(false);
+#else
+		vacuum_delay_point();
+#endif
+		pass(v, block);
+	}
+}
+
+IndexBulkDeleteResult *
+vc_hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, IndexBulkDeleteCallback callback,
+					void *callback_state)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "vc_hnsw vacuum", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old;
+	VacuumState	  v = {0};
+
+	if (stats == NULL)
+		stats = palloc0(sizeof(IndexBulkDeleteResult));
+	old = MemoryContextSwitchTo(context);
+	v.stats = stats;
+	v.callback = callback;
+	v.callback_state = callback_state;
+	stats->num_index_tuples = 0;
+	vc_hnsw_open(&v.graph, info->index);
+	v.nblocks = vc_store_nblocks(&v.graph.store);
+	v.dead = palloc_extended((Size) v.nblocks * v.graph.shape.slots_per_page / 8 + 1, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	v.upper_size = 1024;
+	v.upper = palloc(sizeof(UpperNode) * v.upper_size);
+	vc_hnsw_query_alloc(&v.graph, &v.query);
+	v.own = palloc(v.graph.shape.value_bytes);
+	v.theirs = palloc(v.graph.shape.value_bytes);
+	if (v.graph.shape.coded)
+	{
+		v.rotated = palloc(sizeof(float) * v.graph.shape.padded);
+		v.residual = palloc(sizeof(float) * v.graph.shape.padded);
+		v.packed = palloc((v.graph.shape.padded + 7) / 8);
+	}
+
+	for_each_block(&v, mark_block);
+	if (v.ndead > 0)
+	{
+		mark_upper(&v);
+		LockPage(info->index, VC_HNSW_INSERT_LOCK_BLOCK, ExclusiveLock);
+		UnlockPage(info->index, VC_HNSW_INSERT_LOCK_BLOCK, ExclusiveLock);
+		replace_entry(&v);
+		for_each_block(&v, repair_block);
+		for_each_block(&v, free_block);
+		stats->pages_deleted = 0;
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+	return stats;
+}
+
+IndexBulkDeleteResult *
+vc_hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
+{
+	if (info->analyze_only)
+		return stats;
+	if (stats == NULL)
+	{
+		stats = palloc0(sizeof(IndexBulkDeleteResult));
+		stats->num_index_tuples = info->num_heap_tuples;
+		stats->estimated_count = true;
+	}
+	stats->num_pages = RelationGetNumberOfBlocks(info->index);
+	FreeSpaceMapVacuum(info->index);
+	return stats;
+}
