@@ -95,11 +95,15 @@ CREATE FUNCTION vectorcoll._lookup(name text, namespace text = NULL) RETURNS oid
 CREATE FUNCTION vectorcoll._target(name text, namespace text = NULL, OUT nspname name, OUT relname name)
     AS 'MODULE_PATHNAME', 'vc_target' LANGUAGE C VOLATILE;
 
--- Locks of kind 'definition', 'load' or 'lease' on names, held to the end of the transaction.
+-- Locks of a kind ('definition', 'namespace', 'load', 'lease') on names, held to the end of the transaction.
 CREATE FUNCTION vectorcoll._lock(kind text, VARIADIC keys text[]) RETURNS void
     AS 'MODULE_PATHNAME', 'vc_lock' LANGUAGE C STRICT;
 CREATE FUNCTION vectorcoll._try_lock(kind text, key text) RETURNS bool
     AS 'MODULE_PATHNAME', 'vc_try_lock' LANGUAGE C STRICT;
+
+-- ACCESS EXCLUSIVE on one relation the caller owns.
+CREATE FUNCTION vectorcoll._lock_relation(relid oid) RETURNS void
+    AS 'MODULE_PATHNAME', 'vc_lock_relation' LANGUAGE C STRICT;
 
 -- The timeout argument of a function: see lock.c for the block it must stand in.
 CREATE FUNCTION vectorcoll._timeout_start(timeout interval) RETURNS void

@@ -340,10 +340,15 @@ BEGIN
          ORDER BY 1 NULLS FIRST, 2;
 END $$;
 
--- The dtype a column's type stands for, as a field object without name; null when none does.
-CREATE FUNCTION vectorcoll._field_of_column(relid oid, attnum smallint) RETURNS jsonb
+-- The dtype a column's type stands for, as a field object without name; null when none does. A primary key is int64 or
+-- varchar to the schema, whichever of the types that serve as such the column has.
+CREATE FUNCTION vectorcoll._field_of_column(relid oid, attnum smallint, is_primary bool = false) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE
+        WHEN is_primary AND t.oid IN ('smallint'::regtype, 'integer'::regtype) THEN '{"dtype": "int64"}'
+        WHEN is_primary AND t.oid = 'uuid'::regtype THEN '{"dtype": "varchar", "max_length": 36}'
+        WHEN is_primary AND t.oid IN ('text'::regtype, 'varchar'::regtype) AND a.atttypmod < 0
+            THEN '{"dtype": "varchar", "max_length": 65535}'
         WHEN t.typelem <> 0 AND t.typcategory = 'A' THEN (
             SELECT jsonb_build_object('dtype', 'array', 'element_type', e.dtype, 'max_capacity', 4096)
                    || CASE WHEN e.dtype = 'varchar' THEN jsonb_build_object('max_length', a.atttypmod - 4) ELSE '{}' END
@@ -390,7 +395,9 @@ BEGIN
         IF actual IS NULL THEN
             PERFORM vectorcoll._raise('VC904', format('table "%s" has no column "%s"', vectorcoll._qualified(relid), f->>'name'),
                                       'The schema names a field that the table lacks.', 'Add the column or drop the field.');
-        ELSIF actual <> vectorcoll._sql_type(f) AND NOT (actual = 'character varying' AND f->>'dtype' = 'text') THEN
+        ELSIF actual <> vectorcoll._sql_type(f) AND NOT (actual = 'character varying' AND f->>'dtype' = 'text')
+              AND NOT (f->'is_primary' = 'true' AND (f->>'dtype' = 'int64' AND actual IN ('smallint', 'integer')
+                       OR f->>'dtype' = 'varchar' AND actual IN ('text', 'character varying', 'uuid'))) THEN
             PERFORM vectorcoll._raise('VC904', format('column "%s" of table "%s" is of type %s', f->>'name', vectorcoll._qualified(relid), actual),
                                       format('The schema asks for %s.', vectorcoll._sql_type(f)), 'Make column and schema agree.');
         END IF;

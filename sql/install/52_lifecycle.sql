@@ -279,6 +279,7 @@ BEGIN
     BEGIN
         PERFORM vectorcoll._timeout_start(timeout);
         relid := vectorcoll._resolve_locked(name, namespace);
+        PERFORM vectorcoll._take_lease(relid, 'drop_collection');
         PERFORM vectorcoll._drop(relid, safe);
     EXCEPTION WHEN query_canceled THEN
         PERFORM vectorcoll._timed_out('drop_collection');
@@ -292,6 +293,10 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     a record;
 BEGIN
+    IF safe AND vectorcoll._load_state(relid) IN ('Loading', 'Loaded') THEN
+        PERFORM vectorcoll._raise('VC903', format('collection "%s" is %s', vectorcoll._qualified(relid), lower(vectorcoll._load_state(relid))),
+                                  'A loaded collection is in use.', 'Call vectorcoll.release_collection first, or pass safe => false.');
+    END IF;
     FOR a IN SELECT x.namespace, x.alias FROM vectorcoll.aliases x WHERE x.collection_relid = _drop.relid ORDER BY 1, 2 LOOP
         IF safe THEN
             PERFORM vectorcoll._raise('VC903', format('collection "%s" has alias "%s.%s"', vectorcoll._qualified(relid), a.namespace, a.alias),
@@ -301,4 +306,7 @@ BEGIN
         EXECUTE format('DROP VIEW %I.%I', a.namespace, a.alias);
     END LOOP;
     EXECUTE format('DROP TABLE %s', vectorcoll._ident(relid));
+EXCEPTION WHEN dependent_objects_still_exist THEN
+    PERFORM vectorcoll._raise('VC903', format('collection "%s" is used by other objects', vectorcoll._qualified(relid)), SQLERRM || '.',
+                              'Drop the dependent objects first.');
 END $$;

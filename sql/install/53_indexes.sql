@@ -217,3 +217,116 @@ DECLARE
 BEGIN
     RETURN QUERY SELECT i.index_name, i.field_name, i.index_type, i.metric_type, i.params FROM vectorcoll._indexes(rel) i;
 END $$;
+
+-- A running build of an index on the collection or a partition of it; no row when there is none. Only the builder's own
+-- role and members of pg_read_all_stats see the numbers.
+CREATE FUNCTION vectorcoll._build_progress(relid oid) RETURNS TABLE (phase text, percent float8)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT p.phase, 100.0 * CASE WHEN p.tuples_total > 0 THEN p.tuples_done::float8 / p.tuples_total
+                                 WHEN p.blocks_total > 0 THEN p.blocks_done::float8 / p.blocks_total ELSE 0 END
+      FROM pg_stat_progress_create_index p WHERE p.relid IN (SELECT vectorcoll._leaves($1)) LIMIT 1
+$$;
+
+CREATE FUNCTION vectorcoll.describe_index(name text, field text, namespace text = NULL) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    rel oid := vectorcoll._resolve(name, namespace);
+    idx record;
+BEGIN
+    PERFORM vectorcoll._field(rel, field);
+    idx := vectorcoll._vector_index(rel, field);
+    RETURN to_jsonb(idx) - ARRAY['is_vector', 'index_relid']
+        || jsonb_build_object('state', (vectorcoll._index_state(rel, field)).state, 'total_bytes', coalesce(
+               (SELECT sum(pg_relation_size(t.relid)) FROM pg_partition_tree(idx.index_relid) t WHERE t.isleaf), pg_relation_size(idx.index_relid), 0));
+END $$;
+
+CREATE FUNCTION vectorcoll._index_state(relid oid, field text, OUT state text, OUT percent float8)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    idx record;
+BEGIN
+    SELECT i.index_relid, x.indisvalid INTO idx FROM vectorcoll._indexes(relid) i LEFT JOIN pg_index x ON x.indexrelid = i.index_relid
+     WHERE i.field_name = field AND i.is_vector ORDER BY x.indisvalid LIMIT 1;
+    IF FOUND AND idx.indisvalid IS NOT FALSE THEN
+        state := 'Finished'; percent := 100;
+        RETURN;
+    END IF;
+    SELECT 'InProgress', p.percent INTO state, percent FROM vectorcoll._build_progress(relid) p;
+    IF NOT FOUND THEN
+        state := CASE WHEN idx.indisvalid IS NULL THEN 'NotExist' ELSE 'Failed' END; percent := 0;
+    END IF;
+END $$;
+
+-- NotExist, InProgress, Finished or Failed (an invalid index that nobody is building), and per cent.
+CREATE FUNCTION vectorcoll.get_index_state(name text, field text, namespace text = NULL, OUT state text, OUT percent float8)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    rel oid := vectorcoll._resolve(name, namespace);
+BEGIN
+    PERFORM vectorcoll._field(rel, field);
+    SELECT s.state, s.percent INTO state, percent FROM vectorcoll._index_state(rel, field) s;
+END $$;
+
+-- Index on a scalar field, or on the whole dynamic field as "$meta": btree for what has an order, gin for json and arrays.
+CREATE FUNCTION vectorcoll.create_payload_index(name text, field text, index_name text = NULL, namespace text = NULL,
+                                                timeout interval = NULL) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    rel oid;
+    dtype text;
+    nspname text;
+    old text;
+BEGIN
+    PERFORM vectorcoll._require(field, 'field');
+    BEGIN
+        PERFORM vectorcoll._timeout_start(timeout);
+        rel := vectorcoll._resolve_locked(name, namespace);
+        dtype := CASE WHEN field = '$meta' AND vectorcoll._schema(rel)->'enable_dynamic_field' = 'true' THEN 'json'
+                      ELSE vectorcoll._field(rel, field)->>'dtype' END;
+        IF dtype LIKE '%\_vector' THEN
+            PERFORM vectorcoll._raise('VC110', format('field "%s" is a vector field', field), NULL, 'Use vectorcoll.create_index for vector fields.');
+        END IF;
+        SELECT i.index_name INTO old FROM vectorcoll._indexes(rel) i WHERE i.field_name = field AND NOT i.is_vector;
+        IF FOUND THEN
+            RETURN old;
+        END IF;
+        nspname := split_part(vectorcoll._qualified(rel), '.', 1);
+        IF index_name IS NULL THEN
+            index_name := vectorcoll._free_name(nspname, split_part(vectorcoll._qualified(rel), '.', 2) || '_' || replace(field, '$', ''), '_idx');
+        ELSIF octet_length(index_name) > 63 OR vectorcoll._relid(nspname, index_name) IS NOT NULL THEN
+            PERFORM vectorcoll._raise('VC706', format('index name "%s" is taken or too long', index_name), NULL, 'Choose another name, or leave it out.');
+        END IF;
+        EXECUTE format('CREATE INDEX %I ON %s USING %s (%I%s)', index_name, vectorcoll._ident(rel),
+                       CASE WHEN dtype IN ('json', 'array') THEN 'gin' ELSE 'btree' END, field,
+                       CASE dtype WHEN 'json' THEN ' pg_catalog.jsonb_path_ops' ELSE '' END);
+    EXCEPTION WHEN query_canceled THEN
+        PERFORM vectorcoll._timed_out('create_payload_index');
+        RAISE;
+    END;
+    RETURN index_name;
+END $$;
+
+CREATE FUNCTION vectorcoll.drop_payload_index(name text, field text, namespace text = NULL, timeout interval = NULL) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    rel oid;
+    idx oid;
+BEGIN
+    PERFORM vectorcoll._require(field, 'field');
+    BEGIN
+        PERFORM vectorcoll._timeout_start(timeout);
+        rel := vectorcoll._resolve_locked(name, namespace);
+        IF field <> '$meta' THEN
+            PERFORM vectorcoll._field(rel, field);
+        END IF;
+        SELECT i.index_relid INTO idx FROM vectorcoll._indexes(rel) i WHERE i.field_name = field AND NOT i.is_vector;
+        IF NOT FOUND THEN
+            PERFORM vectorcoll._raise('VC700', format('field "%s" of collection "%s" has no index', field, vectorcoll._qualified(rel)), NULL,
+                                      'Create one with vectorcoll.create_payload_index.');
+        END IF;
+        EXECUTE format('DROP INDEX %s', vectorcoll._ident(idx));
+    EXCEPTION WHEN query_canceled THEN
+        PERFORM vectorcoll._timed_out('drop_payload_index');
+        RAISE;
+    END;
+END $$;

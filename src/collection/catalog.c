@@ -112,9 +112,8 @@ vc_catalog_read(const char *sql, int nargs, Oid *argtypes, Datum *values)
 	return result;
 }
 
-/* Tells every backend, this one included, to forget what it cached about a relation. */
-static void
-forget(Oid relid)
+void
+vc_forget(Oid relid)
 {
 	if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
 		CacheInvalidateRelcacheByRelid(relid);
@@ -140,7 +139,7 @@ vc_register(PG_FUNCTION_ARGS)
 					"  WHERE c.oid = $1",
 					4, argtypes, values, NULL);
 	SPI_finish();
-	forget(relid);
+	vc_forget(relid);
 	PG_RETURN_VOID();
 }
 
@@ -171,6 +170,69 @@ vc_redefine(PG_FUNCTION_ARGS)
 					" WHERE relid = $1",
 					4, argtypes, values, nulls);
 	SPI_finish();
-	forget(relid);
+	vc_forget(relid);
+	PG_RETURN_VOID();
+}
+
+/*
+ * _set_alias(view oid, relid oid): the view stands for the collection from now on. The caller owns both, so that nobody
+ * can put an alias in the way of another owner's drop.
+ */
+PG_FUNCTION_INFO_V1(vc_set_alias);
+PGDLLEXPORT Datum
+vc_set_alias(PG_FUNCTION_ARGS)
+{
+	Oid argtypes[] = {OIDOID, OIDOID};
+	Datum values[] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)};
+	Oid view = PG_GETARG_OID(0);
+	Oid relid = PG_GETARG_OID(1);
+
+	vc_check_owner(view);
+	vc_check_owner(relid);
+	if (get_rel_relkind(view) != RELKIND_VIEW || vc_collection_by_relid(relid) == NULL)
+		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("an alias is a view that stands for a collection"),
+						errhint("Use vectorcoll.create_alias.")));
+	SPI_connect();
+	vc_catalog_exec("INSERT INTO vectorcoll.alias_def AS a (relid, nspname, relname, collection_id)"
+					" SELECT v.oid, n.nspname, v.relname, d.id"
+					"   FROM pg_class v JOIN pg_namespace n ON n.oid = v.relnamespace, vectorcoll.collection_def d"
+					"  WHERE v.oid = $1 AND d.relid = $2"
+					" ON CONFLICT (nspname, relname) DO UPDATE"
+					"    SET relid = excluded.relid, collection_id = excluded.collection_id, changed_at = excluded.changed_at",
+					2, argtypes, values, NULL);
+	SPI_finish();
+	vc_forget(view);
+	vc_forget(relid);
+	PG_RETURN_VOID();
+}
+
+/* _retarget(old oid, new oid): the collection's table is another from now on; the caller owns both. */
+PG_FUNCTION_INFO_V1(vc_retarget);
+PGDLLEXPORT Datum
+vc_retarget(PG_FUNCTION_ARGS)
+{
+	Oid argtypes[] = {OIDOID, OIDOID};
+	Datum values[] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)};
+
+	vc_check_owner(PG_GETARG_OID(0));
+	vc_check_owner(PG_GETARG_OID(1));
+	SPI_connect();
+	vc_catalog_exec("SELECT vectorcoll._check_definition($2, d.schema) FROM vectorcoll.collection_def d WHERE d.relid = $1", 2,
+					argtypes, values, NULL);
+	vc_catalog_exec("UPDATE vectorcoll.collection_def d SET relid = $2, nspname = n.nspname, relname = c.relname"
+					"  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $2 AND d.relid = $1",
+					2, argtypes, values, NULL);
+	SPI_finish();
+	vc_forget(PG_GETARG_OID(0));
+	vc_forget(PG_GETARG_OID(1));
+	PG_RETURN_VOID();
+}
+
+/* _forget(relid oid): for the event triggers, which write the registry in SQL. */
+PG_FUNCTION_INFO_V1(vc_forget_relation);
+PGDLLEXPORT Datum
+vc_forget_relation(PG_FUNCTION_ARGS)
+{
+	vc_forget(PG_GETARG_OID(0));
 	PG_RETURN_VOID();
 }

@@ -111,6 +111,7 @@ typedef struct VcCollection
 	bool enable_dynamic;	/* column "$meta" jsonb is there */
 	bool named_partitions;	/* list partitioned by column "$partition" */
 	bool partitioned;		/* the table is partitioned in any way */
+	bool loaded;			/* load_collection brought all of it into memory since the server started */
 	int32 nfields;
 	int32 primary;			/* index into fields, or -1 (an adopted table without a primary key) */
 	int32 first_vector;		/* index into fields */
@@ -136,6 +137,9 @@ extern const VcField *vc_collection_field(const VcCollection *coll, const char *
  * for the current one. InvalidOid when there is none or the caller has no USAGE on its schema.
  */
 extern Oid vc_name_lookup(const char *name, const char *namespace, const char *path);
+
+/* Raises VC101 when vectorcoll.require_loaded is on and the collection has not been loaded. */
+extern void vc_collection_require_loaded(const VcCollection *coll);
 
 /* What the functions of the install script pin search_path to. */
 #define VC_PINNED_PATH "pg_catalog, pg_temp"
@@ -166,6 +170,12 @@ extern uint64 vc_catalog_read(const char *sql, int nargs, Oid *argtypes, Datum *
 
 /* Oid of a table in schema vectorcoll, error when it is not there. */
 extern Oid vc_catalog_relid(const char *relname);
+
+/* Tells every backend, this one included, to forget what it cached about a relation. */
+extern void vc_forget(Oid relid);
+
+/* Raises 42501 unless the current user may insert, update or delete rows of the table. */
+extern void vc_check_writable(Oid relid);
 
 /* Raises 42501 unless the current user owns the relation. */
 extern void vc_check_owner(Oid relid);

@@ -16,6 +16,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
+#include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -173,5 +174,15 @@ vc_timed_out(PG_FUNCTION_ARGS)
 						errdetail("Its timeout passed while it waited or worked; nothing was changed."),
 						errhint("Try again with a longer timeout, or see pg_locks for the session that holds the collection.")));
 	}
+	PG_RETURN_VOID();
+}
+
+/* _lock_relation(relid oid): ACCESS EXCLUSIVE on that relation alone; LOCK TABLE would go on to a view's tables. */
+PG_FUNCTION_INFO_V1(vc_lock_relation);
+PGDLLEXPORT Datum
+vc_lock_relation(PG_FUNCTION_ARGS)
+{
+	vc_check_owner(PG_GETARG_OID(0));
+	LockRelationOid(PG_GETARG_OID(0), AccessExclusiveLock);
 	PG_RETURN_VOID();
 }

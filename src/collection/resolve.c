@@ -358,7 +358,7 @@ spi_bool(HeapTuple tuple, int column)
 static const char model_query[] =
 	"SELECT d.id::text, (d.schema->>'enable_dynamic_field')::bool, f.name, f.dtype, f.element_type,"
 	"       d.field_options #>> ARRAY[f.name, 'metric_type'], f.dim, f.max_length, f.max_capacity,"
-	"       f.is_primary, f.auto_id, f.is_partition_key, f.nullable"
+	"       f.is_primary, f.auto_id, f.is_partition_key, f.nullable, vectorcoll._is_loaded(d.relid)"
 	"  FROM vectorcoll.collection_def d,"
 	"      ROWS FROM (jsonb_to_recordset(d.schema->'fields') AS"
 	"         (name text, dtype text, element_type text, dim int4,"
@@ -423,6 +423,7 @@ load_model(VcCacheEntry *entry, int nfields)
 	coll->first_vector = -1;
 	strlcpy(coll->id, spi_string(SPI_tuptable->vals[0], 1), sizeof(coll->id));
 	coll->enable_dynamic = spi_bool(SPI_tuptable->vals[0], 2);
+	coll->loaded = spi_bool(SPI_tuptable->vals[0], 14);
 	for (int i = 0; i < nfields; i++)
 	{
 		VcField *field = &coll->fields[coll->nfields];
@@ -522,6 +523,16 @@ vc_collection_by_relid(Oid relid)
 	if (entry && OidIsValid(entry->target))
 		entry = cache_get(entry->target);
 	return entry ? entry->coll : NULL;
+}
+
+void
+vc_collection_require_loaded(const VcCollection *coll)
+{
+	if (vc_require_loaded && !coll->loaded)
+		ereport(ERROR, (vc_errcode(VC_E_NOT_LOADED),
+						errmsg("collection \"%s.%s\" is not loaded", NameStr(coll->nspname), NameStr(coll->relname)),
+						errdetail("The setting vectorcoll.require_loaded is on."),
+						errhint("Call vectorcoll.load_collection, or turn the setting off.")));
 }
 
 const VcField *
@@ -624,6 +635,18 @@ vc_resolve_locked(PG_FUNCTION_ARGS)
 		vc_definition_lock(qualified);
 		locked = qualified;
 	}
+}
+
+/* _caller_path() -> the search_path of whoever called the pinned function that calls this; null when it is not pinned. */
+PG_FUNCTION_INFO_V1(vc_caller_path);
+PGDLLEXPORT Datum
+vc_caller_path(PG_FUNCTION_ARGS)
+{
+	const char *path = displaced_search_path();
+
+	if (path == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(path));
 }
 
 /* _lookup(name text, namespace text) -> oid of any relation of that name along the caller's path, or null. */
