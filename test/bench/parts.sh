@@ -43,7 +43,8 @@ filter_part()
 
 	representative || return 0
 	case $am in
-		hnsw) options_of_peer=(--set hnsw.iterative_scan=relaxed_order --set hnsw.max_scan_tuples=1000000 --set hnsw.scan_mem_multiplier=8) ;;
+		hnsw) options_of_peer=(--set hnsw.iterative_scan=relaxed_order --set hnsw.max_scan_tuples=1000000
+			--set hnsw.scan_mem_multiplier=8) ;;
 		ivfflat) options_of_peer=(--set ivfflat.iterative_scan=relaxed_order) ;;
 		*)
 			table+=_filter index+=_filter
