@@ -7,6 +7,9 @@
 #define VECTORCOLL_H
 
 #include "postgres.h"
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h" /* part of postgres.h before */
+#endif
 
 /* 18 spells it as a specifier before the declaration; earlier servers get the same word. */
 #if PG_VERSION_NUM < 180000

@@ -41,8 +41,8 @@ extern void vc_page_check(Relation index, BlockNumber block, Page page, uint32 m
 extern uint16 vc_page_kind(Relation index, BlockNumber block, Page page, uint32 magic);
 
 /* XX002 naming index and block, with a hint to REINDEX. `what` is a clause such as "node 12 has 200 links". */
-extern void vc_page_corrupted(Relation index, BlockNumber block, const char *what, ...) pg_attribute_printf(3, 4)
-	pg_attribute_noreturn();
+pg_noreturn extern void vc_page_corrupted(Relation index, BlockNumber block, const char *what, ...)
+	pg_attribute_printf(3, 4);
 
 /* Extend a fork by `count` consecutive pages, returned pinned and exclusively locked in buffers[], not yet initialised. */
 extern void vc_page_extend(Relation index, ForkNumber fork, int count, Buffer *buffers);
