@@ -37,6 +37,9 @@ DECLARE
     partition_key text;
     columns text;
     parts int;
+    -- A row that fits a page stays in it, vector and all: an exact scan that fetches every vector from TOAST takes several
+    -- times as long. Bigger rows still go to TOAST, field by field, until they fit.
+    inline CONSTANT text := ' WITH (toast_tuple_target = 8160)';
 BEGIN
     SELECT max(f->>'name') FILTER (WHERE f->'is_primary' = 'true'), max(f->>'name') FILTER (WHERE f->'is_partition_key' = 'true'),
            string_agg(vectorcoll._column_definition(f), ', ' ORDER BY n)
@@ -53,11 +56,11 @@ BEGIN
     END IF;
     EXECUTE format('CREATE TABLE %I.%I (%s)', nspname, relname, columns)
             || CASE WHEN partition_key IS NOT NULL OR parts > 1
-                    THEN format(' PARTITION BY HASH (%I)', coalesce(partition_key, primary_key)) ELSE '' END;
+                    THEN format(' PARTITION BY HASH (%I)', coalesce(partition_key, primary_key)) ELSE inline END;
     IF partition_key IS NOT NULL OR parts > 1 THEN
         FOR i IN 0 .. parts - 1 LOOP
             EXECUTE format('CREATE TABLE %I.%I PARTITION OF %I.%I FOR VALUES WITH (MODULUS %s, REMAINDER %s)', nspname,
-                           vectorcoll._free_name(nspname, relname, '_p' || i), nspname, relname, parts, i);
+                           vectorcoll._free_name(nspname, relname, '_p' || i), nspname, relname, parts, i) || inline;
         END LOOP;
     END IF;
     RETURN vectorcoll._relid(nspname, relname);
