@@ -92,6 +92,30 @@ VACUUM equals;
 SELECT id FROM equals ORDER BY v <-> '[1,2,3]' LIMIT 2;
 DROP TABLE equals;
 
+-- halfvec and bit.
+CREATE TABLE halves (id int, v halfvec(6));
+INSERT INTO halves SELECT i, point(i)::halfvec FROM generate_series(1, 2000) i;
+CREATE INDEX halves_v ON halves USING vc_hnsw (v);
+SELECT id FROM halves ORDER BY v <-> point(700)::halfvec LIMIT 1;
+DROP INDEX halves_v;
+CREATE INDEX halves_v ON halves USING vc_hnsw (v halfvec_cosine_ops);
+SELECT id FROM halves ORDER BY v <=> point(700)::halfvec LIMIT 1;
+DROP INDEX halves_v;
+CREATE INDEX halves_v ON halves USING vc_hnsw (v halfvec_ip_ops);
+SELECT count(*) FROM (SELECT id FROM halves ORDER BY v <#> point(700)::halfvec LIMIT 100) s;
+DROP INDEX halves_v;
+CREATE INDEX halves_v ON halves USING vc_hnsw (v halfvec_l1_ops);
+SELECT id FROM halves ORDER BY v <+> point(700)::halfvec LIMIT 1;
+DROP TABLE halves;
+CREATE TABLE bits (id int, v bit(40));
+INSERT INTO bits SELECT i, (i * 2654435761 % 1099511627776)::bit(40) FROM generate_series(1, 2000) i;
+CREATE INDEX bits_v ON bits USING vc_hnsw (v bit_hamming_ops);
+SELECT id, v <~> (SELECT v FROM bits WHERE id = 700) AS distance FROM bits ORDER BY v <~> (SELECT v FROM bits WHERE id = 700) LIMIT 1;
+DROP INDEX bits_v;
+CREATE INDEX bits_v ON bits USING vc_hnsw (v bit_jaccard_ops);
+SELECT id, v <%> (SELECT v FROM bits WHERE id = 700) AS distance FROM bits ORDER BY v <%> (SELECT v FROM bits WHERE id = 700) LIMIT 1;
+DROP TABLE bits;
+
 -- Values larger than a page, and the largest.
 CREATE TABLE wide (id int, v vector(16000));
 INSERT INTO wide SELECT i, ('[' || repeat(i || ',', 15999) || i || ']')::vector FROM generate_series(1, 40) i;

@@ -8,6 +8,10 @@
 #include "storage/smgr.h"
 #include "utils/memutils.h"
 
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
 void
 vc_store_open(VcStore *store, Relation index, uint32 magic, bool wal)
 {
@@ -16,7 +20,8 @@ vc_store_open(VcStore *store, Relation index, uint32 magic, bool wal)
 	store->context = CurrentMemoryContext;
 	store->magic = magic;
 	store->wal = wal;
-	store->nblocks = RelationGetNumberOfBlocks(index);
+	store->cached = vc_cache_get(index);
+	store->nblocks = store->cached->nblocks;
 }
 
 BlockNumber
@@ -25,6 +30,7 @@ vc_store_nblocks(VcStore *store)
 	if (store->arena)
 		return pg_atomic_read_u32(&store->arena->nblocks);
 	store->nblocks = RelationGetNumberOfBlocks(store->index);
+	store->cached->nblocks = store->nblocks;
 	return store->nblocks;
 }
 
@@ -78,6 +84,23 @@ arena_lock(VcStore *store, BlockNumber block)
 	return &store->arena->locks[block % VC_STORE_LOCKS];
 }
 
+/* A graph is walked at random: with small memory pages, finding out where each lies costs as much as the walk. */
+static void
+prefer_huge_pages(char *start, Size size)
+{
+#ifdef MADV_HUGEPAGE
+	const uintptr_t huge = 2 * 1024 * 1024;
+	uintptr_t		from = ((uintptr_t) start + huge - 1) & ~(huge - 1);
+	uintptr_t		to = ((uintptr_t) start + size) & ~(huge - 1);
+
+	if (to > from)
+		(void) madvise((void *) from, to - from, MADV_HUGEPAGE);
+#else
+	(void) start;
+	(void) size;
+#endif
+}
+
 /* Make sure the chunk exists; false where memory is at its limit or cannot be had. */
 static bool
 arena_add_chunk(VcStore *store, uint32 chunk)
@@ -91,6 +114,7 @@ arena_add_chunk(VcStore *store, uint32 chunk)
 		if (chunk >= arena->nchunks)
 		{
 			store->chunks[chunk] = MemoryContextAllocHuge(store->context, size);
+			prefer_huge_pages(store->chunks[chunk], size);
 			arena->nchunks = chunk + 1;
 		}
 		return true;
@@ -131,14 +155,31 @@ arena_extend(VcStore *store, int count, BlockNumber *first)
 
 /* ---- disk ---- */
 
+/*
+ * Pin a block. Looking a page up in the server's buffer table costs a search's time several times over, so we remember where we last
+ * saw it; the server checks that it is still there.
+ */
 static Buffer
 disk_read(VcStore *store, BlockNumber block)
 {
-	Buffer buffer;
+	VcCached *cached = store->cached;
+	Buffer	  buffer;
 
-	if (unlikely(block >= store->nblocks) && block >= vc_store_nblocks(store))
-		vc_page_corrupted(store->index, block, "something refers to this block, which does not exist");
+	if (block < cached->nrecent)
+	{
+		buffer = cached->recent[block];
+		if (buffer != InvalidBuffer && ReadRecentBuffer(VC_INDEX_FILE(store->index), MAIN_FORKNUM, block, buffer))
+			return buffer;
+	}
+	if (unlikely(block >= store->nblocks))
+	{
+		if (block >= vc_store_nblocks(store))
+			vc_page_corrupted(store->index, block, "something refers to this block, which does not exist");
+	}
 	buffer = ReadBuffer(store->index, block);
+	if (unlikely(block >= cached->nrecent))
+		vc_cache_grow(cached, Max(store->nblocks, block + 1));
+	cached->recent[block] = buffer;
 	return buffer;
 }
 
@@ -340,18 +381,6 @@ vc_store_release(VcStore *store, VcHold *hold)
 	if (hold->xlog)
 		GenericXLogAbort(hold->xlog);
 	let_go(store, hold);
-}
-
-void
-vc_store_touch(VcStore *store, BlockNumber block, Size offset, Size bytes)
-{
-	const char *p;
-
-	if (!store->arena)
-		return;
-	p = arena_page(store, block) + offset;
-	for (Size i = 0; i < bytes; i += 64)
-		__builtin_prefetch(p + i);
 }
 
 void

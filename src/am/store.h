@@ -18,12 +18,13 @@
 #include "vectorcoll.h"
 
 #include "access/generic_xlog.h"
+#include "am/cache.h"
 #include "am/page.h"
 #include "storage/lwlock.h"
 #include "utils/dsa.h"
 
 #define VC_STORE_MAX_PAGES MAX_GENERIC_XLOG_PAGES
-#define VC_STORE_CHUNK_PAGES 128
+#define VC_STORE_CHUNK_PAGES 512
 #define VC_STORE_LOCKS 4096
 
 /* The arena of a build: lies in shared memory where several processes build, else in the builder's own. */
@@ -48,7 +49,7 @@ typedef struct VcStore
 	VcArena	   *arena;	 /* null: on disk */
 	dsa_area   *dsa;
 	char	  **chunks;	 /* of the arena, as this process sees them; null where not yet mapped */
-	Buffer	   *recent;	 /* where each block was last seen, a hint; null where no hints are kept */
+	VcCached   *cached;	 /* on disk: what this backend knows of the index */
 } VcStore;
 
 typedef struct VcHold
@@ -126,7 +127,22 @@ extern void vc_store_release(VcStore *store, VcHold *hold);
 /* Blocks there are now. */
 extern BlockNumber vc_store_nblocks(VcStore *store);
 
-/* Hint that a block is about to be read: brings its page into the CPU's cache where we know where it lies. */
-extern void vc_store_touch(VcStore *store, BlockNumber block, Size offset, Size bytes);
+/*
+ * Where a block's page was last seen in memory, for bringing it into the CPU's cache before it is read; null where that
+ * is not known. What lies there now may be another page: the address may be prefetched, never read.
+ */
+static inline const char *
+vc_store_whereabouts(VcStore *store, BlockNumber block)
+{
+	if (store->arena)
+	{
+		const char *chunk = store->chunks[block / VC_STORE_CHUNK_PAGES];
+
+		return chunk ? chunk + (Size) (block % VC_STORE_CHUNK_PAGES) * BLCKSZ : NULL;
+	}
+	if (block < store->cached->nrecent && store->cached->recent[block] > 0)
+		return BufferGetBlock(store->cached->recent[block]);
+	return NULL;
+}
 
 #endif /* VC_STORE_H */

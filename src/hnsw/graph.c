@@ -134,26 +134,29 @@ cached_fill(CachedGraph *cached, const VcHnswShape *shape)
 void
 vc_hnsw_open(VcHnswGraph *graph, Relation index)
 {
+	VcHold		 hold;
+	VcHnswMeta	 meta;
+	CachedGraph *cached;
+
 	graph->metric = vc_metric_of(index, 1);
 	vc_store_open(&graph->store, index, VC_HNSW_MAGIC, true);
-	if (index->rd_amcache == NULL)
-	{
-		VcHold		hold;
-		VcHnswMeta	meta;
-		VcHnswShape shape;
-		CachedGraph *cached;
+	vc_hold_init(&hold);
+	meta = *(VcHnswMeta *) VcPageGetPayload(
+		vc_store_read(&graph->store, &hold, VC_HNSW_META_BLOCK, VC_HNSW_META, sizeof(VcHnswMeta)));
+	vc_store_release(&graph->store, &hold);
 
-		vc_hold_init(&hold);
-		meta = *(VcHnswMeta *) VcPageGetPayload(
-			vc_store_read(&graph->store, &hold, VC_HNSW_META_BLOCK, VC_HNSW_META, sizeof(VcHnswMeta)));
-		vc_store_release(&graph->store, &hold);
+	cached = graph->store.cached->data;
+	if (cached == NULL || cached->shape.seed != meta.seed)
+	{
+		VcHnswShape shape;
+
 		check_meta(index, graph->metric, &meta);
 		vc_hnsw_shape_fill(&shape, graph->metric, &meta);
-		cached = MemoryContextAlloc(index->rd_indexcxt, cached_size(&shape));
+		cached = vc_cache_alloc(cached_size(&shape));
 		cached_fill(cached, &shape);
-		index->rd_amcache = cached;
+		graph->store.cached->data = cached;
 	}
-	graph_init(graph, index->rd_amcache);
+	graph_init(graph, cached);
 }
 
 void

@@ -312,6 +312,10 @@ typedef struct VcHnswSearch VcHnswSearch;
 /* Everything a search needs, to be used again and again; lives in the current context. */
 extern VcHnswSearch *vc_hnsw_search_new(VcHnswGraph *graph);
 
+/* The same from and to a store of one that this backend keeps. */
+extern VcHnswSearch *vc_hnsw_search_borrow(VcHnswGraph *graph);
+extern void vc_hnsw_search_return(VcHnswSearch *search);
+
 /* Forget everything; and start at a node. */
 extern void vc_hnsw_search_reset(VcHnswSearch *search);
 extern void vc_hnsw_search_start(VcHnswSearch *search, const VcHnswQuery *query, VcHnswId entry);

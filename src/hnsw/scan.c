@@ -73,7 +73,7 @@ vc_hnsw_begin_scan(Relation index, int nkeys, int norderbys)
 	state->context = CurrentMemoryContext;
 	state->row_context = AllocSetContextCreate(CurrentMemoryContext, "vc_hnsw scan query", ALLOCSET_SMALL_SIZES);
 	vc_hnsw_open(&state->graph, index);
-	state->search = vc_hnsw_search_new(&state->graph);
+	state->search = vc_hnsw_search_borrow(&state->graph);
 	vc_hnsw_query_alloc(&state->graph, &state->query);
 	state->waiting_size = 256;
 	state->waiting = palloc(sizeof(Waiting) * state->waiting_size);
@@ -100,6 +100,7 @@ vc_hnsw_end_scan(IndexScanDesc scan)
 {
 	ScanState *state = scan->opaque;
 
+	vc_hnsw_search_return(state->search);
 	MemoryContextDelete(state->row_context);
 	pfree(state);
 	scan->opaque = NULL;
@@ -229,22 +230,31 @@ sweep(ScanState *state)
 	state->all_found = true;
 }
 
+static bool
+is_most_of_index(ScanState *state, uint64 ef)
+{
+	VcStore			  *store = &state->graph.store;
+	const VcHnswShape *shape = &state->graph.shape;
+	uint64			   per_block = shape->slots_per_page;
+
+	/* The length known may be an old one, but indexes only grow. */
+	if (ef * SWEEP_SHARE * shape->pages_per_node < store->nblocks * per_block)
+		return false;
+	return ef * SWEEP_SHARE * shape->pages_per_node >= vc_store_nblocks(store) * per_block;
+}
+
 /* Have rows waiting that are sure to be next, or find out that there are none. */
 static void
 find_more(ScanState *state)
 {
-	uint64 capacity = (uint64) vc_store_nblocks(&state->graph.store) * state->graph.shape.slots_per_page /
-					  state->graph.shape.pages_per_node;
+	bool   more = false;
 
 	state->ef = state->ef == 0 ? vc_hnsw_ef_search : state->ef * 2;
-	if (!state->by_distance || (uint64) state->ef * SWEEP_SHARE >= capacity ||
-		!vc_hnsw_search_run(state->search, state->ef))
-	{
-		take_found(state);
+	if (state->by_distance && !is_most_of_index(state, state->ef))
+		more = vc_hnsw_search_run(state->search, state->ef);
+	take_found(state);
+	if (!more)
 		sweep(state);
-	}
-	else
-		take_found(state);
 }
 
 static void

@@ -22,6 +22,7 @@
 
 #include "kernels/vc_kernels.h"
 #include "kernels/vc_quant.h"
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
@@ -59,6 +60,9 @@ typedef struct Seen
 	float	 best;	  /* lowest estimate so far */
 	uint32	 visited;  /* 0: not yet; else its place in found[] + 1, or VISITED_FREE */
 } Seen;
+
+#define TOUCH_STRIDE 192
+#define SPARE_LIMIT ((Size) 4 * 1024 * 1024)
 
 #define VISITED_FREE UINT32_MAX /* visited, but there is no node */
 
@@ -107,6 +111,55 @@ vc_hnsw_search_new(VcHnswGraph *graph)
 	s->found_size = 256;
 	s->found = palloc(sizeof(VcHnswFound) * s->found_size);
 	return s;
+}
+
+/*
+ * A search's memory is lent to a scan and given back, because getting it anew costs as much as a small search. What an
+ * error keeps from being given back is taken back at the end of the transaction.
+ */
+static VcHnswSearch *spare;
+static MemoryContext lending_context;
+
+static void
+take_back(XactEvent event, void *arg)
+{
+	if ((event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT) && lending_context &&
+		(spare == NULL || MemoryContextMemAllocated(lending_context, true) > SPARE_LIMIT))
+	{
+		MemoryContextReset(lending_context);
+		spare = NULL;
+	}
+	(void) arg;
+}
+
+VcHnswSearch *
+vc_hnsw_search_borrow(VcHnswGraph *graph)
+{
+	VcHnswSearch *s = spare;
+	MemoryContext old;
+
+	if (s)
+	{
+		spare = NULL;
+		s->graph = graph;
+		return s;
+	}
+	if (lending_context == NULL)
+	{
+		lending_context = AllocSetContextCreate(CacheMemoryContext, "vc_hnsw searches", ALLOCSET_DEFAULT_SIZES);
+		RegisterXactCallback(take_back, NULL);
+	}
+	old = MemoryContextSwitchTo(lending_context);
+	s = vc_hnsw_search_new(graph);
+	MemoryContextSwitchTo(old);
+	return s;
+}
+
+void
+vc_hnsw_search_return(VcHnswSearch *s)
+{
+	if (spare == NULL)
+		spare = s;
 }
 
 void
@@ -217,6 +270,26 @@ vc_hnsw_search_lookup(VcHnswSearch *s, VcHnswId id)
 
 /* ---- heaps ---- */
 
+/*
+ * Start bringing the page of a node that is likely to be visited next into the CPU's cache: the lines that are needed first, and
+ * one of each memory page; the CPU goes on from there by itself.
+ */
+static inline void
+touch(VcHnswSearch *s, VcHnswId id)
+{
+	const VcHnswShape *shape = &s->graph->shape;
+	const char		  *page = vc_store_whereabouts(&s->graph->store, id / shape->slots_per_page);
+	const char		  *node;
+
+	if (page == NULL)
+		return;
+	node = VcPageGetPayload(page) + (id % shape->slots_per_page) * shape->slot_size;
+	__builtin_prefetch(page);
+	__builtin_prefetch(page + BLCKSZ - 16);
+	for (Size at = 0; at < Min(shape->slot_size, VC_PAGE_PAYLOAD); at += TOUCH_STRIDE)
+		__builtin_prefetch(node + at);
+}
+
 static inline void
 frontier_push(VcHnswSearch *s, Ranked r)
 {
@@ -234,6 +307,8 @@ frontier_push(VcHnswSearch *s, Ranked r)
 		i >>= 1;
 	}
 	s->frontier[i] = r;
+	if (i == 1)
+		touch(s, (VcHnswId) r);
 }
 
 static inline void
@@ -538,6 +613,8 @@ vc_hnsw_search_run(VcHnswSearch *s, uint32 ef)
 		if (ranked_distance(best) > limit_of(s))
 			return true;
 		frontier_pop(s);
+		if (s->frontier_count > 0)
+			touch(s, (VcHnswId) s->frontier[1]);
 		CHECK_FOR_INTERRUPTS();
 		if (coded)
 		{

@@ -1,0 +1,42 @@
+/*
+ * cache.h
+ *		What a backend remembers of an index from one scan to the next: what follows from its meta page, and in which buffer
+ *		each block was last seen.
+ *
+ * Entries are keyed by the index's file, whose meta page never changes in what is cached; the access method checks the
+ * rotation's seed against the meta page, because the number of a dropped file may be used again. Pointers into an entry
+ * stay valid until the end of the transaction: entries are only discarded there, when there are too many.
+ */
+#ifndef VC_CACHE_H
+#define VC_CACHE_H
+
+#include "vectorcoll.h"
+
+#include "storage/buf.h"
+#include "utils/rel.h"
+
+/* What names an index's file, which PostgreSQL 16 renamed. */
+#if PG_VERSION_NUM >= 160000
+#define VC_INDEX_FILE(index) ((index)->rd_locator)
+#else
+#define VC_INDEX_FILE(index) ((index)->rd_node)
+#endif
+
+typedef struct VcCached
+{
+	void	   *data;	 /* the access method's, or null in a new entry */
+	BlockNumber nblocks; /* the index is at least so long */
+	Buffer	   *recent;	 /* [nrecent], InvalidBuffer where unknown */
+	BlockNumber nrecent;
+} VcCached;
+
+/* The entry of an index, made if there is none. */
+extern VcCached *vc_cache_get(Relation index);
+
+/* Memory for an entry's data. */
+extern void *vc_cache_alloc(Size bytes);
+
+/* Make room for hints about blocks up to nblocks. */
+extern void vc_cache_grow(VcCached *cached, BlockNumber nblocks);
+
+#endif /* VC_CACHE_H */
