@@ -81,7 +81,7 @@ writes_part()
 insert_rows()
 {
 	say "$set: $name: $1"
-	measure insert "${tags[@]}" "${session[@]}" --tag "part:$1" --table "$table" --base "$BENCH_DATA/$set.base.f32" \
+	measure insert "${tags[@]}" "${session[@]}" --tag "part:$1" --table "public.$table" --base "$BENCH_DATA/$set.base.f32" \
 		--clients "$2" --first "$3" --rows "$4"
 }
 
