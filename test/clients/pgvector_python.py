@@ -137,6 +137,18 @@ def sqlalchemy_creates_searches_and_aggregates():
     equal((columns["embedding"].dim, columns["half"].dim), (3, 3))
 
 
+def sqlalchemy_creates_an_index_of_our_access_method():
+    engine = sqlalchemy.create_engine("postgresql+psycopg://")
+    index = sqlalchemy.Index("orm_items_embedding", Item.embedding, postgresql_using="vc_hnsw",
+                             postgresql_with={"m": 16, "ef_construction": 64},
+                             postgresql_ops={"embedding": "vector_l2_ops"})
+    index.create(engine)
+    with Session(engine) as session:
+        session.execute(sqlalchemy.text("SET enable_seqscan = off"))
+        equal(list(session.scalars(sqlalchemy.select(Item.id).order_by(Item.embedding.l2_distance([1, 1, 2])).limit(5))), [2, 0, 1])
+
+
 run(psycopg_finds_nearest_in_text_and_binary, psycopg_reads_arrays_back, psycopg_copies_in_binary,
     psycopg_gets_errors_with_sqlstate, psycopg_calls_the_collections, psycopg2_finds_nearest,
-    asyncpg_prepares_with_binary_parameters, sqlalchemy_creates_searches_and_aggregates)
+    asyncpg_prepares_with_binary_parameters, sqlalchemy_creates_searches_and_aggregates,
+    sqlalchemy_creates_an_index_of_our_access_method)
