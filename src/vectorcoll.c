@@ -17,6 +17,7 @@ _PG_init(void)
 {
 	vc_kernels_init_guc();
 	vc_hnsw_init_guc();
+	vc_ivf_init_guc();
 	vc_collection_init_guc();
 	MarkGUCPrefixReserved("vectorcoll");
 }

@@ -21,6 +21,7 @@
 /* Registers each room's settings; called from _PG_init in this order. */
 extern void vc_kernels_init_guc(void);
 extern void vc_hnsw_init_guc(void);
+extern void vc_ivf_init_guc(void);
 extern void vc_collection_init_guc(void);
 
 #endif /* VECTORCOLL_H */

@@ -232,7 +232,7 @@ VC_KERNEL(quant_below32)(const float est[32], const float *err, float scale, flo
 	__m512 a = _mm512_fnmadd_ps(s, _mm512_loadu_ps(err), _mm512_loadu_ps(est));
 	__m512 b = _mm512_fnmadd_ps(s, _mm512_loadu_ps(err + 16), _mm512_loadu_ps(est + 16));
 
-	return (uint32_t) _mm512_cmp_ps_mask(a, l, _CMP_LT_OQ) | (uint32_t) _mm512_cmp_ps_mask(b, l, _CMP_LT_OQ) << 16;
+	return (uint32_t) _mm512_cmp_ps_mask(a, l, _CMP_NGE_UQ) | (uint32_t) _mm512_cmp_ps_mask(b, l, _CMP_NGE_UQ) << 16;
 #elif VF_LANES == 8
 	__m256 s = _mm256_set1_ps(scale);
 	__m256 l = _mm256_set1_ps(limit);
@@ -242,14 +242,14 @@ VC_KERNEL(quant_below32)(const float est[32], const float *err, float scale, flo
 	{
 		__m256 low = _mm256_fnmadd_ps(s, _mm256_loadu_ps(err + i), _mm256_loadu_ps(est + i));
 
-		mask |= (uint32_t) _mm256_movemask_ps(_mm256_cmp_ps(low, l, _CMP_LT_OQ)) << i;
+		mask |= (uint32_t) _mm256_movemask_ps(_mm256_cmp_ps(low, l, _CMP_NGE_UQ)) << i;
 	}
 	return mask;
 #else
 	uint32_t mask = 0;
 
 	for (int i = 0; i < 32; i++)
-		mask |= (uint32_t) (est[i] - scale * err[i] < limit) << i;
+		mask |= (uint32_t) !(est[i] - scale * err[i] >= limit) << i;
 	return mask;
 #endif
 }

@@ -35,7 +35,7 @@ typedef struct VcQuantKernels
 	void (*estimate32)(const uint32_t sum[32], const float *add, const float *rescale, float g, float step, float bias,
 					   float out[32]);
 
-	/* Bit i of the result: est[i] - scale * err[i] < limit. A NaN on either side leaves the bit clear. */
+	/* Bit i of the result: est[i] - scale * err[i] < limit, or either is NaN: what cannot be compared is not ruled out. */
 	uint32_t (*below32)(const float est[32], const float *err, float scale, float limit);
 
 	/*

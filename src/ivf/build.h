@@ -1,0 +1,33 @@
+/*
+ * build.h
+ *		What build.c and parallel.c share.
+ */
+#ifndef VC_IVF_BUILD_H
+#define VC_IVF_BUILD_H
+
+#include "ivf/ivf.h"
+
+typedef struct VcIvfShared VcIvfShared;
+
+/* One process's part in a build. */
+typedef struct VcIvfBuilder
+{
+	VcIvf		  *ivf;
+	VcIvfInserter *inserter;
+	MemoryContext  row_context;
+	double		   rows;
+	VcIvfShared	  *shared; /* null where one process builds alone */
+} VcIvfBuilder;
+
+extern void vc_ivf_builder_init(VcIvfBuilder *builder, VcIvf *ivf);
+
+/* The callback of a table scan that feeds a builder. */
+extern void vc_ivf_build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool tuple_is_alive, void *arg);
+
+/* Tell pg_stat_progress_create_index how many rows all processes have put in. */
+extern void vc_ivf_report_rows(VcIvfBuilder *builder);
+
+/* Put all rows of the table into the lists, with as many processes as the plan for the build has; fills the counts. */
+extern void vc_ivf_build_rows(Relation heap, Relation index, IndexInfo *index_info, VcIvf *ivf, IndexBuildResult *result);
+
+#endif /* VC_IVF_BUILD_H */

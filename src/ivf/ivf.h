@@ -1,0 +1,289 @@
+/*
+ * ivf.h
+ *		Disk format of vc_ivf, and what the files of this room call each other for. README.md explains the ideas.
+ *
+ * Block 0 is the meta page. Everything else belongs to a list: a chain of segments, each `segment_pages` consecutive pages
+ * that hold `segment_blocks` FastScan blocks of 32 rows. Where a block fits a page a segment is one page with as many
+ * blocks as fit; otherwise it is one block over several pages. The first page of a segment:
+ *
+ *		offset					bytes		what
+ *		0						16			VcIvfSegment: next segment, where there is room, the list
+ *		16						592 each	VcIvfBlock, for each block: live bits, vector pages, factors, heap TIDs
+ *		16 + 592 blocks			plane each	1-bit RaBitQ codes of each block, centred on the list's centroid
+ *
+ * Codes that do not fit go on in the segment's other pages (VC_IVF_CODES), which hold nothing else. With storage = index,
+ * and for the root, each block has vector pages of its own (VC_IVF_VECTORS): `block_vector_pages` consecutive pages of
+ * entries { heap TID, scale, value }, in slot order.
+ *
+ * The root is a list whose rows are the lists: the TID is the list's first block, the value its centroid, rotated. So one
+ * piece of code scores lists and rows. The root's own centre is a single entry in vector pages of its own.
+ */
+#ifndef VC_IVF_H
+#define VC_IVF_H
+
+#include "vectorcoll.h"
+
+#include "access/genam.h"
+#include "am/metric.h"
+#include "am/page.h"
+#include "nodes/execnodes.h"
+#include "quantize/rabitq.h"
+#include "quantize/rotation.h"
+#include "storage/bufmgr.h"
+#include "storage/itemptr.h"
+
+#define VC_IVF_MAGIC 0x56434956
+#define VC_IVF_VERSION 1
+
+/* Page kinds. */
+#define VC_IVF_META 1
+#define VC_IVF_SEGMENT 2
+#define VC_IVF_CODES 3
+#define VC_IVF_VECTORS 4
+
+#define VC_IVF_META_BLOCK 0
+
+#define VC_IVF_MAX_LISTS 65536
+#define VC_IVF_ROWS_PER_LIST 500 /* what lists = 0 aims at, up to two million rows */
+#define VC_IVF_MAX_PROBES VC_IVF_MAX_LISTS
+
+/* Recall targets for which a build measures how many lists to probe. */
+#define VC_IVF_TARGETS 8
+
+typedef enum VcIvfStorage
+{
+	VC_IVF_STORAGE_HEAP = 0, /* rows are compared exactly by fetching them from the table */
+	VC_IVF_STORAGE_INDEX	 /* by the copy in the index */
+} VcIvfStorage;
+
+typedef struct VcIvfMeta
+{
+	uint32		magic;
+	uint32		version;
+	uint8		element; /* VcElement and VcMetricKind of the operator class that made the index */
+	uint8		metric;
+	uint8		storage; /* VcIvfStorage */
+	uint8		unused;
+	uint32		dim;
+	uint64		seed; /* of the rotation */
+	uint32		lists;
+	BlockNumber root;	/* first segment of the root */
+	BlockNumber centre; /* vector pages of the root's centre */
+	uint32		sample; /* rows the centroids were trained on; 0: not trained, one list */
+	uint16		probes[VC_IVF_TARGETS]; /* lists to probe for each of vc_ivf_targets, as measured on the sample */
+} VcIvfMeta;
+
+StaticAssertDecl(sizeof(VcIvfMeta) == 56, "the meta page's layout is on disk");
+
+extern const double vc_ivf_targets[VC_IVF_TARGETS];
+
+typedef struct VcIvfSegment
+{
+	BlockNumber next; /* or InvalidBlockNumber */
+	BlockNumber room; /* in the first segment: no segment before this one has room; a hint */
+	uint32		list; /* number of the list; VC_IVF_ROOT for the root */
+	uint32		unused;
+} VcIvfSegment;
+
+#define VC_IVF_ROOT UINT32_MAX
+
+typedef struct VcIvfBlock
+{
+	uint32			live;	 /* bit i: slot i holds a row */
+	BlockNumber		vectors; /* first of the block's vector pages, or InvalidBlockNumber */
+	float			add[VC_RABITQ_BLOCK];
+	float			rescale[VC_RABITQ_BLOCK];
+	float			err[VC_RABITQ_BLOCK];
+	ItemPointerData tid[VC_RABITQ_BLOCK];
+	uint32			unused[2];
+} VcIvfBlock;
+
+StaticAssertDecl(sizeof(VcIvfSegment) == 16 && sizeof(VcIvfBlock) == 592, "the segment's layout is on disk");
+
+typedef struct VcIvfVector
+{
+	ItemPointerData tid; /* as in the slot, so that a reader sees whose value this is */
+	uint16			unused;
+	float			scale; /* VcValue.scale; 0 for a zero vector under cosine */
+	char			data[FLEXIBLE_ARRAY_MEMBER];
+} VcIvfVector;
+
+StaticAssertDecl(offsetof(VcIvfVector, data) == 12, "the vector's layout is on disk");
+
+/* What follows from dimensions and storage: where things lie in a list. */
+typedef struct VcIvfShape
+{
+	uint32 padded;	 /* dimensions of codes */
+	Size   plane;	 /* bytes of the codes of a block */
+	uint32 segment_blocks;
+	uint32 segment_pages;
+	Size   codes;			   /* offset of the codes in the payload of a segment's first page */
+	Size   first_codes;		   /* bytes of codes in that page */
+	Size   value_bytes;		   /* of a value in vector pages; 0: the list has none */
+	Size   vector_bytes;	   /* of an entry */
+	uint32 vectors_per_page;   /* entries in a page; 0: an entry is larger than a page */
+	uint32 pages_per_vector;   /* 1, or what a larger entry takes */
+	uint32 block_vector_pages; /* of a block */
+} VcIvfShape;
+
+typedef struct VcIvfOptions
+{
+	int32 vl_len_; /* varlena header, never touched directly */
+	int	  lists;
+	int	  storage; /* VcIvfStorage */
+} VcIvfOptions;
+
+/* An index, opened for work. */
+typedef struct VcIvf
+{
+	Relation		  index;
+	ForkNumber		  fork;
+	bool			  wal; /* false while the index is built: nobody else sees it, and it is logged whole at the end */
+	const VcMetric	 *metric;
+	VcIvfMeta		  meta;
+	VcIvfShape		  rows; /* of the lists of rows */
+	VcIvfShape		  root;
+	const VcRotation *rotation;
+} VcIvf;
+
+/* A place in a list. */
+typedef struct VcIvfSlot
+{
+	BlockNumber segment;
+	uint16		block; /* of the segment */
+	uint16		slot;  /* of the block */
+} VcIvfSlot;
+
+/* A query, or a row about to be inserted, prepared for comparison. */
+typedef struct VcIvfQuery
+{
+	VcValue		  value;
+	float		 *rotated; /* [padded] */
+	uint8		 *lut;
+	VcRabitqQuery rabitq;
+} VcIvfQuery;
+
+/* settings: handler.c */
+extern int	  vc_ivf_probes;
+extern double vc_ivf_target_recall;
+extern double vc_ivf_epsilon;
+extern int	  vc_ivf_max_scan_tuples;
+
+/* page.c: the meta page, segments and vector pages */
+
+/* Settings of a new index, without lists yet. */
+extern void vc_ivf_meta_fill(VcIvfMeta *meta, Relation index);
+
+/* Open an index on disk; what can be kept is cached in the relation. */
+extern void vc_ivf_open(VcIvf *ivf, Relation index);
+
+/* Open an index that is being made, in a fork that is still empty. */
+extern void vc_ivf_open_new(VcIvf *ivf, Relation index, ForkNumber fork, const VcIvfMeta *meta);
+
+/* Append the meta page, which must be block 0 and stays empty until vc_ivf_write_meta. Both without WAL. */
+extern void vc_ivf_add_meta(VcIvf *ivf);
+extern void vc_ivf_write_meta(VcIvf *ivf);
+
+/* Pin and lock the first page of a segment, checked. */
+extern Buffer vc_ivf_read_segment(VcIvf *ivf, const VcIvfShape *shape, BlockNumber block, int mode);
+
+static inline VcIvfSegment *
+vc_ivf_segment(Page page)
+{
+	return (VcIvfSegment *) VcPageGetPayload(page);
+}
+
+static inline VcIvfBlock *
+vc_ivf_blocks(Page page)
+{
+	return (VcIvfBlock *) (VcPageGetPayload(page) + sizeof(VcIvfSegment));
+}
+
+/*
+ * The codes of a block of a segment whose first page is locked: in the page itself, or gathered in scratch[shape->plane].
+ */
+extern const uint8 *vc_ivf_codes(VcIvf *ivf, const VcIvfShape *shape, BlockNumber segment, Page page, int block,
+								 uint8 *scratch);
+
+/* A new list without rows; returns its first block. */
+extern BlockNumber vc_ivf_new_list(VcIvf *ivf, const VcIvfShape *shape, uint32 list);
+
+/* Vector pages for one entry, outside any list. Without WAL. */
+extern BlockNumber vc_ivf_new_vector(VcIvf *ivf, const VcIvfShape *shape, const VcIvfVector *vector);
+
+/*
+ * Put a row into the list that starts at `head`: code is its 1-bit code, vector its entry where the list has vector pages.
+ */
+extern void vc_ivf_add_row(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, ItemPointer tid, const uint8 *code,
+						   const VcRabitqFactors *factors, const VcIvfVector *vector);
+
+/* Tell a list that starts at `head` that no segment before `room` has a free slot. */
+extern void vc_ivf_note_room(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, BlockNumber room);
+
+/*
+ * Read the entry of a slot, found at block `vectors` + what the slot's number gives, into out[shape->vector_bytes]. With
+ * slot = 0 and one entry this also reads the root's centre. The caller compares the TID.
+ */
+extern void vc_ivf_read_vector(VcIvf *ivf, const VcIvfShape *shape, BlockNumber vectors, int slot, VcIvfVector *out);
+
+/* query.c: comparing a value with lists and rows */
+
+extern void vc_ivf_query_alloc(VcIvf *ivf, VcIvfQuery *query);
+
+/* Prepare a value; it must live as long as the query. Without value (a null) every row is as far as any other. */
+extern void vc_ivf_query_init(VcIvf *ivf, VcIvfQuery *query, const VcValue *value);
+
+/* The value as floats in the space that is coded, not rotated. */
+extern void vc_ivf_to_float(VcIvf *ivf, const VcValue *value, float *out);
+
+/* Exact distance of a stored value; infinite where cosine has none. */
+extern float vc_ivf_distance(VcIvf *ivf, const VcIvfQuery *query, const void *data, float scale);
+
+/* Distance of a rotated centre in the terms of rabitq.h: what is added as g, and |q - c|. */
+extern void vc_ivf_centre_distance(VcIvf *ivf, const VcIvfQuery *query, const float *centre, float *g, float *distance);
+
+/* The lists of an index in order of the distance of their centroids, one after another. */
+typedef struct VcIvfFrontier VcIvfFrontier;
+
+typedef struct VcIvfProbe
+{
+	BlockNumber head;
+	float		g;
+	float		distance; /* |q - c| */
+} VcIvfProbe;
+
+/* With `keep`, centroids read once stay in memory, for many queries. */
+extern VcIvfFrontier *vc_ivf_frontier_new(VcIvf *ivf, bool keep);
+
+/* Start over with a query; then take lists, nearest first, until there are no more: false. */
+extern void vc_ivf_frontier_start(VcIvfFrontier *frontier, const VcIvfQuery *query);
+extern bool vc_ivf_frontier_next(VcIvfFrontier *frontier, VcIvfProbe *probe);
+
+/* Only the nearest list, and its centroid[padded]; false where there are none. */
+extern bool vc_ivf_frontier_nearest(VcIvfFrontier *frontier, const VcIvfQuery *query, VcIvfProbe *probe, float *centroid);
+
+/* insert.c */
+
+/* What inserting needs, made once for many rows. */
+typedef struct VcIvfInserter VcIvfInserter;
+
+extern VcIvfInserter *vc_ivf_inserter_new(VcIvf *ivf);
+extern void vc_ivf_insert_value(VcIvfInserter *inserter, ItemPointer tid, const VcValue *value);
+
+/* The access method's functions. */
+extern IndexBuildResult *vc_ivf_build(Relation heap, Relation index, IndexInfo *index_info);
+extern void vc_ivf_buildempty(Relation index);
+extern bool vc_ivf_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
+						  IndexUniqueCheck check_unique, bool index_unchanged, IndexInfo *index_info);
+extern IndexBulkDeleteResult *vc_ivf_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
+												IndexBulkDeleteCallback callback, void *callback_state);
+extern IndexBulkDeleteResult *vc_ivf_vacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats);
+extern IndexScanDesc vc_ivf_beginscan(Relation index, int nkeys, int norderbys);
+extern void vc_ivf_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys);
+extern bool vc_ivf_gettuple(IndexScanDesc scan, ScanDirection dir);
+extern void vc_ivf_endscan(IndexScanDesc scan);
+
+/* How many lists a search looks at to begin with. */
+extern uint32 vc_ivf_probes_to_use(const VcIvfMeta *meta);
+
+#endif /* VC_IVF_H */

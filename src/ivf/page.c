@@ -1,0 +1,505 @@
+/*
+ * page.c
+ *		Pages of a vc_ivf index: the meta page, segments of lists, vector pages.
+ *
+ * Locks: the first page of a segment stands for the segment, its code pages and its blocks' vector pages: whoever reads
+ * those of a row while it may change holds that page's lock. A second segment page is locked only to append a segment
+ * (the last one, then the new one) and never the other way round. The hint in a list's first page is changed with no
+ * other lock held.
+ *
+ * WAL: generic records, one page each but for linking a new segment (two). The live bit of a row is set by the last record
+ * of its insertion, so a crash in between leaves a slot that nobody looks at.
+ */
+#include "ivf/ivf.h"
+
+#include "access/generic_xlog.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+const double vc_ivf_targets[VC_IVF_TARGETS] = {0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999};
+
+/* Kept in the relation's cache: nothing in it changes in an index's life. */
+typedef struct VcIvfCache
+{
+	VcIvfMeta  meta;
+	VcRotation rotation; /* with its signs */
+} VcIvfCache;
+
+static void
+fill_shape(VcIvfShape *shape, uint32 padded, Size value_bytes)
+{
+	Size room = VC_PAGE_PAYLOAD - sizeof(VcIvfSegment);
+
+	memset(shape, 0, sizeof(*shape));
+	shape->padded = padded;
+	shape->plane = vc_rabitq_plane_size(padded);
+	if (sizeof(VcIvfBlock) + shape->plane <= room)
+	{
+		shape->segment_blocks = room / (sizeof(VcIvfBlock) + shape->plane);
+		shape->segment_pages = 1;
+		shape->first_codes = shape->segment_blocks * shape->plane;
+	}
+	else
+	{
+		/* Pages are cut at whole bytes of a packed code, eight dimensions, which take 32 bytes of a block. */
+		StaticAssertStmt(VC_PAGE_PAYLOAD % 32 == 0, "a page holds whole groups of codes");
+		shape->segment_blocks = 1;
+		shape->first_codes = (room - sizeof(VcIvfBlock)) / 32 * 32;
+		shape->segment_pages = 1 + (shape->plane - shape->first_codes + VC_PAGE_PAYLOAD - 1) / VC_PAGE_PAYLOAD;
+	}
+	shape->codes = sizeof(VcIvfSegment) + shape->segment_blocks * sizeof(VcIvfBlock);
+	shape->pages_per_vector = 1;
+	shape->value_bytes = value_bytes;
+	if (value_bytes == 0)
+		return;
+	shape->vector_bytes = INTALIGN(offsetof(VcIvfVector, data) + value_bytes);
+	shape->vectors_per_page = VC_PAGE_PAYLOAD / shape->vector_bytes;
+	if (shape->vectors_per_page > 0)
+		shape->block_vector_pages = (VC_RABITQ_BLOCK + shape->vectors_per_page - 1) / shape->vectors_per_page;
+	else
+	{
+		shape->pages_per_vector = (shape->vector_bytes + VC_PAGE_PAYLOAD - 1) / VC_PAGE_PAYLOAD;
+		shape->block_vector_pages = VC_RABITQ_BLOCK * shape->pages_per_vector;
+	}
+}
+
+static void
+fill_shapes(VcIvf *ivf)
+{
+	uint32 padded = vc_rotation_padded(ivf->meta.dim);
+
+	fill_shape(&ivf->rows, padded,
+			   ivf->meta.storage == VC_IVF_STORAGE_INDEX ? vc_metric_bytes(ivf->metric, ivf->meta.dim) : 0);
+	fill_shape(&ivf->root, padded, sizeof(float) * padded);
+}
+
+void
+vc_ivf_meta_fill(VcIvfMeta *meta, Relation index)
+{
+	const VcMetric *metric = vc_metric_of(index, 1);
+	VcIvfOptions   *options = (VcIvfOptions *) index->rd_options;
+
+	memset(meta, 0, sizeof(*meta));
+	meta->magic = VC_IVF_MAGIC;
+	meta->version = VC_IVF_VERSION;
+	meta->element = metric->element;
+	meta->metric = metric->kind;
+	meta->storage = options != NULL ? options->storage : VC_IVF_STORAGE_HEAP;
+	meta->dim = vc_metric_declared_dim(metric, index, 1);
+	meta->seed = UINT64CONST(0x766563746f72) ^ meta->dim; /* any will do; a fixed one makes rebuilds agree */
+	meta->root = InvalidBlockNumber;
+	meta->centre = InvalidBlockNumber;
+}
+
+static VcRotation *
+make_rotation(void *memory, const VcIvfMeta *meta)
+{
+	vc_rotation_init(memory, meta->dim, meta->seed);
+	return memory;
+}
+
+void
+vc_ivf_open(VcIvf *ivf, Relation index)
+{
+	VcIvfCache *cache = index->rd_amcache;
+
+	memset(ivf, 0, sizeof(*ivf));
+	ivf->index = index;
+	ivf->fork = MAIN_FORKNUM;
+	ivf->wal = true;
+	ivf->metric = vc_metric_of(index, 1);
+	if (cache == NULL)
+	{
+		Buffer	  buffer = ReadBuffer(index, VC_IVF_META_BLOCK);
+		Page	  page = BufferGetPage(buffer);
+		VcIvfMeta meta;
+
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		vc_page_check(index, VC_IVF_META_BLOCK, page, VC_IVF_MAGIC, VC_IVF_META, sizeof(VcIvfMeta));
+		memcpy(&meta, VcPageGetPayload(page), sizeof(meta));
+		UnlockReleaseBuffer(buffer);
+		if (meta.magic != VC_IVF_MAGIC)
+			vc_page_corrupted(index, VC_IVF_META_BLOCK, "the meta page is damaged");
+		if (meta.version != VC_IVF_VERSION)
+			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+							errmsg("index \"%s\" has format version %u, this library reads version %d",
+								   RelationGetRelationName(index), meta.version, VC_IVF_VERSION),
+							errhint("Rebuild it with REINDEX INDEX.")));
+		if (meta.element != ivf->metric->element || meta.metric != ivf->metric->kind)
+			vc_page_corrupted(index, VC_IVF_META_BLOCK, "the index was made by another operator class");
+		if (meta.dim < 1 || meta.dim > VC_MAX_DIM * 8 || meta.lists < 1 || meta.lists > VC_IVF_MAX_LISTS ||
+			meta.storage > VC_IVF_STORAGE_INDEX)
+			vc_page_corrupted(index, VC_IVF_META_BLOCK, "%u dimensions and %u lists are out of range", meta.dim, meta.lists);
+		cache = MemoryContextAlloc(index->rd_indexcxt, offsetof(VcIvfCache, rotation) + vc_rotation_size(meta.dim));
+		cache->meta = meta;
+		make_rotation(&cache->rotation, &meta);
+		index->rd_amcache = cache;
+	}
+	ivf->meta = cache->meta;
+	ivf->rotation = &cache->rotation;
+	fill_shapes(ivf);
+}
+
+void
+vc_ivf_open_new(VcIvf *ivf, Relation index, ForkNumber fork, const VcIvfMeta *meta)
+{
+	memset(ivf, 0, sizeof(*ivf));
+	ivf->index = index;
+	ivf->fork = fork;
+	ivf->metric = vc_metric_of(index, 1);
+	ivf->meta = *meta;
+	ivf->rotation = make_rotation(palloc(vc_rotation_size(meta->dim)), meta);
+	fill_shapes(ivf);
+}
+
+void
+vc_ivf_add_meta(VcIvf *ivf)
+{
+	Buffer buffer;
+
+	vc_page_extend(ivf->index, ivf->fork, 1, &buffer);
+	if (BufferGetBlockNumber(buffer) != VC_IVF_META_BLOCK)
+		elog(ERROR, "index \"%s\" is not empty", RelationGetRelationName(ivf->index));
+	vc_page_init(BufferGetPage(buffer), VC_IVF_MAGIC, VC_IVF_META, sizeof(VcIvfMeta));
+	MarkBufferDirty(buffer);
+	UnlockReleaseBuffer(buffer);
+}
+
+void
+vc_ivf_write_meta(VcIvf *ivf)
+{
+	Buffer buffer = ReadBufferExtended(ivf->index, ivf->fork, VC_IVF_META_BLOCK, RBM_NORMAL, NULL);
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	memcpy(VcPageGetPayload(BufferGetPage(buffer)), &ivf->meta, sizeof(VcIvfMeta));
+	MarkBufferDirty(buffer);
+	UnlockReleaseBuffer(buffer);
+}
+
+/* A block number read from a page: it must not be the number that asks ReadBuffer for a new page. */
+static Buffer
+read_block(VcIvf *ivf, BlockNumber block)
+{
+	if (unlikely(block == InvalidBlockNumber || block == VC_IVF_META_BLOCK))
+		vc_page_corrupted(ivf->index, VC_IVF_META_BLOCK, "a link leads to block %u", block);
+	return ReadBufferExtended(ivf->index, ivf->fork, block, RBM_NORMAL, NULL);
+}
+
+Buffer
+vc_ivf_read_segment(VcIvf *ivf, const VcIvfShape *shape, BlockNumber block, int mode)
+{
+	Buffer buffer = read_block(ivf, block);
+
+	LockBuffer(buffer, mode);
+	vc_page_check(ivf->index, block, BufferGetPage(buffer), VC_IVF_MAGIC, VC_IVF_SEGMENT,
+				  shape->codes + shape->first_codes);
+	if ((vc_ivf_segment(BufferGetPage(buffer))->list == VC_IVF_ROOT) != (shape == &ivf->root))
+		vc_page_corrupted(ivf->index, block, "a segment of the root and one of rows are mixed up");
+	return buffer;
+}
+
+const uint8 *
+vc_ivf_codes(VcIvf *ivf, const VcIvfShape *shape, BlockNumber segment, Page page, int block, uint8 *scratch)
+{
+	const uint8 *codes = (const uint8 *) VcPageGetPayload(page) + shape->codes;
+	Size		 done = shape->first_codes;
+
+	if (shape->segment_pages == 1)
+		return codes + block * shape->plane;
+	memcpy(scratch, codes, done);
+	for (uint32 i = 1; i < shape->segment_pages; i++)
+	{
+		Buffer buffer = read_block(ivf, segment + i);
+		Size   bytes = Min(VC_PAGE_PAYLOAD, shape->plane - done);
+
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		vc_page_check(ivf->index, segment + i, BufferGetPage(buffer), VC_IVF_MAGIC, VC_IVF_CODES, bytes);
+		memcpy(scratch + done, VcPageGetPayload(BufferGetPage(buffer)), bytes);
+		UnlockReleaseBuffer(buffer);
+		done += bytes;
+	}
+	return scratch;
+}
+
+/*
+ * Changes to locked pages that become durable together: with WAL the pages returned are copies until end_change. At most
+ * two buffers.
+ */
+typedef struct Change
+{
+	GenericXLogState *state;
+	Buffer			  buffer[2];
+	int				  count;
+} Change;
+
+static void
+begin_change(VcIvf *ivf, Change *change)
+{
+	change->state = ivf->wal ? GenericXLogStart(ivf->index) : NULL;
+	change->count = 0;
+}
+
+static Page
+change_page(Change *change, Buffer buffer, bool is_new)
+{
+	change->buffer[change->count++] = buffer;
+	if (change->state == NULL)
+		return BufferGetPage(buffer);
+	return GenericXLogRegisterBuffer(change->state, buffer, is_new ? GENERIC_XLOG_FULL_IMAGE : 0);
+}
+
+static void
+end_change(Change *change)
+{
+	if (change->state != NULL)
+		GenericXLogFinish(change->state);
+	else
+		for (int i = 0; i < change->count; i++)
+			MarkBufferDirty(change->buffer[i]);
+}
+
+/* Append `count` pages of one kind, holding zeros. */
+static BlockNumber
+add_pages(VcIvf *ivf, uint32 count, uint16 kind)
+{
+	BlockNumber first = InvalidBlockNumber;
+	Buffer	   *buffers = palloc(sizeof(Buffer) * count);
+
+	vc_page_extend(ivf->index, ivf->fork, count, buffers);
+	for (uint32 i = 0; i < count; i++)
+	{
+		Change change;
+
+		if (i == 0)
+			first = BufferGetBlockNumber(buffers[0]);
+		begin_change(ivf, &change);
+		vc_page_init(change_page(&change, buffers[i], true), VC_IVF_MAGIC, kind, VC_PAGE_PAYLOAD);
+		end_change(&change);
+		UnlockReleaseBuffer(buffers[i]);
+	}
+	pfree(buffers);
+	return first;
+}
+
+static void
+init_segment(const VcIvfShape *shape, Page page, uint32 list)
+{
+	VcIvfSegment *segment;
+
+	vc_page_init(page, VC_IVF_MAGIC, VC_IVF_SEGMENT, shape->codes + shape->first_codes);
+	segment = vc_ivf_segment(page);
+	segment->next = InvalidBlockNumber;
+	segment->room = InvalidBlockNumber;
+	segment->list = list;
+	for (uint32 i = 0; i < shape->segment_blocks; i++)
+		vc_ivf_blocks(page)[i].vectors = InvalidBlockNumber;
+}
+
+/*
+ * A new segment; where `last` is given, the last segment of its list, pinned and exclusively locked, it is linked there.
+ */
+static BlockNumber
+add_segment(VcIvf *ivf, const VcIvfShape *shape, uint32 list, Buffer last)
+{
+	Buffer	   *buffers = palloc(sizeof(Buffer) * shape->segment_pages);
+	BlockNumber block;
+	Change		change;
+
+	vc_page_extend(ivf->index, ivf->fork, shape->segment_pages, buffers);
+	block = BufferGetBlockNumber(buffers[0]);
+	for (uint32 i = 1; i < shape->segment_pages; i++)
+	{
+		begin_change(ivf, &change);
+		vc_page_init(change_page(&change, buffers[i], true), VC_IVF_MAGIC, VC_IVF_CODES, VC_PAGE_PAYLOAD);
+		end_change(&change);
+		UnlockReleaseBuffer(buffers[i]);
+	}
+	begin_change(ivf, &change);
+	init_segment(shape, change_page(&change, buffers[0], true), list);
+	if (BufferIsValid(last))
+		vc_ivf_segment(change_page(&change, last, false))->next = block;
+	end_change(&change);
+	UnlockReleaseBuffer(buffers[0]);
+	pfree(buffers);
+	return block;
+}
+
+BlockNumber
+vc_ivf_new_list(VcIvf *ivf, const VcIvfShape *shape, uint32 list)
+{
+	return add_segment(ivf, shape, list, InvalidBuffer);
+}
+
+/* The first page and the offset of an entry. */
+static BlockNumber
+vector_place(const VcIvfShape *shape, BlockNumber vectors, int slot, Size *offset)
+{
+	if (shape->vectors_per_page == 0)
+	{
+		*offset = 0;
+		return vectors + slot * shape->pages_per_vector;
+	}
+	*offset = slot % shape->vectors_per_page * shape->vector_bytes;
+	return vectors + slot / shape->vectors_per_page;
+}
+
+static void
+write_vector(VcIvf *ivf, const VcIvfShape *shape, BlockNumber vectors, int slot, const VcIvfVector *vector)
+{
+	Size		offset;
+	BlockNumber block = vector_place(shape, vectors, slot, &offset);
+
+	for (Size done = 0; done < shape->vector_bytes; block++)
+	{
+		Buffer buffer = read_block(ivf, block);
+		Size   bytes = Min(VC_PAGE_PAYLOAD - offset, shape->vector_bytes - done);
+		Change change;
+
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		vc_page_check(ivf->index, block, BufferGetPage(buffer), VC_IVF_MAGIC, VC_IVF_VECTORS, VC_PAGE_PAYLOAD);
+		begin_change(ivf, &change);
+		memcpy(VcPageGetPayload(change_page(&change, buffer, false)) + offset, (const char *) vector + done, bytes);
+		end_change(&change);
+		UnlockReleaseBuffer(buffer);
+		done += bytes;
+	}
+}
+
+void
+vc_ivf_read_vector(VcIvf *ivf, const VcIvfShape *shape, BlockNumber vectors, int slot, VcIvfVector *out)
+{
+	Size		offset;
+	BlockNumber block = vector_place(shape, vectors, slot, &offset);
+
+	for (Size done = 0; done < shape->vector_bytes; block++)
+	{
+		Buffer buffer = read_block(ivf, block);
+		Size   bytes = Min(VC_PAGE_PAYLOAD - offset, shape->vector_bytes - done);
+
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		vc_page_check(ivf->index, block, BufferGetPage(buffer), VC_IVF_MAGIC, VC_IVF_VECTORS, VC_PAGE_PAYLOAD);
+		memcpy((char *) out + done, VcPageGetPayload(BufferGetPage(buffer)) + offset, bytes);
+		UnlockReleaseBuffer(buffer);
+		done += bytes;
+	}
+}
+
+BlockNumber
+vc_ivf_new_vector(VcIvf *ivf, const VcIvfShape *shape, const VcIvfVector *vector)
+{
+	BlockNumber block = add_pages(ivf, shape->pages_per_vector, VC_IVF_VECTORS);
+
+	write_vector(ivf, shape, block, 0, vector);
+	return block;
+}
+
+/* Write a code into the pages after the first of a segment. */
+static void
+write_further_codes(VcIvf *ivf, const VcIvfShape *shape, BlockNumber segment, int slot, const uint8 *code)
+{
+	Size done = shape->first_codes;
+
+	for (uint32 i = 1; i < shape->segment_pages; i++)
+	{
+		Buffer buffer = read_block(ivf, segment + i);
+		Size   bytes = Min(VC_PAGE_PAYLOAD, shape->plane - done);
+		Change change;
+
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		vc_page_check(ivf->index, segment + i, BufferGetPage(buffer), VC_IVF_MAGIC, VC_IVF_CODES, bytes);
+		begin_change(ivf, &change);
+		vc_rabitq_pack1((uint8 *) VcPageGetPayload(change_page(&change, buffer, false)), bytes / 4, slot, code + done / 32);
+		end_change(&change);
+		UnlockReleaseBuffer(buffer);
+		done += bytes;
+	}
+}
+
+/* Fill a free slot of a segment whose first page is exclusively locked. */
+static void
+fill_slot(VcIvf *ivf, const VcIvfShape *shape, Buffer buffer, int block_number, int slot, ItemPointer tid,
+		  const uint8 *code, const VcRabitqFactors *factors, const VcIvfVector *vector)
+{
+	BlockNumber segment = BufferGetBlockNumber(buffer);
+	VcIvfBlock *block = vc_ivf_blocks(BufferGetPage(buffer)) + block_number;
+	BlockNumber vectors = block->vectors;
+	Size		plane = Min(shape->plane, shape->first_codes);
+	Page		page;
+	Change		change;
+
+	Assert((block->live & ((uint32) 1 << slot)) == 0);
+	if (shape->value_bytes > 0)
+	{
+		if (vectors == InvalidBlockNumber)
+			vectors = add_pages(ivf, shape->block_vector_pages, VC_IVF_VECTORS);
+		write_vector(ivf, shape, vectors, slot, vector);
+	}
+	write_further_codes(ivf, shape, segment, slot, code);
+
+	begin_change(ivf, &change);
+	page = change_page(&change, buffer, false);
+	block = vc_ivf_blocks(page) + block_number;
+	block->live |= (uint32) 1 << slot;
+	block->vectors = vectors;
+	block->add[slot] = factors->add;
+	block->rescale[slot] = factors->rescale;
+	block->err[slot] = factors->err;
+	block->tid[slot] = *tid;
+	vc_rabitq_pack1((uint8 *) VcPageGetPayload(page) + shape->codes + block_number * shape->plane, plane / 4, slot, code);
+	end_change(&change);
+}
+
+void
+vc_ivf_note_room(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, BlockNumber room)
+{
+	Buffer buffer = vc_ivf_read_segment(ivf, shape, head, BUFFER_LOCK_EXCLUSIVE);
+	Change change;
+
+	if (vc_ivf_segment(BufferGetPage(buffer))->room != room)
+	{
+		begin_change(ivf, &change);
+		vc_ivf_segment(change_page(&change, buffer, false))->room = room;
+		end_change(&change);
+	}
+	UnlockReleaseBuffer(buffer);
+}
+
+void
+vc_ivf_add_row(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, ItemPointer tid, const uint8 *code,
+			   const VcRabitqFactors *factors, const VcIvfVector *vector)
+{
+	Buffer		buffer = vc_ivf_read_segment(ivf, shape, head, BUFFER_LOCK_SHARE);
+	BlockNumber room = vc_ivf_segment(BufferGetPage(buffer))->room;
+	BlockNumber here;
+
+	UnlockReleaseBuffer(buffer);
+	if (room == InvalidBlockNumber)
+		room = head;
+	here = room;
+	for (;;)
+	{
+		VcIvfBlock *blocks;
+		BlockNumber next;
+		uint32		list;
+
+		CHECK_FOR_INTERRUPTS();
+		buffer = vc_ivf_read_segment(ivf, shape, here, BUFFER_LOCK_EXCLUSIVE);
+		blocks = vc_ivf_blocks(BufferGetPage(buffer));
+		for (uint32 i = 0; i < shape->segment_blocks; i++)
+			if (blocks[i].live != PG_UINT32_MAX)
+			{
+				fill_slot(ivf, shape, buffer, i, pg_rightmost_one_pos32(~blocks[i].live), tid, code, factors, vector);
+				UnlockReleaseBuffer(buffer);
+				if (here != room)
+					vc_ivf_note_room(ivf, shape, head, here);
+				return;
+			}
+		next = vc_ivf_segment(BufferGetPage(buffer))->next;
+		list = vc_ivf_segment(BufferGetPage(buffer))->list;
+		if (next == InvalidBlockNumber)
+			next = add_segment(ivf, shape, list, buffer);
+		UnlockReleaseBuffer(buffer);
+		here = next;
+	}
+}

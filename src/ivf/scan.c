@@ -1,0 +1,565 @@
+/*
+ * scan.c
+ *		Ordered scans: rows leave in the order of their exact distance, however many are asked for.
+ *
+ * The codes give each row of the lists probed a lower bound of its distance. Rows wait in one heap by their bound
+ * (`waiting`) until the bound comes up; then the exact distance is computed, and they wait in a second heap by that
+ * (`ranked`). A row leaves when its exact distance is below every bound that is left. So only as many exact distances are
+ * computed as the error of the codes makes necessary, without knowing how many rows will be wanted.
+ *
+ * Most rows of the lists probed will never be wanted and are not even put into the first heap: a gathering takes only rows
+ * with bounds below a ceiling, the estimate of the HORIZON-th nearest row seen. When rows up to the ceiling have left, the
+ * lists are gathered again for the rows between it and a higher one. What a row's bound is depends on nothing but the row
+ * and the query, so that each is gathered once.
+ *
+ * When a tenth of the rows of the probed lists has left, twice as many lists are probed: a LIMIT, or a WHERE clause that
+ * rejects most rows, never runs dry while there are rows. Rows of the new lists that are nearer than one which has left
+ * already are kept until everything else has been returned: the order stays exact, and no row is lost.
+ *
+ * Share locks one page at a time, none between calls; no heap page is touched while one is held.
+ */
+#include "ivf/ivf.h"
+
+#include <math.h>
+
+#include "access/relscan.h"
+#include "access/tableam.h"
+#include "catalog/index.h"
+#include "executor/executor.h"
+#include "kernels/vc_kernels.h"
+#include "kernels/vc_quant.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "types/check.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#define HORIZON 100
+#define HORIZON_GROWTH 8
+#define SHARE_BEFORE_WIDENING 10 /* widen when one in so many rows has left */
+
+/* Bounds of an index that has no lists yet are taken so wide that they hold for every row. */
+#define UNTRAINED_EPSILON 5.0
+
+typedef struct Candidate
+{
+	float			key; /* lower bound, or exact distance */
+	uint32			slot;
+	BlockNumber		vectors; /* of the row's block, or InvalidBlockNumber */
+	ItemPointerData tid;
+} Candidate;
+
+/* A heap of items, smallest key first. */
+typedef struct CandidateHeap
+{
+	Candidate  *items;
+	uint64 count;
+	uint64 room;
+} CandidateHeap;
+
+typedef struct VcIvfScan
+{
+	VcIvf		   ivf;
+	VcIvfQuery	   query;
+	VcIvfFrontier *frontier;
+	bool		   started;
+	double		   epsilon;
+
+	VcIvfProbe *probes;
+	uint32		nprobes;
+	uint32		probe_room;
+	bool		all_probed;
+	uint64		rows_seen; /* live rows in the lists probed */
+	uint64		rows_left; /* rows that have left, wanted or not */
+
+	float  ceiling; /* rows with bounds below it have been gathered, from every list probed */
+	uint64 horizon;
+	float *nearest; /* [horizon] estimates, largest first, while the first ceiling is being found */
+	uint64 nnearest;
+
+	CandidateHeap waiting;
+	CandidateHeap ranked;
+	CandidateHeap late; /* nearer than a row that has left before they were found */
+	float	 last; /* distance of the row that left last */
+
+	uint8		*scratch;
+	VcIvfVector *vector;
+
+	/* To fetch rows from the table, where the index has no values. */
+	IndexFetchTableData *fetch;
+	TupleTableSlot		*row;
+	IndexInfo			*index_info;
+	EState				*estate;
+	MemoryContext		 row_context;
+	MemoryContext		 context;
+} VcIvfScan;
+
+/* ---- heaps ---- */
+
+static void
+heap_sift_down(CandidateHeap *heap, uint64 at)
+{
+	Candidate item = heap->items[at];
+
+	for (;;)
+	{
+		uint64 child = at * 2 + 1;
+
+		if (child >= heap->count)
+			break;
+		if (child + 1 < heap->count && heap->items[child + 1].key < heap->items[child].key)
+			child++;
+		if (!(heap->items[child].key < item.key))
+			break;
+		heap->items[at] = heap->items[child];
+		at = child;
+	}
+	heap->items[at] = item;
+}
+
+/* At the end, without regard to the order. */
+static void
+heap_append(CandidateHeap *heap, const Candidate *item)
+{
+	if (heap->count == heap->room)
+	{
+		heap->room = heap->room == 0 ? 1024 : heap->room * 2;
+		if (heap->items == NULL)
+			heap->items = palloc(sizeof(Candidate) * heap->room);
+		else
+			heap->items = repalloc_huge(heap->items, sizeof(Candidate) * heap->room);
+	}
+	heap->items[heap->count++] = *item;
+}
+
+static void
+heap_order(CandidateHeap *heap)
+{
+	for (uint64 i = heap->count / 2; i-- > 0;)
+		heap_sift_down(heap, i);
+}
+
+static void
+heap_push(CandidateHeap *heap, const Candidate *item)
+{
+	uint64 at = heap->count;
+
+	heap_append(heap, item);
+	while (at > 0 && item->key < heap->items[(at - 1) / 2].key)
+	{
+		heap->items[at] = heap->items[(at - 1) / 2];
+		at = (at - 1) / 2;
+	}
+	heap->items[at] = *item;
+}
+
+static Candidate
+heap_pop(CandidateHeap *heap)
+{
+	Candidate top = heap->items[0];
+
+	heap->items[0] = heap->items[--heap->count];
+	if (heap->count > 0)
+		heap_sift_down(heap, 0);
+	return top;
+}
+
+/* ---- gathering ---- */
+
+/*
+ * Note an estimate below the ceiling: the `horizon` smallest are kept, largest first, and the largest of them, once there
+ * are so many, is the new ceiling.
+ */
+static void
+lower_ceiling(VcIvfScan *state, float estimate)
+{
+	float *heap = state->nearest;
+	uint64 at;
+
+	if (state->nnearest < state->horizon)
+	{
+		at = state->nnearest++;
+		while (at > 0 && heap[(at - 1) / 2] < estimate)
+		{
+			heap[at] = heap[(at - 1) / 2];
+			at = (at - 1) / 2;
+		}
+	}
+	else
+	{
+		for (at = 0;;)
+		{
+			uint64 child = at * 2 + 1;
+
+			if (child >= state->nnearest)
+				break;
+			if (child + 1 < state->nnearest && heap[child + 1] > heap[child])
+				child++;
+			if (!(heap[child] > estimate))
+				break;
+			heap[at] = heap[child];
+			at = child;
+		}
+	}
+	heap[at] = estimate;
+	if (state->nnearest == state->horizon)
+		state->ceiling = heap[0];
+}
+
+/*
+ * Gather rows with bounds in [floor, ceiling) from a list. With search_ceiling, the ceiling comes down as rows are seen.
+ */
+static void
+gather_list(VcIvfScan *state, const VcIvfProbe *probe, float floor, bool search_ceiling, bool count_rows)
+{
+	const VcQuantKernels *quant = vc_kernels->quant;
+	VcIvf				 *ivf = &state->ivf;
+	VcIvfShape			 *shape = &ivf->rows;
+	BlockNumber			  segment = probe->head;
+	float				  scale = probe->distance * (float) state->epsilon;
+
+	while (segment != InvalidBlockNumber)
+	{
+		Buffer		buffer = vc_ivf_read_segment(ivf, shape, segment, BUFFER_LOCK_SHARE);
+		Page		page = BufferGetPage(buffer);
+		VcIvfBlock *blocks = vc_ivf_blocks(page);
+
+		for (uint32 i = 0; i < shape->segment_blocks; i++)
+		{
+			const uint8 *codes;
+			float		 estimate[VC_RABITQ_BLOCK];
+			uint32		 rows = blocks[i].live;
+
+			if (rows == 0)
+				continue;
+			if (count_rows)
+				state->rows_seen += pg_popcount32(rows);
+			codes = vc_ivf_codes(ivf, shape, segment, page, i, state->scratch);
+			vc_rabitq_estimate32(&state->query.rabitq, codes, 1, blocks[i].add, blocks[i].rescale, probe->g, estimate);
+			if (state->ceiling < INFINITY)
+				rows &= quant->below32(estimate, blocks[i].err, scale, state->ceiling);
+			for (; rows != 0; rows &= rows - 1)
+			{
+				int	  slot = pg_rightmost_one_pos32(rows);
+				float bound = estimate[slot] - scale * blocks[i].err[slot];
+				Candidate  item;
+
+				if (isnan(bound)) /* huge values: no bound at all */
+					bound = -INFINITY;
+				if (bound < floor)
+					continue;
+				item.key = bound;
+				item.slot = slot;
+				item.vectors = blocks[i].vectors;
+				item.tid = blocks[i].tid[slot];
+				heap_append(&state->waiting, &item);
+				if (search_ceiling && estimate[slot] < state->ceiling)
+					lower_ceiling(state, estimate[slot]);
+			}
+		}
+		segment = vc_ivf_segment(page)->next;
+		UnlockReleaseBuffer(buffer);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/* Gather from all lists probed the rows between the ceiling and a new one. */
+static void
+raise_ceiling(VcIvfScan *state, bool count_rows)
+{
+	float  floor = state->ceiling;
+	uint64 kept = 0;
+
+	state->ceiling = INFINITY;
+	state->nnearest = 0;
+	if (state->nearest == NULL)
+		state->nearest = palloc_extended(sizeof(float) * state->horizon, MCXT_ALLOC_HUGE);
+	for (uint32 i = 0; i < state->nprobes; i++)
+		gather_list(state, &state->probes[i], floor, true, count_rows);
+
+	/* Rows gathered before the ceiling came down to where it is now belong to a later gathering. */
+	for (uint64 i = 0; i < state->waiting.count; i++)
+		if (state->waiting.items[i].key < state->ceiling)
+			state->waiting.items[kept++] = state->waiting.items[i];
+	state->waiting.count = kept;
+	heap_order(&state->waiting);
+
+	/* The next step is larger; one that would hold half of all rows anyway takes the rest. */
+	pfree(state->nearest);
+	state->nearest = NULL;
+	state->horizon *= HORIZON_GROWTH;
+}
+
+/* Take up to n more lists; returns the number of the first. */
+static uint32
+probe_more(VcIvfScan *state, uint32 n)
+{
+	uint32 first = state->nprobes;
+
+	while (n-- > 0)
+	{
+		if (state->nprobes == state->probe_room)
+		{
+			state->probe_room *= 2;
+			state->probes = repalloc_huge(state->probes, sizeof(VcIvfProbe) * state->probe_room);
+		}
+		if (!vc_ivf_frontier_next(state->frontier, &state->probes[state->nprobes]))
+		{
+			state->all_probed = true;
+			break;
+		}
+		state->nprobes++;
+	}
+	return first;
+}
+
+/* Twice as many lists: rows below the ceiling are gathered from the new ones. */
+static void
+widen(VcIvfScan *state)
+{
+	uint32 first = probe_more(state, state->nprobes);
+
+	for (uint32 i = first; i < state->nprobes; i++)
+		gather_list(state, &state->probes[i], -INFINITY, false, true);
+	heap_order(&state->waiting);
+}
+
+/* ---- exact distances ---- */
+
+static void
+open_table(IndexScanDesc scan, VcIvfScan *state)
+{
+	state->fetch = table_index_fetch_begin(scan->heapRelation);
+	state->row = table_slot_create(scan->heapRelation, NULL);
+	state->index_info = BuildIndexInfo(scan->indexRelation);
+	if (state->index_info->ii_Expressions != NIL)
+		state->estate = CreateExecutorState();
+}
+
+/* The distance of a row, from the table; false where the scan's snapshot does not see it. */
+static bool
+rank_from_table(IndexScanDesc scan, VcIvfScan *state, Candidate *item)
+{
+	ItemPointerData tid = item->tid; /* the call moves it along the chain of versions */
+	MemoryContext	old;
+	Datum			values[INDEX_MAX_KEYS];
+	bool			isnull[INDEX_MAX_KEYS];
+	VcValue			value;
+	bool			again = false;
+	bool			all_dead = false;
+	bool			seen = false;
+
+	if (state->fetch == NULL)
+		open_table(scan, state);
+	do
+	{
+		if (table_index_fetch_tuple(state->fetch, &tid, scan->xs_snapshot, state->row, &again, &all_dead))
+			seen = true;
+	} while (!seen && again);
+	if (!seen)
+		return false;
+
+	old = MemoryContextSwitchTo(state->row_context);
+	if (state->estate != NULL)
+	{
+		GetPerTupleExprContext(state->estate)->ecxt_scantuple = state->row;
+		FormIndexDatum(state->index_info, state->row, state->estate, values, isnull);
+		ResetPerTupleExprContext(state->estate);
+	}
+	else
+		values[0] = slot_getattr(state->row, state->index_info->ii_IndexAttrNumbers[0], &isnull[0]);
+	if (isnull[0])
+		seen = false;
+	else
+	{
+		vc_metric_value(state->ivf.metric, values[0], &value);
+		if (value.dim != state->ivf.meta.dim)
+			seen = false;
+		else
+			item->key = vc_ivf_distance(&state->ivf, &state->query, value.data, value.is_zero ? 0 : value.scale);
+	}
+	ExecClearTuple(state->row);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(state->row_context);
+	return seen;
+}
+
+/* The same from the index. A slot that holds another row by now was vacuumed: that row was dead to everyone. */
+static bool
+rank_from_index(VcIvfScan *state, Candidate *item)
+{
+	vc_ivf_read_vector(&state->ivf, &state->ivf.rows, item->vectors, item->slot, state->vector);
+	if (!ItemPointerEquals(&state->vector->tid, &item->tid))
+		return false;
+	item->key = vc_ivf_distance(&state->ivf, &state->query, state->vector->data, state->vector->scale);
+	return true;
+}
+
+/* ---- the access method's functions ---- */
+
+IndexScanDesc
+vc_ivf_beginscan(Relation index, int nkeys, int norderbys)
+{
+	IndexScanDesc scan = RelationGetIndexScan(index, nkeys, norderbys);
+	VcIvfScan	 *state = palloc0(sizeof(VcIvfScan));
+
+	state->context = AllocSetContextCreate(CurrentMemoryContext, "vc_ivf scan", ALLOCSET_DEFAULT_SIZES);
+	state->row_context = AllocSetContextCreate(CurrentMemoryContext, "vc_ivf row", ALLOCSET_DEFAULT_SIZES);
+	scan->opaque = state;
+	return scan;
+}
+
+static void
+close_table(VcIvfScan *state)
+{
+	if (state->fetch != NULL)
+	{
+		table_index_fetch_end(state->fetch);
+		ExecDropSingleTupleTableSlot(state->row);
+		if (state->estate != NULL)
+			FreeExecutorState(state->estate);
+	}
+	state->fetch = NULL;
+	state->estate = NULL;
+}
+
+void
+vc_ivf_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys)
+{
+	VcIvfScan	 *state = scan->opaque;
+	MemoryContext context = state->context;
+	MemoryContext row_context = state->row_context;
+
+	close_table(state);
+	MemoryContextReset(context);
+	MemoryContextReset(row_context);
+	memset(state, 0, sizeof(*state));
+	state->context = context;
+	state->row_context = row_context;
+	if (orderbys && scan->numberOfOrderBys > 0)
+		memmove(scan->orderByData, orderbys, scan->numberOfOrderBys * sizeof(ScanKeyData));
+}
+
+static void
+start(IndexScanDesc scan, VcIvfScan *state)
+{
+	Relation index = scan->indexRelation;
+	VcIvf	*ivf = &state->ivf;
+	uint32	 nprobes;
+	VcValue	 value;
+
+	vc_ivf_open(ivf, index);
+	ivf->rotation = memcpy(palloc(vc_rotation_size(ivf->meta.dim)), ivf->rotation, vc_rotation_size(ivf->meta.dim));
+	vc_ivf_query_alloc(ivf, &state->query);
+	state->frontier = vc_ivf_frontier_new(ivf, false);
+	state->scratch = palloc(ivf->rows.plane);
+	if (ivf->rows.value_bytes > 0)
+		state->vector = palloc(ivf->rows.vector_bytes);
+	if (scan->orderByData->sk_flags & SK_ISNULL)
+		vc_ivf_query_init(ivf, &state->query, NULL);
+	else
+	{
+		vc_metric_value(ivf->metric, scan->orderByData->sk_argument, &value);
+		vc_check_same_dims(ivf->metric->type_name, ivf->meta.dim, value.dim);
+		vc_ivf_query_init(ivf, &state->query, &value);
+	}
+	state->epsilon = ivf->meta.sample == 0 ? Max(vc_ivf_epsilon, UNTRAINED_EPSILON) : vc_ivf_epsilon;
+	state->ceiling = -INFINITY;
+	state->horizon = HORIZON;
+	state->last = -INFINITY;
+	state->probe_room = 64;
+	state->probes = palloc(sizeof(VcIvfProbe) * state->probe_room);
+	vc_ivf_frontier_start(state->frontier, &state->query);
+	nprobes = vc_ivf_probes_to_use(&ivf->meta);
+	(void) probe_more(state, nprobes);
+	raise_ceiling(state, true);
+	pgstat_count_index_scan(index);
+	state->started = true;
+}
+
+static bool
+may_widen(const VcIvfScan *state)
+{
+	return !state->all_probed && (vc_ivf_max_scan_tuples == 0 || state->rows_seen < vc_ivf_max_scan_tuples);
+}
+
+/* The next row in order; false at the end. */
+static bool
+next_item(IndexScanDesc scan, VcIvfScan *state, Candidate *item)
+{
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (may_widen(state) && state->rows_left * SHARE_BEFORE_WIDENING >= state->rows_seen)
+			widen(state);
+		if (state->waiting.count > 0 &&
+			(state->ranked.count == 0 || !(state->ranked.items[0].key < state->waiting.items[0].key)))
+		{
+			*item = heap_pop(&state->waiting);
+			if (item->vectors != InvalidBlockNumber ? rank_from_index(state, item) : rank_from_table(scan, state, item))
+				heap_push(&state->ranked, item);
+			else
+				state->rows_left++;
+		}
+		else if (state->ranked.count > 0 && (state->ranked.items[0].key <= state->ceiling || state->ceiling == INFINITY))
+		{
+			*item = heap_pop(&state->ranked);
+			state->rows_left++;
+			if (item->key >= state->last)
+			{
+				state->last = item->key;
+				return true;
+			}
+			heap_push(&state->late, item);
+		}
+		else if (state->ceiling < INFINITY)
+			raise_ceiling(state, false);
+		else if (may_widen(state))
+			widen(state);
+		else if (state->late.count > 0)
+		{
+			*item = heap_pop(&state->late);
+			return true;
+		}
+		else
+			return false;
+	}
+}
+
+bool
+vc_ivf_gettuple(IndexScanDesc scan, ScanDirection dir)
+{
+	VcIvfScan	 *state = scan->opaque;
+	MemoryContext old;
+	Candidate		  item;
+	bool		  found;
+
+	Assert(ScanDirectionIsForward(dir));
+	if (scan->orderByData == NULL || scan->numberOfOrderBys != 1)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot scan a vc_ivf index without order")));
+	if (scan->xs_snapshot != NULL && !IsMVCCSnapshot(scan->xs_snapshot))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("vc_ivf indexes need an MVCC snapshot")));
+
+	old = MemoryContextSwitchTo(state->context);
+	if (!state->started)
+		start(scan, state);
+	found = next_item(scan, state, &item);
+	MemoryContextSwitchTo(old);
+	if (!found)
+		return false;
+	scan->xs_heaptid = item.tid;
+	scan->xs_recheck = false;
+	scan->xs_recheckorderby = false;
+	return true;
+}
+
+void
+vc_ivf_endscan(IndexScanDesc scan)
+{
+	VcIvfScan *state = scan->opaque;
+
+	close_table(state);
+	MemoryContextDelete(state->context);
+	MemoryContextDelete(state->row_context);
+	pfree(state);
+}

@@ -1,0 +1,142 @@
+/*
+ * vacuum.c
+ *		VACUUM: one pass over all lists, clearing the live bits of dead rows in place.
+ *
+ * Why that is safe against scans: a scan takes a row's TID out under the page's share lock and fetches the tuple later.
+ * The tuple may be gone by then, or its place used by a newer one; the scan's snapshot, older than either, sees neither. Only
+ * MVCC snapshots scan. A freed slot is used again by the next insert into the list; a scan that has noted the slot's vector
+ * entry compares the TID there with the one it has.
+ *
+ * Locks: each segment's first page exclusively, one at a time. WAL: a generic record for each page that changes.
+ */
+#include "ivf/ivf.h"
+
+#include "access/generic_xlog.h"
+#include "commands/vacuum.h"
+#include "miscadmin.h"
+
+typedef struct Vacuum
+{
+	VcIvf					ivf;
+	IndexBulkDeleteResult  *stats;
+	IndexBulkDeleteCallback callback; /* null: only count */
+	void				   *callback_state;
+} Vacuum;
+
+/* Clear what is dead in a segment, whose first page is exclusively locked; true if there is room afterwards. */
+static bool
+clean_segment(Vacuum *vacuum, Buffer buffer)
+{
+	VcIvfBlock		 *blocks = vc_ivf_blocks(BufferGetPage(buffer));
+	uint32			  nblocks = vacuum->ivf.rows.segment_blocks;
+	GenericXLogState *xlog = NULL;
+	bool			  room = false;
+
+	for (uint32 i = 0; i < nblocks; i++)
+	{
+		uint32 dead = 0;
+
+		for (uint32 live = blocks[i].live; live != 0 && vacuum->callback != NULL; live &= live - 1)
+		{
+			int slot = pg_rightmost_one_pos32(live);
+
+			if (vacuum->callback(&blocks[i].tid[slot], vacuum->callback_state))
+				dead |= (uint32) 1 << slot;
+		}
+		if (dead != 0 && xlog == NULL)
+		{
+			/* From here on the copy is what counts; the bits of earlier blocks are equal in both. */
+			xlog = GenericXLogStart(vacuum->ivf.index);
+			blocks = vc_ivf_blocks(GenericXLogRegisterBuffer(xlog, buffer, 0));
+		}
+		if (dead != 0)
+			blocks[i].live &= ~dead;
+		vacuum->stats->tuples_removed += pg_popcount32(dead);
+		vacuum->stats->num_index_tuples += pg_popcount32(blocks[i].live);
+		room |= blocks[i].live != PG_UINT32_MAX;
+	}
+	if (xlog != NULL)
+		GenericXLogFinish(xlog);
+	return room;
+}
+
+static void
+clean_list(Vacuum *vacuum, BlockNumber head)
+{
+	VcIvf	   *ivf = &vacuum->ivf;
+	BlockNumber here = head;
+	BlockNumber room = InvalidBlockNumber;
+
+	while (here != InvalidBlockNumber)
+	{
+		Buffer		buffer;
+		BlockNumber next;
+
+#if PG_VERSION_NUM >= 180000
+		vacuum_delay_point(false);
+#else
+		vacuum_delay_point();
+#endif
+		buffer = vc_ivf_read_segment(ivf, &ivf->rows, here, BUFFER_LOCK_EXCLUSIVE);
+		if (clean_segment(vacuum, buffer) && room == InvalidBlockNumber)
+			room = here;
+		next = vc_ivf_segment(BufferGetPage(buffer))->next;
+		UnlockReleaseBuffer(buffer);
+		here = next;
+	}
+	if (vacuum->callback != NULL && room != InvalidBlockNumber)
+		vc_ivf_note_room(ivf, &ivf->rows, head, room);
+}
+
+static IndexBulkDeleteResult *
+vacuum_index(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, IndexBulkDeleteCallback callback, void *callback_state)
+{
+	Vacuum		vacuum = {.callback = callback, .callback_state = callback_state};
+	VcIvf	   *ivf = &vacuum.ivf;
+	BlockNumber here;
+
+	if (stats == NULL)
+		stats = palloc0(sizeof(IndexBulkDeleteResult));
+	vacuum.stats = stats;
+	vc_ivf_open(ivf, info->index);
+	stats->num_index_tuples = 0;
+	stats->estimated_count = false;
+	here = ivf->meta.root;
+	while (here != InvalidBlockNumber)
+	{
+		Buffer		 buffer = vc_ivf_read_segment(ivf, &ivf->root, here, BUFFER_LOCK_SHARE);
+		VcIvfBlock	*blocks = vc_ivf_blocks(BufferGetPage(buffer));
+		BlockNumber *heads = palloc(sizeof(BlockNumber) * ivf->root.segment_blocks * VC_RABITQ_BLOCK);
+		int			 count = 0;
+
+		for (uint32 i = 0; i < ivf->root.segment_blocks; i++)
+			for (uint32 live = blocks[i].live; live != 0; live &= live - 1)
+				heads[count++] = ItemPointerGetBlockNumberNoCheck(&blocks[i].tid[pg_rightmost_one_pos32(live)]);
+		here = vc_ivf_segment(BufferGetPage(buffer))->next;
+		UnlockReleaseBuffer(buffer);
+		for (int i = 0; i < count; i++)
+			clean_list(&vacuum, heads[i]);
+		pfree(heads);
+	}
+	stats->num_pages = RelationGetNumberOfBlocks(info->index);
+	return stats;
+}
+
+IndexBulkDeleteResult *
+vc_ivf_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, IndexBulkDeleteCallback callback,
+				  void *callback_state)
+{
+	return vacuum_index(info, stats, callback, callback_state);
+}
+
+IndexBulkDeleteResult *
+vc_ivf_vacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
+{
+	if (info->analyze_only)
+		return stats;
+
+	/* Nothing was dead: only the count of rows is wanted. */
+	if (stats == NULL)
+		stats = vacuum_index(info, NULL, NULL, NULL);
+	return stats;
+}
