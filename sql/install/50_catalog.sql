@@ -85,8 +85,11 @@ CREATE FUNCTION vectorcoll._raise(sqlstate text, message text, detail text, hint
 -- The table a name stands for; see collection.h. Call it once, in the outermost function.
 CREATE FUNCTION vectorcoll._resolve(name text, namespace text = NULL, alias_ok bool = true, missing_ok bool = false)
     RETURNS oid AS 'MODULE_PATHNAME', 'vc_resolve' LANGUAGE C VOLATILE;
--- The same under the definition lock, for changes; aliases are refused.
-CREATE FUNCTION vectorcoll._resolve_locked(name text, namespace text = NULL, missing_ok bool = false) RETURNS oid
+-- The same with ACCESS SHARE on the table.
+CREATE FUNCTION vectorcoll._resolve_read(name text, namespace text = NULL) RETURNS oid
+    AS 'MODULE_PATHNAME', 'vc_resolve_read' LANGUAGE C VOLATILE;
+-- The same under the definition lock and, by the owner, with the table locked in the mode given; aliases are refused.
+CREATE FUNCTION vectorcoll._resolve_locked(name text, namespace text = NULL, lockmode text = NULL) RETURNS oid
     AS 'MODULE_PATHNAME', 'vc_resolve_locked' LANGUAGE C VOLATILE;
 -- Any relation of that name.
 CREATE FUNCTION vectorcoll._lookup(name text, namespace text = NULL) RETURNS oid
@@ -95,14 +98,14 @@ CREATE FUNCTION vectorcoll._lookup(name text, namespace text = NULL) RETURNS oid
 CREATE FUNCTION vectorcoll._target(name text, namespace text = NULL, OUT nspname name, OUT relname name)
     AS 'MODULE_PATHNAME', 'vc_target' LANGUAGE C VOLATILE;
 
--- Locks of a kind ('definition', 'namespace', 'load', 'lease') on names, held to the end of the transaction.
+-- Locks of a kind ('namespace', 'definition', 'alias', 'load', 'lease', taken in this order) on names, held to the end of the transaction.
 CREATE FUNCTION vectorcoll._lock(kind text, VARIADIC keys text[]) RETURNS void
     AS 'MODULE_PATHNAME', 'vc_lock' LANGUAGE C STRICT;
 CREATE FUNCTION vectorcoll._try_lock(kind text, key text) RETURNS bool
     AS 'MODULE_PATHNAME', 'vc_try_lock' LANGUAGE C STRICT;
 
--- ACCESS EXCLUSIVE on one relation the caller owns.
-CREATE FUNCTION vectorcoll._lock_relation(relid oid) RETURNS void
+-- Locks one relation; whether it is there.
+CREATE FUNCTION vectorcoll._lock_relation(relid oid, lockmode text) RETURNS bool
     AS 'MODULE_PATHNAME', 'vc_lock_relation' LANGUAGE C STRICT;
 
 -- The timeout argument of a function: see lock.c for the block it must stand in.

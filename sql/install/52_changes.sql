@@ -5,7 +5,7 @@ CREATE FUNCTION vectorcoll.rename_collection(name text, new_name text, namespace
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     rel oid := vectorcoll._resolve(name, namespace, false);
-    old_name text := vectorcoll._qualified(rel);
+    old_name text := vectorcoll._name_of(rel, name);
     target record;
     child record;
 BEGIN
@@ -14,6 +14,8 @@ BEGIN
     BEGIN
         PERFORM vectorcoll._timeout_start(timeout);
         PERFORM vectorcoll._lock('definition', old_name, target.nspname || '.' || target.relname);
+        PERFORM vectorcoll._lock('alias', target.nspname || '.' || target.relname);
+        PERFORM vectorcoll._lock_collection(rel);
         IF vectorcoll._resolve(name, namespace, false) <> rel OR vectorcoll._qualified(rel) IS DISTINCT FROM old_name THEN
             PERFORM vectorcoll._raise('VC903', format('collection "%s" was replaced meanwhile', old_name),
                                       'Another session renamed or replaced it while this one waited.', 'Try again.');
@@ -48,12 +50,17 @@ END $$;
 
 CREATE FUNCTION vectorcoll.truncate_collection(name text, namespace text = NULL, timeout interval = NULL) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    rel oid;
 BEGIN
     PERFORM vectorcoll._timeout_start(timeout);
-    EXECUTE format('TRUNCATE %s', vectorcoll._ident(vectorcoll._resolve_locked(name, namespace)));
+    rel := vectorcoll._resolve_locked(name, namespace);
+    EXECUTE format('TRUNCATE %s', vectorcoll._ident(rel));
 EXCEPTION WHEN query_canceled THEN
     PERFORM vectorcoll._timed_out('truncate_collection');
     RAISE;
+WHEN undefined_table THEN
+    PERFORM vectorcoll._gone(name);
 END $$;
 
 -- Sets the keys given; a key whose value is null is removed. Returns all properties.
@@ -67,7 +74,7 @@ BEGIN
     PERFORM vectorcoll._check_properties(properties);
     BEGIN
         PERFORM vectorcoll._timeout_start(timeout);
-        rel := vectorcoll._resolve_locked(name, namespace);
+        rel := vectorcoll._resolve_locked(name, namespace, 'SHARE UPDATE EXCLUSIVE');
         SELECT coalesce(jsonb_object_agg(p.key, p.value), '{}') INTO result
           FROM vectorcoll.collections c, jsonb_each(c.properties || alter_collection_properties.properties) p
          WHERE c.relid = rel AND p.value <> 'null';
@@ -94,7 +101,7 @@ BEGIN
     PERFORM vectorcoll._require(field, 'field');
     BEGIN
         PERFORM vectorcoll._timeout_start(timeout);
-        rel := vectorcoll._resolve_locked(name, namespace);
+        rel := vectorcoll._resolve_locked(name, namespace, 'ACCESS EXCLUSIVE');
         new_schema := jsonb_insert(vectorcoll._schema(rel), '{fields,-1}', field, true);
         PERFORM vectorcoll._require_valid_schema(new_schema);
         new_schema := vectorcoll._normalise_schema(new_schema);
@@ -141,9 +148,10 @@ BEGIN
                                             WHERE e.value->>'name' <> field));
         PERFORM vectorcoll._require_valid_schema(def);
         -- Alias views list the column. They are made again without it.
-        FOR a IN SELECT x.relid FROM vectorcoll.aliases x WHERE x.collection_relid = rel ORDER BY x.relid LOOP
+        FOR a IN SELECT x.relid FROM vectorcoll._lock_aliases(rel) x LOOP
             PERFORM vectorcoll._point_alias(a.relid, rel, field);
         END LOOP;
+        PERFORM vectorcoll._lock_collection(rel);
         EXECUTE format('ALTER TABLE %s DROP COLUMN %I', vectorcoll._ident(rel), field);
     EXCEPTION WHEN query_canceled THEN
         PERFORM vectorcoll._timed_out('drop_collection_field');
@@ -228,8 +236,10 @@ END $$;
 
 CREATE FUNCTION vectorcoll.get_collection_stats(name text, namespace text = NULL) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    rel oid := vectorcoll._resolve_read(name, namespace);
 BEGIN
-    RETURN vectorcoll._stats(vectorcoll._resolve(name, namespace));
+    RETURN vectorcoll._stats(rel);
 END $$;
 
 -- green: searchable and indexed; yellow: an index is being built or the collection loaded; grey: rows without a vector
@@ -237,7 +247,7 @@ END $$;
 CREATE FUNCTION vectorcoll.collection_status(name text, namespace text = NULL, OUT status text, OUT reason text, OUT percent float8)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    rel oid := vectorcoll._resolve(name, namespace);
+    rel oid := vectorcoll._resolve_read(name, namespace);
     item record;
 BEGIN
     SELECT i.relname INTO item FROM vectorcoll._leaves(rel) l JOIN pg_index x ON x.indrelid = l JOIN pg_class i ON i.oid = x.indexrelid

@@ -107,6 +107,7 @@ DECLARE
     p jsonb;
 BEGIN
     PERFORM vectorcoll._lock('definition', nspname || '.' || relname);
+    PERFORM vectorcoll._lock('alias', nspname || '.' || relname);
     rel := vectorcoll._relid(nspname, relname);
     IF rel IS NOT NULL THEN
         SELECT c.schema, c.schema_hash INTO def FROM vectorcoll.collections c WHERE c.relid = rel;
@@ -256,7 +257,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                'enable_dynamic_field', c.schema->'enable_dynamic_field', 'shard_num', c.schema->'shard_num',
                'schema_hash', c.schema_hash, 'properties', c.properties, 'created_at', c.created_at,
                'aliases', (SELECT coalesce(jsonb_agg(a.alias ORDER BY a.namespace, a.alias), '[]') FROM vectorcoll.aliases a WHERE a.collection_relid = c.relid),
-               'indexes', (SELECT coalesce(jsonb_agg(to_jsonb(i) ORDER BY i.index_name), '[]') FROM vectorcoll._indexes(c.relid) i))
+               'indexes', (SELECT coalesce(jsonb_agg(to_jsonb(i) - 'index_relid' ORDER BY i.index_name), '[]') FROM vectorcoll._indexes(c.relid) i))
            || CASE WHEN c.schema ? 'num_partitions' THEN jsonb_build_object('num_partitions', c.schema->'num_partitions') ELSE '{}' END
       FROM vectorcoll.collections c WHERE c.relid = $1
 $$;
@@ -264,13 +265,47 @@ $$;
 CREATE FUNCTION vectorcoll.describe_collection(name text, namespace text = NULL) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    result jsonb := vectorcoll._describe(vectorcoll._resolve(name, namespace));
+    rel oid := vectorcoll._resolve_read(name, namespace);
+    result jsonb := vectorcoll._describe(rel);
 BEGIN
     IF result IS NULL THEN
         RAISE insufficient_privilege USING MESSAGE = format('permission denied for collection %s', name),
             HINT = 'Ask the owner of its table for a privilege on it.';
     END IF;
     RETURN result;
+END $$;
+
+CREATE FUNCTION vectorcoll._gone(name text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM vectorcoll._raise('VC100', format('collection "%s" does not exist', name), 'Another session dropped it meanwhile.',
+                              'vectorcoll.list_collections() shows the collections there are.');
+END $$;
+
+-- ACCESS EXCLUSIVE on a collection's table, after its aliases' views if those are locked as well.
+CREATE FUNCTION vectorcoll._lock_collection(relid oid) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT vectorcoll._lock_relation(relid, 'ACCESS EXCLUSIVE') THEN
+        PERFORM vectorcoll._gone(relid::text);
+    END IF;
+END $$;
+
+-- Locks the names and views of a collection's aliases, whose definition lock is held, and returns them. Others may move an alias away
+-- while we wait for its lock, but none hither, so one more look settles it.
+CREATE FUNCTION vectorcoll._lock_aliases(relid oid) RETURNS SETOF vectorcoll.aliases
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    keys text[];
+    a vectorcoll.aliases;
+BEGIN
+    SELECT array_agg(x.namespace || '.' || x.alias) INTO keys FROM vectorcoll.aliases x WHERE x.collection_relid = $1;
+    PERFORM vectorcoll._lock('alias', VARIADIC coalesce(keys, '{}'));
+    FOR a IN SELECT x.* FROM vectorcoll.aliases x WHERE x.collection_relid = $1 ORDER BY x.relid LOOP
+        IF vectorcoll._lock_relation(a.relid, 'ACCESS EXCLUSIVE') THEN
+            RETURN NEXT a;
+        END IF;
+    END LOOP;
 END $$;
 
 CREATE FUNCTION vectorcoll.drop_collection(name text, safe bool = true, namespace text = NULL, timeout interval = NULL) RETURNS void
@@ -295,7 +330,12 @@ CREATE FUNCTION vectorcoll._drop(relid oid, safe bool) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     a record;
+    old_name text := vectorcoll._qualified(relid);
 BEGIN
+    IF NOT safe THEN
+        PERFORM vectorcoll._lock_aliases(relid);
+    END IF;
+    PERFORM vectorcoll._lock_collection(relid);
     IF safe AND vectorcoll._load_state(relid) IN ('Loading', 'Loaded') THEN
         PERFORM vectorcoll._raise('VC903', format('collection "%s" is %s', vectorcoll._qualified(relid), lower(vectorcoll._load_state(relid))),
                                   'A loaded collection is in use.', 'Call vectorcoll.release_collection first, or pass safe => false.');
@@ -310,6 +350,6 @@ BEGIN
     END LOOP;
     EXECUTE format('DROP TABLE %s', vectorcoll._ident(relid));
 EXCEPTION WHEN dependent_objects_still_exist THEN
-    PERFORM vectorcoll._raise('VC903', format('collection "%s" is used by other objects', vectorcoll._qualified(relid)), SQLERRM || '.',
+    PERFORM vectorcoll._raise('VC903', format('collection "%s" is used by other objects', old_name), SQLERRM || '.',
                               'Drop the dependent objects first.');
 END $$;

@@ -160,7 +160,7 @@ BEGIN
     PERFORM vectorcoll._require(field, 'field'), vectorcoll._require(index_type, 'index_type'), vectorcoll._require(params, 'params');
     BEGIN
         PERFORM vectorcoll._timeout_start(timeout);
-        relid := vectorcoll._resolve_locked(name, namespace);
+        relid := vectorcoll._resolve_locked(name, namespace, 'SHARE');
         result := vectorcoll._create_index(relid, field, index_type, metric_type, params, index_name);
     EXCEPTION WHEN query_canceled THEN
         PERFORM vectorcoll._timed_out('create_index');
@@ -180,7 +180,7 @@ BEGIN
     PERFORM vectorcoll._require(field, 'field');
     BEGIN
         PERFORM vectorcoll._timeout_start(timeout);
-        rel := vectorcoll._resolve_locked(name, namespace);
+        rel := vectorcoll._resolve_locked(name, namespace, 'ACCESS EXCLUSIVE');
         PERFORM vectorcoll._field(rel, field);
         idx := vectorcoll._vector_index(rel, field);
         IF idx.index_relid IS NOT NULL THEN
@@ -213,7 +213,7 @@ CREATE FUNCTION vectorcoll.list_indexes(name text, namespace text = NULL)
     RETURNS TABLE (index_name text, field_name text, index_type text, metric_type text, params jsonb)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    rel oid := vectorcoll._resolve(name, namespace);
+    rel oid := vectorcoll._resolve_read(name, namespace);
 BEGIN
     RETURN QUERY SELECT i.index_name, i.field_name, i.index_type, i.metric_type, i.params FROM vectorcoll._indexes(rel) i;
 END $$;
@@ -230,7 +230,7 @@ $$;
 CREATE FUNCTION vectorcoll.describe_index(name text, field text, namespace text = NULL) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    rel oid := vectorcoll._resolve(name, namespace);
+    rel oid := vectorcoll._resolve_read(name, namespace);
     idx record;
 BEGIN
     PERFORM vectorcoll._field(rel, field);
@@ -261,7 +261,7 @@ END $$;
 CREATE FUNCTION vectorcoll.get_index_state(name text, field text, namespace text = NULL, OUT state text, OUT percent float8)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    rel oid := vectorcoll._resolve(name, namespace);
+    rel oid := vectorcoll._resolve_read(name, namespace);
 BEGIN
     PERFORM vectorcoll._field(rel, field);
     SELECT s.state, s.percent INTO state, percent FROM vectorcoll._index_state(rel, field) s;
@@ -280,7 +280,7 @@ BEGIN
     PERFORM vectorcoll._require(field, 'field');
     BEGIN
         PERFORM vectorcoll._timeout_start(timeout);
-        rel := vectorcoll._resolve_locked(name, namespace);
+        rel := vectorcoll._resolve_locked(name, namespace, 'SHARE');
         dtype := CASE WHEN field = '$meta' AND vectorcoll._schema(rel)->'enable_dynamic_field' = 'true' THEN 'json'
                       ELSE vectorcoll._field(rel, field)->>'dtype' END;
         IF dtype LIKE '%\_vector' THEN
@@ -315,7 +315,7 @@ BEGIN
     PERFORM vectorcoll._require(field, 'field');
     BEGIN
         PERFORM vectorcoll._timeout_start(timeout);
-        rel := vectorcoll._resolve_locked(name, namespace);
+        rel := vectorcoll._resolve_locked(name, namespace, 'ACCESS EXCLUSIVE');
         IF field <> '$meta' THEN
             PERFORM vectorcoll._field(rel, field);
         END IF;

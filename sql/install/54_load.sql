@@ -74,29 +74,28 @@ BEGIN
     END IF;
 END $$;
 
--- Loads tables; the size was checked. wait: in this session, or, when another is at it, by watching that one finish.
+-- Loads tables. wait: in this session, after any load of them that is under way; that is a lock, taken before any table's,
+-- so that cancel, timeout and the deadlock detector know of it.
 CREATE FUNCTION vectorcoll._load(relids oid[], wait bool) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     r oid;
-    pause float8 := 0.5;
 BEGIN
+    IF wait THEN
+        PERFORM vectorcoll._lock('load', VARIADIC relids::text[]);
+    END IF;
+    PERFORM vectorcoll._check_fits(relids);
     FOREACH r IN ARRAY relids LOOP
-        IF NOT wait THEN
-            CONTINUE WHEN vectorcoll._load_running(r);
+        IF wait THEN
+            PERFORM vectorcoll._load_blocks(r);
+            PERFORM vectorcoll._set_load_state(r, 'Loaded');
+        ELSIF NOT vectorcoll._load_running(r) THEN
             PERFORM vectorcoll._set_load_state(r, 'Loading');
             IF NOT vectorcoll._start_load_worker(r) THEN
                 PERFORM vectorcoll._raise('VC906', 'no background worker is free to load the collection', 'All max_worker_processes are taken.',
                                           'Pass wait => true to load in this session, or raise max_worker_processes.');
             END IF;
-            CONTINUE;
         END IF;
-        WHILE NOT vectorcoll._try_lock('load', r::text) LOOP
-            PERFORM pg_sleep(pause);
-            pause := least(pause * 1.5, 5);
-        END LOOP;
-        PERFORM vectorcoll._load_blocks(r);
-        PERFORM vectorcoll._set_load_state(r, 'Loaded');
     END LOOP;
 END $$;
 
@@ -109,7 +108,6 @@ BEGIN
     PERFORM vectorcoll._require(wait, 'wait');
     BEGIN
         PERFORM vectorcoll._timeout_start(timeout);
-        PERFORM vectorcoll._check_fits(ARRAY[rel]);
         PERFORM vectorcoll._load(ARRAY[rel], wait);
     EXCEPTION WHEN query_canceled THEN
         PERFORM vectorcoll._timed_out('load_collection');
@@ -128,7 +126,6 @@ BEGIN
     SELECT array_agg(DISTINCT vectorcoll._partition(rel, p)) INTO parts FROM unnest(partition_names) p;
     BEGIN
         PERFORM vectorcoll._timeout_start(timeout);
-        PERFORM vectorcoll._check_fits(parts);
         PERFORM vectorcoll._load(coalesce(parts, '{}'), wait);
     EXCEPTION WHEN query_canceled THEN
         PERFORM vectorcoll._timed_out('load_partitions');
@@ -149,7 +146,6 @@ BEGIN
     END IF;
     BEGIN
         PERFORM vectorcoll._timeout_start(timeout);
-        PERFORM vectorcoll._check_fits(ARRAY[rel]);
         PERFORM vectorcoll._load(ARRAY[rel], wait);
     EXCEPTION WHEN query_canceled THEN
         PERFORM vectorcoll._timed_out('refresh_load');
@@ -227,7 +223,7 @@ CREATE FUNCTION vectorcoll.get_load_progress(name text, partition_name text = NU
                                              OUT progress float8, OUT resident_bytes bigint, OUT total_bytes bigint)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    rel oid := vectorcoll._resolve(name, namespace);
+    rel oid := vectorcoll._resolve_read(name, namespace);
 BEGIN
     IF partition_name IS NOT NULL THEN
         rel := vectorcoll._partition(rel, partition_name);

@@ -54,7 +54,7 @@ CREATE FUNCTION vectorcoll._make_partitioned(relid oid) RETURNS oid
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     old record;
-    obstacle text := vectorcoll._partitioning_obstacle(relid);
+    obstacle text;
     child_name text;
     parent oid;
     key text;
@@ -63,14 +63,14 @@ DECLARE
     item record;
     prefix text;
 BEGIN
+    -- Views before their table, as their readers lock them.
+    PERFORM vectorcoll._lock_aliases(relid);
+    PERFORM vectorcoll._lock_collection(relid);
+    obstacle := vectorcoll._partitioning_obstacle(relid);
     IF obstacle IS NOT NULL THEN
         PERFORM vectorcoll._raise('VC110', format('collection "%s" cannot be partitioned by name', vectorcoll._qualified(relid)),
             format('Objects depend on its table as it is: %s.', obstacle), 'Drop them, create the partition, and make them again on the partitioned table.');
     END IF;
-    -- Views before their table, as their readers lock them.
-    FOR item IN SELECT a.relid AS view FROM vectorcoll.aliases a WHERE a.collection_relid = _make_partitioned.relid ORDER BY 1 LOOP
-        PERFORM vectorcoll._lock_relation(item.view);
-    END LOOP;
     SELECT n.nspname, c.relname, c.relowner, c.relacl, obj_description(c.oid, 'pg_class') AS comment INTO old
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relid;
     EXECUTE format('ALTER TABLE %s ADD COLUMN "$partition" text NOT NULL DEFAULT ''_default''', vectorcoll._ident(relid));
@@ -143,6 +143,9 @@ BEGIN
     BEGIN
         PERFORM vectorcoll._timeout_start(timeout);
         rel := vectorcoll._resolve_locked(name, namespace);
+        IF EXISTS (SELECT FROM pg_partitioned_table p WHERE p.partrelid = rel) THEN
+            PERFORM vectorcoll._lock_collection(rel); -- else _make_partitioned locks the aliases first
+        END IF;
         SELECT p.partstrat INTO strategy FROM pg_partitioned_table p WHERE p.partrelid = rel;
         IF strategy <> 'l' THEN
             PERFORM vectorcoll._raise('VC110', format('collection "%s" is partitioned by hash', vectorcoll._qualified(rel)),
@@ -177,7 +180,7 @@ DECLARE
 BEGIN
     BEGIN
         PERFORM vectorcoll._timeout_start(timeout);
-        rel := vectorcoll._resolve_locked(name, namespace);
+        rel := vectorcoll._resolve_locked(name, namespace, 'ACCESS EXCLUSIVE');
         part := vectorcoll._partition(rel, partition_name);
         IF partition_name = '_default' OR NOT EXISTS (SELECT FROM pg_partitioned_table p WHERE p.partrelid = rel AND p.partstrat = 'l') THEN
             PERFORM vectorcoll._raise('VC110', format('partition "%s" cannot be dropped', partition_name),
@@ -197,7 +200,7 @@ END $$;
 CREATE FUNCTION vectorcoll.has_partition(name text, partition_name text, namespace text = NULL) RETURNS bool
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    rel oid := vectorcoll._resolve(name, namespace);
+    rel oid := vectorcoll._resolve_read(name, namespace);
 BEGIN
     PERFORM vectorcoll._require(partition_name, 'partition_name');
     RETURN EXISTS (SELECT FROM vectorcoll._partitions(rel) p WHERE p.partition_name = has_partition.partition_name);
@@ -206,13 +209,15 @@ END $$;
 CREATE FUNCTION vectorcoll.list_partitions(name text, namespace text = NULL) RETURNS TABLE (partition_name text, kind text, relation regclass)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    rel oid := vectorcoll._resolve(name, namespace);
+    rel oid := vectorcoll._resolve_read(name, namespace);
 BEGIN
     RETURN QUERY SELECT p.partition_name, p.kind, p.partition_relid::regclass FROM vectorcoll._partitions(rel) p ORDER BY p.partition_name COLLATE "C";
 END $$;
 
 CREATE FUNCTION vectorcoll.get_partition_stats(name text, partition_name text, namespace text = NULL) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    rel oid := vectorcoll._resolve_read(name, namespace);
 BEGIN
-    RETURN vectorcoll._stats(vectorcoll._partition(vectorcoll._resolve(name, namespace), partition_name));
+    RETURN vectorcoll._stats(vectorcoll._partition(rel, partition_name));
 END $$;

@@ -55,6 +55,8 @@ BEGIN
         PERFORM vectorcoll._lock('namespace', name);
         SELECT array_agg(x.namespace || '.' || x.name) INTO keys FROM vectorcoll.collections x WHERE x.namespace = delete_namespace.name;
         PERFORM vectorcoll._lock('definition', VARIADIC coalesce(keys, '{}'));
+        SELECT array_agg(x.namespace || '.' || x.alias) INTO keys FROM vectorcoll.aliases x WHERE x.namespace = delete_namespace.name;
+        PERFORM vectorcoll._lock('alias', VARIADIC coalesce(keys, '{}'));
         FOR c IN SELECT x.relid FROM vectorcoll.collections x WHERE x.namespace = delete_namespace.name ORDER BY x.relid LOOP
             PERFORM vectorcoll._take_lease(c.relid, 'delete_namespace');
             PERFORM vectorcoll._drop(c.relid, false);

@@ -120,11 +120,23 @@ BEGIN
                               'vectorcoll.list_aliases() shows the aliases there are.');
 END $$;
 
+-- _qualified of a collection, or VC100 if it was dropped since its name was looked up.
+CREATE FUNCTION vectorcoll._name_of(relid oid, name text) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    result text := vectorcoll._qualified(relid);
+BEGIN
+    IF result IS NULL THEN
+        PERFORM vectorcoll._gone(name);
+    END IF;
+    RETURN result;
+END $$;
+
 -- nspname and relname of an alias to be made for a collection: in its namespace.
 CREATE FUNCTION vectorcoll._alias_target(alias text, relid oid, OUT nspname text, OUT relname text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    collection text := vectorcoll._qualified(relid);
+    collection text := vectorcoll._name_of(relid, alias);
 BEGIN
     SELECT t.nspname, t.relname INTO nspname, relname
       FROM vectorcoll._target(alias, CASE WHEN strpos(alias, '.') = 0 THEN split_part(collection, '.', 1) END) t;
@@ -142,6 +154,9 @@ DECLARE
     current oid;
 BEGIN
     IF existing IS NULL THEN
+        IF NOT vectorcoll._lock_relation(rel, 'ACCESS SHARE') THEN
+            PERFORM vectorcoll._gone(rel::text);
+        END IF;
         PERFORM vectorcoll._make_alias(nspname, relname, rel);
         RETURN;
     END IF;
@@ -165,7 +180,8 @@ BEGIN
     target := vectorcoll._alias_target(alias, rel);
     BEGIN
         PERFORM vectorcoll._timeout_start(timeout);
-        PERFORM vectorcoll._lock('definition', vectorcoll._qualified(rel), target.nspname || '.' || target.relname);
+        PERFORM vectorcoll._lock('definition', vectorcoll._name_of(rel, collection));
+        PERFORM vectorcoll._lock('alias', target.nspname || '.' || target.relname);
         PERFORM vectorcoll._same(rel, collection);
         PERFORM vectorcoll._create_alias(rel, target.nspname, target.relname);
     EXCEPTION WHEN query_canceled THEN
@@ -174,13 +190,12 @@ BEGIN
     END;
 END $$;
 
--- After waiting for a lock: the collection is still there.
+-- After waiting for a lock: the collection is still what the name stood for. Locks no table, as the alias's view comes first.
 CREATE FUNCTION vectorcoll._same(relid oid, name text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF vectorcoll._schema(relid) IS NULL THEN
-        PERFORM vectorcoll._raise('VC100', format('collection "%s" does not exist', name), 'Another session dropped it meanwhile.',
-                                  'vectorcoll.list_collections() shows the collections there are.');
+        PERFORM vectorcoll._gone(name);
     END IF;
 END $$;
 
@@ -201,7 +216,8 @@ BEGIN
     END IF;
     BEGIN
         PERFORM vectorcoll._timeout_start(timeout);
-        PERFORM vectorcoll._lock('definition', vectorcoll._qualified(rel), target.nspname || '.' || target.relname);
+        PERFORM vectorcoll._lock('definition', vectorcoll._name_of(rel, collection));
+        PERFORM vectorcoll._lock('alias', target.nspname || '.' || target.relname);
         PERFORM vectorcoll._same(rel, collection);
         view := vectorcoll._relid(target.nspname, target.relname);
         SELECT a.collection_relid INTO current FROM vectorcoll.aliases a WHERE a.relid = view;
@@ -212,7 +228,7 @@ BEGIN
                                       format('It stands for collection "%s".', vectorcoll._qualified(current)),
                                       'Another session moved it; look again and decide.');
         ELSIF current <> rel THEN
-            PERFORM vectorcoll._point_alias(view, rel);
+            PERFORM vectorcoll._move_alias(view, rel);
         END IF;
     EXCEPTION WHEN query_canceled THEN
         PERFORM vectorcoll._timed_out('alter_alias');
@@ -232,7 +248,7 @@ BEGIN
     END IF;
     BEGIN
         PERFORM vectorcoll._timeout_start(timeout);
-        PERFORM vectorcoll._lock('definition', old_name);
+        PERFORM vectorcoll._lock('alias', old_name);
         IF NOT EXISTS (SELECT FROM vectorcoll.aliases a WHERE a.relid = view) THEN
             PERFORM vectorcoll._alias_not_found(alias);
         END IF;
@@ -279,7 +295,8 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     op record;
     steps jsonb := '[]';
-    keys text[] := '{}';
+    collections text[] := '{}';
+    names text[] := '{}';
     rel oid;
     view oid;
     target record;
@@ -301,26 +318,28 @@ BEGIN
             PERFORM vectorcoll._require(op.args->>'collection_name', 'collection_name'), vectorcoll._require(op.args->>'alias_name', 'alias_name');
             rel := vectorcoll._resolve(op.args->>'collection_name', NULL, false);
             target := vectorcoll._alias_target(op.args->>'alias_name', rel);
-            keys := keys || vectorcoll._qualified(rel) || (target.nspname || '.' || target.relname);
+            collections := collections || vectorcoll._name_of(rel, op.args->>'collection_name');
+            names := names || (target.nspname || '.' || target.relname);
             steps := steps || jsonb_build_object('kind', op.kind, 'rel', rel, 'nspname', target.nspname, 'relname', target.relname);
         ELSIF op.kind = 'delete_alias' THEN
             PERFORM vectorcoll._require(op.args->>'alias_name', 'alias_name');
             SELECT t.nspname, t.relname INTO target FROM vectorcoll._alias_place(op.args->>'alias_name', vectorcoll._lookup(op.args->>'alias_name')) t;
-            keys := keys || (target.nspname || '.' || target.relname);
+            names := names || (target.nspname || '.' || target.relname);
             steps := steps || jsonb_build_object('kind', op.kind, 'nspname', target.nspname, 'relname', target.relname);
         ELSE
             PERFORM vectorcoll._require(op.args->>'old_alias_name', 'old_alias_name'), vectorcoll._require(op.args->>'new_alias_name', 'new_alias_name');
             SELECT t.nspname, t.relname INTO target
               FROM vectorcoll._alias_place(op.args->>'old_alias_name', vectorcoll._lookup(op.args->>'old_alias_name')) t;
             PERFORM vectorcoll._target(op.args->>'new_alias_name', target.nspname);
-            keys := keys || (target.nspname || '.' || target.relname) || (target.nspname || '.' || (op.args->>'new_alias_name'));
+            names := names || (target.nspname || '.' || target.relname) || (target.nspname || '.' || (op.args->>'new_alias_name'));
             steps := steps || jsonb_build_object('kind', op.kind, 'nspname', target.nspname, 'relname', target.relname,
                                                  'new', op.args->>'new_alias_name');
         END IF;
     END LOOP;
     BEGIN
         PERFORM vectorcoll._timeout_start(timeout);
-        PERFORM vectorcoll._lock('definition', VARIADIC keys);
+        PERFORM vectorcoll._lock('definition', VARIADIC collections);
+        PERFORM vectorcoll._lock('alias', VARIADIC names);
         FOR op IN SELECT s.value->>'kind' AS kind, (s.value->>'rel')::oid AS rel, s.value->>'nspname' AS nspname, s.value->>'relname' AS relname,
                          s.value->>'new' AS new FROM jsonb_array_elements(steps) WITH ORDINALITY s ORDER BY s.ordinality LOOP
             view := vectorcoll._relid(op.nspname, op.relname);
@@ -333,7 +352,7 @@ BEGIN
                     PERFORM vectorcoll._create_alias(op.rel, op.nspname, op.relname);
                 WHEN 'alter_alias' THEN
                     PERFORM vectorcoll._same(op.rel, op.rel::text);
-                    PERFORM vectorcoll._point_alias(view, op.rel);
+                    PERFORM vectorcoll._move_alias(view, op.rel);
                 WHEN 'delete_alias' THEN
                     EXECUTE format('DROP VIEW %I.%I', op.nspname, op.relname);
                 ELSE
@@ -347,6 +366,18 @@ BEGIN
         PERFORM vectorcoll._timed_out('update_aliases');
         RAISE;
     END;
+END $$;
+
+-- Points an alias, whose name is locked, at a collection: the view first, then the table, as their readers lock them.
+CREATE FUNCTION vectorcoll._move_alias(view oid, relid oid) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT vectorcoll._lock_relation(view, 'ACCESS EXCLUSIVE') THEN
+        PERFORM vectorcoll._alias_not_found(view::text);
+    ELSIF NOT vectorcoll._lock_relation(relid, 'ACCESS SHARE') THEN
+        PERFORM vectorcoll._gone(relid::text);
+    END IF;
+    PERFORM vectorcoll._point_alias(view, relid);
 END $$;
 
 -- Schema and name of an alias that exists, or VC704.

@@ -4,7 +4,7 @@
 CREATE FUNCTION vectorcoll.insert(name text, data jsonb) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    rel oid := vectorcoll._resolve(name);
+    rel oid := vectorcoll._resolve_read(name);
     def jsonb;
     columns text;
     casts text;

@@ -384,15 +384,7 @@ vc_store_release(VcStore *store, VcHold *hold)
 }
 
 void
-vc_store_leave_arena(VcStore *store)
-{
-	store->arena = NULL;
-	store->wal = false;
-	(void) vc_store_nblocks(store);
-}
-
-void
-vc_store_write_out(VcStore *store)
+vc_store_write_out(VcStore *store, void (*progress)(BlockNumber done, BlockNumber total))
 {
 	BlockNumber total = vc_store_nblocks(store);
 
@@ -407,6 +399,8 @@ vc_store_write_out(VcStore *store)
 		memcpy(BufferGetPage(buffer), arena_page(store, block), BLCKSZ);
 		MarkBufferDirty(buffer);
 		UnlockReleaseBuffer(buffer);
+		if (progress)
+			progress(block + 1, total);
 
 		/* A chunk of our own goes as soon as it is written, so that memory does not count twice. */
 		if (!store->arena->shared && (block + 1) % VC_STORE_CHUNK_PAGES == 0)
@@ -415,5 +409,7 @@ vc_store_write_out(VcStore *store)
 			store->chunks[block / VC_STORE_CHUNK_PAGES] = NULL;
 		}
 	}
-	vc_store_leave_arena(store);
+	store->arena = NULL;
+	store->wal = false;
+	store->nblocks = total;
 }

@@ -17,6 +17,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
@@ -36,6 +37,22 @@ vc_catalog_relid(const char *relname)
 	return relid;
 }
 
+void
+vc_collection_gone(void)
+{
+	ereport(ERROR, (vc_errcode(VC_E_NOT_FOUND), errmsg("collection does not exist"),
+					errdetail("Another session dropped it meanwhile."),
+					errhint("vectorcoll.list_collections() shows the collections there are.")));
+}
+
+void
+vc_lock_existing(Oid relid)
+{
+	LockRelationOid(relid, AccessShareLock);
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+		vc_collection_gone();
+}
+
 static Oid
 relation_owner(Oid relid)
 {
@@ -43,9 +60,7 @@ relation_owner(Oid relid)
 	Oid owner;
 
 	if (!HeapTupleIsValid(tuple))
-		ereport(ERROR, (vc_errcode(VC_E_NOT_FOUND), errmsg("collection does not exist"),
-						errdetail("The table with OID %u was dropped meanwhile.", relid),
-						errhint("Another session dropped it; list the collections again.")));
+		vc_collection_gone();
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
 	return owner;

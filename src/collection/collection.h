@@ -120,7 +120,8 @@ typedef struct VcCollection
 
 /*
  * The collection a name stands for: "docs", "tenant_a.docs" or an alias of either, looked up along the current
- * search_path. C functions that SQL calls without a SET clause thereby see the caller's path. Takes no table lock.
+ * search_path. C functions that SQL calls without a SET clause thereby see the caller's path. Leaves ACCESS SHARE on the
+ * table, as a statement on it would, so the collection neither goes nor changes before the statement that follows.
  * Raises VC_E_NOT_FOUND, or VC_E_INVALID_PARAMETER for a malformed name, or VC_E_MISSING_PARAMETER for NULL.
  * The model stays valid until the end of the transaction.
  */
@@ -171,6 +172,12 @@ extern uint64 vc_catalog_read(const char *sql, int nargs, Oid *argtypes, Datum *
 /* Oid of a table in schema vectorcoll, error when it is not there. */
 extern Oid vc_catalog_relid(const char *relname);
 
+/* Raises VC100: the table went away between two steps. */
+pg_attribute_noreturn() extern void vc_collection_gone(void);
+
+/* ACCESS SHARE on the table until the transaction ends, or VC100. */
+extern void vc_lock_existing(Oid relid);
+
 /* Tells every backend, this one included, to forget what it cached about a relation. */
 extern void vc_forget(Oid relid);
 
@@ -179,6 +186,9 @@ extern void vc_check_writable(Oid relid);
 
 /* Raises 42501 unless the current user owns the relation. */
 extern void vc_check_owner(Oid relid);
+
+/* "ACCESS SHARE" and so on, as LOCK TABLE writes them. */
+extern int vc_lockmode(const char *name);
 
 /* Fills the tag of a lock of ours; kind keeps the key spaces of definitions, loads and leases apart. */
 struct LOCKTAG;

@@ -231,9 +231,13 @@ vc_emit(PG_FUNCTION_ARGS)
 	char *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	Jsonb *json = PG_GETARG_JSONB_P(2);
 	char *details = JsonbToCString(NULL, &json->root, VARSIZE(json));
+	char *nspname = get_namespace_name(get_rel_namespace(relid));
+	char *relname = get_rel_name(relid);
 	VcEvent *event;
 
 	vc_check_writable(relid);
+	if (nspname == NULL || relname == NULL)
+		PG_RETURN_VOID();
 	if (outbox == NULL)
 		make_outbox();
 	if (pending_count == pending_size)
@@ -252,7 +256,7 @@ vc_emit(PG_FUNCTION_ARGS)
 	event->xact = GetTopFullTransactionId();
 	event->subxact = GetCurrentSubTransactionId();
 	strlcpy(event->event, name, sizeof(event->event));
-	snprintf(event->collection, sizeof(event->collection), "%s.%s", get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
+	snprintf(event->collection, sizeof(event->collection), "%s.%s", nspname, relname);
 	strlcpy(event->details, strlen(details) < VC_EVENT_DETAILS ? details : "{}", sizeof(event->details));
 	pending_count++;
 	write_event(event, details, true);

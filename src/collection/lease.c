@@ -80,6 +80,7 @@ vc_lease_acquire(PG_FUNCTION_ARGS)
 	Datum values[] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
 	NullableDatum token;
 
+	vc_lock_existing(PG_GETARG_OID(0));
 	vc_check_writable(PG_GETARG_OID(0));
 	if (!try_lease_lock(PG_GETARG_OID(0)))
 		PG_RETURN_NULL();

@@ -65,15 +65,13 @@ StaticAssertDecl(sizeof(VcLoadRequest) <= BGW_EXTRALEN, "load request must fit b
 
 /*-------------------------------------------------------------- relations ----*/
 
-/* Appends a relation's oid and those of its indexes, locking each. */
+/* Appends a table's oid and those of its indexes, locking those; the table is locked. */
 static List *
 add_with_indexes(List *oids, Oid relid, LOCKMODE lockmode)
 {
-	Relation rel = try_relation_open(relid, lockmode);
+	Relation rel = relation_open(relid, NoLock);
 	ListCell *lc;
 
-	if (rel == NULL)
-		return oids; /* dropped since it was listed */
 	oids = lappend_oid(oids, relid);
 	foreach (lc, RelationGetIndexList(rel))
 	{
@@ -84,34 +82,41 @@ add_with_indexes(List *oids, Oid relid, LOCKMODE lockmode)
 	return oids;
 }
 
-/* Every relation that holds blocks of the collection or partition, locked in `lockmode` to the end of the transaction. */
+/*
+ * Every relation that holds blocks of the collection or partition, each locked once in `lockmode` to the end of the
+ * transaction. *parents receives those that are locked and hold none.
+ */
 static List *
-storage_relations(Oid relid, LOCKMODE lockmode)
+storage_relations(Oid relid, LOCKMODE lockmode, List **parents)
 {
-	List *tree = find_all_inheritors(relid, lockmode, NULL);
+	Relation root = try_relation_open(relid, lockmode);
+	List *tree;
 	List *oids = NIL;
 	ListCell *lc;
 
+	*parents = NIL;
+	if (root == NULL)
+		vc_collection_gone();
+	relation_close(root, NoLock);
+	tree = find_all_inheritors(relid, lockmode, NULL);
 	foreach (lc, tree)
 	{
-		Relation rel = try_relation_open(lfirst_oid(lc), NoLock);
-		Oid toast;
+		Relation rel = relation_open(lfirst_oid(lc), NoLock);
+		Oid toast = rel->rd_rel->reltoastrelid;
 
-		if (rel == NULL)
-			continue;
-		toast = rel->rd_rel->reltoastrelid;
 		if (RELKIND_HAS_STORAGE(rel->rd_rel->relkind))
 		{
 			oids = add_with_indexes(oids, RelationGetRelid(rel), lockmode);
 			if (OidIsValid(toast))
+			{
+				LockRelationOid(toast, lockmode);
 				oids = add_with_indexes(oids, toast, lockmode);
+			}
 		}
+		else
+			*parents = lappend_oid(*parents, RelationGetRelid(rel));
 		relation_close(rel, NoLock);
 	}
-	if (oids == NIL && !OidIsValid(get_rel_namespace(relid)))
-		ereport(ERROR, (vc_errcode(VC_E_NOT_FOUND), errmsg("collection does not exist"),
-						errdetail("Another session dropped it meanwhile."),
-						errhint("vectorcoll.list_collections() shows the collections there are.")));
 	return oids;
 }
 
@@ -170,7 +175,10 @@ measure(List *oids, int64 *total, int64 *resident)
 	}
 }
 
-/* _memory(relid oid, OUT total_bytes int8, OUT resident_bytes int8) */
+/*
+ * _memory(relid oid, OUT total_bytes int8, OUT resident_bytes int8). Gives its locks back: who goes on to wait for a
+ * load must not stand in the way of those the load waits behind.
+ */
 PG_FUNCTION_INFO_V1(vc_memory);
 PGDLLEXPORT Datum
 vc_memory(PG_FUNCTION_ARGS)
@@ -180,10 +188,15 @@ vc_memory(PG_FUNCTION_ARGS)
 	int64 resident;
 	Datum values[2];
 	bool nulls[2] = {false, false};
+	List *parents;
+	List *oids = storage_relations(PG_GETARG_OID(0), AccessShareLock, &parents);
+	ListCell *lc;
 
 	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	measure(storage_relations(PG_GETARG_OID(0), AccessShareLock), &total, &resident);
+	measure(oids, &total, &resident);
+	foreach (lc, list_concat(oids, parents))
+		UnlockRelationOid(lfirst_oid(lc), AccessShareLock);
 	values[0] = Int64GetDatum(total * BLCKSZ);
 	values[1] = Int64GetDatum(resident * BLCKSZ);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls)));
@@ -239,7 +252,8 @@ read_missing(Oid relid, List *oids, bool in_worker)
 static void
 load_blocks(Oid relid, bool in_worker)
 {
-	List *oids = storage_relations(relid, AccessShareLock);
+	List *parents;
+	List *oids = storage_relations(relid, AccessShareLock, &parents);
 	int64 total;
 	int64 resident;
 
@@ -328,13 +342,14 @@ vc_release_blocks(PG_FUNCTION_ARGS)
 {
 	Oid relid = PG_GETARG_OID(0);
 	List *oids;
+	List *parents;
 	ListCell *lc;
 	int64 total;
 	int64 before;
 	int64 after;
 
 	vc_check_owner(relid);
-	oids = storage_relations(relid, PG_VERSION_NUM >= 170000 ? AccessShareLock : AccessExclusiveLock);
+	oids = storage_relations(relid, PG_VERSION_NUM >= 170000 ? AccessShareLock : AccessExclusiveLock, &parents);
 	measure(oids, &total, &before);
 	foreach (lc, oids)
 	{
@@ -381,6 +396,8 @@ vc_set_load_state(PG_FUNCTION_ARGS)
 		vc_check_owner(relid);
 	else
 		check_select(relid);
+	if (state)
+		vc_lock_existing(relid); /* its row goes with it, so it must not go before the row is there */
 	if (state && strcmp(state, "Loading") != 0 && strcmp(state, "Loaded") != 0)
 		elog(ERROR, "unknown load state \"%s\"", state);
 	write_state(relid, state, NULL);

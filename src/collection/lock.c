@@ -21,6 +21,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
+#include "utils/syscache.h"
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
@@ -43,6 +44,18 @@ vc_definition_lock(const char *qualified)
 	vc_set_locktag(&tag, "definition", qualified);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 	AcceptInvalidationMessages();
+}
+
+int
+vc_lockmode(const char *name)
+{
+	static const char *const names[] = {"", "ACCESS SHARE", "ROW SHARE", "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE",
+										"SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE"};
+
+	for (int i = 1; i < lengthof(names); i++)
+		if (strcmp(name, names[i]) == 0)
+			return i;
+	elog(ERROR, "unknown lock mode \"%s\"", name);
 }
 
 static int
@@ -177,12 +190,24 @@ vc_timed_out(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* _lock_relation(relid oid): ACCESS EXCLUSIVE on that relation alone; LOCK TABLE would go on to a view's tables. */
+/*
+ * _lock_relation(relid oid, lockmode text) -> whether the relation is there, locked. On that relation alone; LOCK TABLE
+ * would go on to a view's tables. Any mode but ACCESS SHARE takes its owner.
+ */
 PG_FUNCTION_INFO_V1(vc_lock_relation);
 PGDLLEXPORT Datum
 vc_lock_relation(PG_FUNCTION_ARGS)
 {
-	vc_check_owner(PG_GETARG_OID(0));
-	LockRelationOid(PG_GETARG_OID(0), AccessExclusiveLock);
-	PG_RETURN_VOID();
+	Oid relid = PG_GETARG_OID(0);
+	LOCKMODE lockmode = vc_lockmode(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+		PG_RETURN_BOOL(false);
+	if (lockmode != AccessShareLock)
+		vc_check_owner(relid);
+	LockRelationOid(relid, lockmode);
+	if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+		PG_RETURN_BOOL(true);
+	UnlockRelationOid(relid, lockmode);
+	PG_RETURN_BOOL(false);
 }

@@ -24,6 +24,8 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "storage/sinval.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -409,14 +411,19 @@ static void
 load_model(VcCacheEntry *entry, int nfields)
 {
 	Oid relid = entry->relid;
+	Oid nspoid = get_rel_namespace(relid);
+	char *nspname = get_namespace_name(nspoid);
+	char *relname = get_rel_name(relid);
 	VcCollection *coll;
 
+	if (nspname == NULL || relname == NULL)
+		return; /* dropped this moment */
 	entry->cxt = AllocSetContextCreate(CacheMemoryContext, "vectorcoll collection", ALLOCSET_SMALL_SIZES);
 	coll = MemoryContextAllocZero(entry->cxt, offsetof(VcCollection, fields) + sizeof(VcField) * nfields);
 	coll->relid = relid;
-	coll->relnamespace = get_rel_namespace(relid);
-	namestrcpy(&coll->nspname, get_namespace_name(coll->relnamespace));
-	namestrcpy(&coll->relname, get_rel_name(relid));
+	coll->relnamespace = nspoid;
+	namestrcpy(&coll->nspname, nspname);
+	namestrcpy(&coll->relname, relname);
 	coll->partitioned = get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE;
 	coll->named_partitions = coll->partitioned && get_attnum(relid, "$partition") != InvalidAttrNumber;
 	coll->primary = -1;
@@ -560,14 +567,45 @@ collection_not_found(const char *name, const char *namespace, Oid relid)
 			 errhint("vectorcoll.list_collections() shows the collections there are; qualify the name with its namespace.")));
 }
 
+/*
+ * What a name stands for, with the table locked: as the parser does, the look-up is repeated until no invalidation came in
+ * while the lock was waited for. path as in vc_name_lookup. NULL when there is none.
+ */
+static const VcCollection *
+lookup_locked(const char *name, const char *namespace, const char *path, LOCKMODE lockmode)
+{
+	Oid held = InvalidOid;
+
+	for (;;)
+	{
+		uint64 seen = SharedInvalidMessageCounter;
+		Oid relid = vc_name_lookup(name, namespace, path);
+		const VcCollection *coll = OidIsValid(relid) ? vc_collection_by_relid(relid) : NULL;
+
+		if (OidIsValid(held) && (coll == NULL || coll->relid != held))
+		{
+			UnlockRelationOid(held, lockmode);
+			held = InvalidOid;
+		}
+		if (coll == NULL)
+			return NULL;
+		if (!OidIsValid(held))
+		{
+			held = coll->relid;
+			LockRelationOid(held, lockmode);
+		}
+		if (seen == SharedInvalidMessageCounter)
+			return coll;
+	}
+}
+
 const VcCollection *
 vc_collection_by_name(const char *name)
 {
-	Oid relid = vc_name_lookup(name, NULL, NULL);
-	const VcCollection *coll = OidIsValid(relid) ? vc_collection_by_relid(relid) : NULL;
+	const VcCollection *coll = lookup_locked(name, NULL, NULL, AccessShareLock);
 
 	if (coll == NULL)
-		collection_not_found(name, NULL, relid);
+		collection_not_found(name, NULL, vc_name_lookup(name, NULL, NULL));
 	return coll;
 }
 
@@ -610,8 +648,26 @@ vc_resolve(PG_FUNCTION_ARGS)
 }
 
 /*
- * _resolve_locked(name text, namespace text, missing_ok bool): _resolve under the definition lock, for changes. Aliases are
- * refused. What the name stands for may change while we wait, so it is looked up again until lock and name agree.
+ * _resolve_read(name text, namespace text) -> the same with ACCESS SHARE on the table until the transaction ends, so that
+ * it is still there, under that name, for the statements that follow. Not for use before a definition lock is taken.
+ */
+PG_FUNCTION_INFO_V1(vc_resolve_read);
+PGDLLEXPORT Datum
+vc_resolve_read(PG_FUNCTION_ARGS)
+{
+	char *name = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *namespace = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
+	const VcCollection *coll = lookup_locked(name, namespace, displaced_search_path(), AccessShareLock);
+
+	if (coll == NULL)
+		collection_not_found(name, namespace, vc_name_lookup(name, namespace, displaced_search_path()));
+	PG_RETURN_OID(coll->relid);
+}
+
+/*
+ * _resolve_locked(name text, namespace text, lockmode text): for changes: under the definition lock, then, if a mode is
+ * given ('SHARE', ...), with the table locked in it, which takes its owner. Aliases are refused. What the name stands for may
+ * change while we wait, so it is looked up again until locks and name agree.
  */
 PG_FUNCTION_INFO_V1(vc_resolve_locked);
 PGDLLEXPORT Datum
@@ -619,21 +675,32 @@ vc_resolve_locked(PG_FUNCTION_ARGS)
 {
 	char *name = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
 	char *namespace = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
-	bool missing_ok = PG_GETARG_BOOL(2);
+	LOCKMODE lockmode = PG_ARGISNULL(2) ? NoLock : vc_lockmode(text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	char *locked = NULL;
 
 	for (;;)
 	{
-		const VcCollection *coll = resolve_once(name, namespace, false, missing_ok);
-		char *qualified;
+		const VcCollection *coll = resolve_once(name, namespace, false, false);
+		char *qualified = psprintf("%s.%s", NameStr(coll->nspname), NameStr(coll->relname));
 
-		if (coll == NULL)
-			PG_RETURN_NULL();
-		qualified = psprintf("%s.%s", NameStr(coll->nspname), NameStr(coll->relname));
-		if (locked && strcmp(locked, qualified) == 0)
+		if (locked == NULL || strcmp(locked, qualified) != 0)
+		{
+			vc_definition_lock(qualified);
+			locked = qualified;
+		}
+		else if (lockmode == NoLock)
 			PG_RETURN_OID(coll->relid);
-		vc_definition_lock(qualified);
-		locked = qualified;
+		else
+		{
+			Oid relid = coll->relid;
+
+			vc_check_owner(relid);
+			LockRelationOid(relid, lockmode);
+			coll = resolve_once(name, namespace, false, true);
+			if (coll && coll->relid == relid)
+				PG_RETURN_OID(relid);
+			UnlockRelationOid(relid, lockmode);
+		}
 	}
 }
 
@@ -684,11 +751,12 @@ vc_target(PG_FUNCTION_ARGS)
 	{
 		int level = vc_push_search_path(displaced_search_path());
 		List *path = fetch_search_path(false);
+		char *first = path == NIL ? NULL : get_namespace_name(linitial_oid(path));
 
-		if (path == NIL)
+		if (first == NULL)
 			ereport(ERROR, (errcode(ERRCODE_UNDEFINED_SCHEMA), errmsg("no schema has been selected to create in"),
 							errhint("Set search_path or qualify the name with a namespace.")));
-		namestrcpy(nspname, get_namespace_name(linitial_oid(path)));
+		namestrcpy(nspname, first);
 		vc_pop_search_path(level);
 	}
 	else if (!OidIsValid(get_namespace_oid(NameStr(*nspname), true)))

@@ -1,0 +1,107 @@
+# Collections outlive a dump: pg_dump | pg_restore into the same server, where oids are others, and into a fresh one, where
+# they may be the same by chance. Then logical replication of a collection's table to a server that has the same
+# collection, in text and in binary.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $source = PostgreSQL::Test::Cluster->new('source');
+$source->init(allows_streaming => 'logical');
+$source->start;
+my $target = PostgreSQL::Test::Cluster->new('target');
+$target->init;
+$target->start;
+
+$source->safe_psql('postgres', 'CREATE DATABASE app');
+$source->safe_psql('app', <<'END');
+CREATE EXTENSION vectorcoll;
+CREATE SCHEMA tenant;
+CREATE TABLE filler AS SELECT 1 AS x; -- so that oids differ from a restore's
+SELECT vectorcoll.create_collection('docs', '{"description": "papers", "fields": [
+    {"name": "id", "dtype": "int64", "is_primary": true, "auto_id": true}, {"name": "title", "dtype": "varchar", "max_length": 50},
+    {"name": "tags", "dtype": "array", "element_type": "varchar", "max_length": 20, "max_capacity": 8, "nullable": true},
+    {"name": "v", "dtype": "float_vector", "dim": 4}, {"name": "h", "dtype": "float16_vector", "dim": 3, "nullable": true},
+    {"name": "b", "dtype": "binary_vector", "dim": 8, "nullable": true},
+    {"name": "s", "dtype": "sparse_float_vector", "nullable": true}], "enable_dynamic_field": true}');
+INSERT INTO docs (title, tags, v, h, b, s, "$meta")
+    SELECT 'title ' || i, ARRAY['a', 'b'], ARRAY[i, i * 2, 1, 0.5]::real[], '[1,2,3]', B'10101010', '{1:1.5,3:2}/5', jsonb_build_object('n', i)
+      FROM generate_series(1, 500) i;
+SELECT vectorcoll.create_index('docs', 'v', 'HNSW', 'L2');
+SELECT vectorcoll.create_alias('docs', 'live');
+SELECT vectorcoll.alter_collection_properties('docs', '{"owner": "search team"}');
+SELECT vectorcoll.create_collection('tenant.parts', 3);
+INSERT INTO tenant.parts SELECT i, ARRAY[i, 1, 2]::real[] FROM generate_series(1, 100) i;
+SELECT vectorcoll.create_partition('tenant.parts', 'hot');
+INSERT INTO tenant.parts (id, vector, "$partition") SELECT i, ARRAY[i, 1, 2]::real[], 'hot' FROM generate_series(101, 150) i;
+SELECT vectorcoll.create_collection('sharded', '{"fields": [{"name": "id", "dtype": "varchar", "max_length": 10, "is_primary": true},
+    {"name": "v", "dtype": "float_vector", "dim": 2}], "shard_num": 4}');
+END
+
+# What must be the same on the other side.
+my @facts = (
+	q{SELECT vectorcoll.describe_collection('docs')},
+	q{SELECT vectorcoll.describe_collection('tenant.parts')},
+	q{SELECT vectorcoll.describe_collection('sharded')},
+	q{SELECT * FROM vectorcoll.list_aliases()},
+	q{SELECT * FROM vectorcoll.list_partitions('tenant.parts')},
+	q{SELECT * FROM vectorcoll.list_partitions('sharded')},
+	q{SELECT count(*), sum((v <-> '[1,2,3,4]')::numeric(20,4)) FROM live},
+	q{SELECT id, distance FROM vectorcoll.search('live', '[7.1,14,1,0.5]', top_k => 3, anns_field => 'v')},
+	q{SELECT id FROM vectorcoll.search('tenant.parts', '[120,1,2]', top_k => 3)},
+);
+
+my $dump = $source->basedir . '/app.dump';
+$source->command_ok([ 'pg_dump', '-Fc', '-f', $dump, '-d', $source->connstr('app') ], 'pg_dump');
+for my $place ([ $source, 'same server' ], [ $target, 'fresh server' ])
+{
+	my ($node, $where) = @$place;
+	$node->safe_psql('postgres', 'CREATE DATABASE restored');
+	$node->command_ok([ 'pg_restore', '--exit-on-error', '-d', $node->connstr('restored'), $dump ], "pg_restore, $where");
+	is($node->safe_psql('restored', $_), $source->safe_psql('app', $_), "$where: $_") for @facts;
+	is( $node->safe_psql('restored', q{SELECT count(*) FROM vectorcoll.collection_def d JOIN pg_class c ON c.oid = d.relid
+		JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relname = d.relname AND n.nspname = d.nspname}),
+		3, "$where: rows point at their tables");
+	is( $node->safe_psql('restored', q{INSERT INTO live (title, v) VALUES ('new', '[9,9,9,9]') RETURNING id}),
+		501, "$where: the alias takes writes and keys go on");
+	$node->safe_psql('restored', q{SELECT vectorcoll.drop_collection('docs', safe => false); SELECT vectorcoll.drop_collection('tenant.parts')});
+	is( $node->safe_psql('restored', q{SELECT count(*) FROM vectorcoll.collection_def; SELECT count(*) FROM vectorcoll.alias_def}),
+		"1\n0", "$where: dropping leaves nothing");
+}
+
+# A restore that leaves the tables out leaves rows that nobody sees.
+$target->safe_psql('postgres', 'CREATE DATABASE partial');
+system_log('pg_restore', '-d', $target->connstr('partial'), '-L', '/dev/null', $dump);
+$target->safe_psql('partial', 'CREATE EXTENSION vectorcoll');
+system_log('pg_restore', '-d', $target->connstr('partial'), '--data-only', '-t', 'collection_def', $dump);
+is($target->safe_psql('partial', 'SELECT count(*), count(relid) FROM vectorcoll.collection_def; SELECT count(*) FROM vectorcoll.list_collections()'),
+	"3|0\n0", 'rows without a table are seen by nobody');
+
+# ---- logical replication ----
+
+my $create = q{SELECT vectorcoll.create_collection('docs', '{"fields": [{"name": "id", "dtype": "int64", "is_primary": true},
+	{"name": "v", "dtype": "float_vector", "dim": 4}, {"name": "h", "dtype": "float16_vector", "dim": 2},
+	{"name": "s", "dtype": "sparse_float_vector"}], "enable_dynamic_field": true}')};
+my $rows = q{SELECT count(*), md5(string_agg(d::text, ',' ORDER BY id)) FROM docs d};
+for my $binary ('false', 'true')
+{
+	my $db = $binary eq 'true' ? 'in_binary' : 'in_text';
+	for my $node ($source, $target)
+	{
+		$node->safe_psql('postgres', "CREATE DATABASE $db");
+		$node->safe_psql($db, "CREATE EXTENSION vectorcoll; $create");
+	}
+	$source->safe_psql($db, q{INSERT INTO docs SELECT i, ARRAY[i, 1, 2, 3]::real[], '[1,2]', '{1:1}/3', '{"k": 1}' FROM generate_series(1, 100) i;
+		CREATE PUBLICATION p FOR TABLE docs});
+	(my $conn = $source->connstr($db)) =~ s,',,g;
+	$target->safe_psql($db, "CREATE SUBSCRIPTION s_$db CONNECTION '$conn' PUBLICATION p WITH (binary = $binary)");
+	$target->wait_for_subscription_sync($source, "s_$db", $db) if $target->can('wait_for_subscription_sync');
+	$source->safe_psql($db, q{INSERT INTO docs VALUES (1000, '[9,9,9,9]', '[3,4]', '{2:5}/3', '{}'); UPDATE docs SET v = '[0,0,0,1]' WHERE id < 10;
+		DELETE FROM docs WHERE id BETWEEN 50 AND 60});
+	$source->wait_for_catchup("s_$db");
+	is($target->safe_psql($db, $rows), $source->safe_psql($db, $rows), "replicated, binary = $binary");
+	is($target->safe_psql($db, q{SELECT id FROM vectorcoll.search('docs', '[9,9,9,9]', top_k => 1, anns_field => 'v')}), 1000, "searchable there, binary = $binary");
+	$target->safe_psql($db, "DROP SUBSCRIPTION s_$db");
+}
+done_testing();
