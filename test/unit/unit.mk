@@ -5,6 +5,7 @@
 #   make unit SANITIZE=1        with the address and undefined behaviour sanitizers
 #   make unit CC=clang          with another compiler
 #   make unit-arm64             cross-compiled, run under qemu, with the larger dimensions sampled
+#   make bench-parse            microseconds to read the text of a vector
 #   make unit-programs          builds only; with unit-list, which prints their names, what test/run uses
 
 UNIT_VARIANT := $(subst /,_,$(lastword $(CC)))$(if $(SANITIZE),-sanitize)
@@ -44,4 +45,11 @@ unit-arm64:
 	@VC_UNIT_QUICK=1 $(MAKE) --no-print-directory unit CC=aarch64-linux-gnu-gcc UNIT_RUN=qemu-aarch64 \
 		UNIT_EXTRA_CFLAGS='-static -idirafter /usr/include'
 
-.PHONY: unit unit-list unit-programs unit-arm64
+$(UNIT_DIR)/bench_parse: test/bench/bench_parse.c $(UNIT_OBJS)
+	@mkdir -p $(@D)
+	$(CC) $(UNIT_CFLAGS) -o $@ $< $(UNIT_OBJS) -lm
+
+bench-parse: $(UNIT_DIR)/bench_parse
+	@$<
+
+.PHONY: unit unit-list unit-programs unit-arm64 bench-parse
