@@ -35,8 +35,8 @@ clients_part()
 	done
 }
 
-# WHERE f < n for 10 %, 1 % and 0.1 % of the rows. Ours has f as a second key column; a peer filters what its index yields,
-# scanning on until LIMIT is met. 200 queries, since a peer may look at much of its index for each.
+# WHERE f < n for 10 %, 1 % and 0.1 % of the rows. Ours has f as a second key column where it can; a peer filters what
+# its index yields, scanning on until LIMIT is met. 200 queries, since a peer may look at much of its index for each.
 filter_part()
 {
 	local limit table=$table index=$index options_of_peer=()
@@ -47,9 +47,10 @@ filter_part()
 			--set hnsw.scan_mem_multiplier=8) ;;
 		ivfflat) options_of_peer=(--set ivfflat.iterative_scan=relaxed_order) ;;
 		*)
-			table+=_filter index+=_filter
-			load_table "$table" 0 all || return 0
-			ready "$index" || build_index "$table" "$index" "v $opclass, f" filter || return 0 ;;
+			load_table "${table}_filter" 0 all || return 0
+			if ready "${index}_filter" || build_index "${table}_filter" "${index}_filter" "v $opclass, f" filter; then
+				table+=_filter index+=_filter
+			fi ;;
 	esac
 	for limit in 100 10 1; do
 		sweep "filter$limit" "gt-0-$limit" "$table" "$index" "f < $limit" --queries 200 "${options_of_peer[@]}"
