@@ -31,6 +31,12 @@ EXPLAIN (COSTS OFF) SELECT id FROM points ORDER BY v <-> '[0,0,0,0,0,0]';
 EXPLAIN (COSTS OFF) SELECT count(*) FROM points;
 EXPLAIN (COSTS OFF) SELECT id FROM points ORDER BY v <=> '[0,0,0,0,0,1]' LIMIT 3;
 
+-- The hidden distance column is not computed, the visible one is, and WITH TIES still compares.
+EXPLAIN (COSTS OFF, VERBOSE) SELECT id FROM points ORDER BY v <-> '[0,0,0,0,0,0]' LIMIT 3;
+EXPLAIN (COSTS OFF, VERBOSE) SELECT id, v <-> '[0,0,0,0,0,0]' AS d FROM points ORDER BY d LIMIT 3;
+SELECT count(*) FROM (SELECT id FROM points ORDER BY v <-> point(7) FETCH FIRST 3 ROWS WITH TIES) s;
+SELECT array(SELECT id FROM points ORDER BY v <-> point(7) LIMIT 1);
+
 -- Any LIMIT gives as many rows as there are, each once, in order.
 SET enable_seqscan = off;
 SET vc_hnsw.ef_search = 10;

@@ -5,6 +5,7 @@
  */
 #include "vectorcoll.h"
 
+#include "am/plan.h"
 #include "fmgr.h"
 #include "utils/guc.h"
 
@@ -19,5 +20,6 @@ _PG_init(void)
 	vc_hnsw_init_guc();
 	vc_ivf_init_guc();
 	vc_collection_init_guc();
+	vc_plan_init();
 	MarkGUCPrefixReserved("vectorcoll");
 }

@@ -12,28 +12,27 @@ vc_page_init(Page page, uint32 magic, uint16 kind, Size used)
 {
 	VcPageOpaque *opaque;
 
-	Assert(used <= VC_PAGE_PAYLOAD);
+	Assert(used <= VC_PAGE_PAYLOAD && kind >= 1 && kind <= VC_PAGE_MAX_KIND);
 	PageInit(page, BLCKSZ, sizeof(VcPageOpaque));
 	((PageHeader) page)->pd_lower = SizeOfPageHeaderData + used;
 	opaque = VcPageGetOpaque(page);
 	opaque->magic = magic;
 	opaque->kind = kind;
 	opaque->page_id = VC_PAGE_ID;
+	((PageHeader) page)->pd_prune_xid = magic + kind;
 }
 
 uint16
 vc_page_kind(Relation index, BlockNumber block, Page page, uint32 magic)
 {
-	PageHeader	  header = (PageHeader) page;
-	VcPageOpaque *opaque;
+	PageHeader header = (PageHeader) page;
+	uint32	   kind = header->pd_prune_xid - magic;
 
-	/* PageGetSpecialPointer asserts that pd_special is sane; here it may be garbage. */
 	if (unlikely(header->pd_special != BLCKSZ - MAXALIGN(sizeof(VcPageOpaque))))
 		vc_page_corrupted(index, block, PageIsNew(page) ? "the page is all zeros" : "the page header is damaged");
-	opaque = VcPageGetOpaque(page);
-	if (unlikely(opaque->page_id != VC_PAGE_ID || opaque->magic != magic))
+	if (unlikely(kind < 1 || kind > VC_PAGE_MAX_KIND))
 		vc_page_corrupted(index, block, "the page does not belong to this access method");
-	return opaque->kind;
+	return kind;
 }
 
 void

@@ -3,7 +3,9 @@
  *		What the pages of both access methods have in common: the mark at their end, the check on every read, how the
  *		relation grows.
  *
- * Every page ends in a VcPageOpaque, whose last field tells tools such as pg_filedump whose page this is. Data lies
+ * Every page ends in a VcPageOpaque, whose last field tells tools such as pg_filedump whose page this is. The check on
+ * each read does not go there: at the far end of the page it would cost a cache miss of its own. It looks at the page
+ * header's pd_prune_xid, which PostgreSQL uses in heap pages only; here it holds magic + kind. Data lies
  * between the page header and pd_lower, so that generic WAL logs it and full-page images leave the hole out.
  */
 #ifndef VC_PAGE_H
@@ -23,6 +25,7 @@ typedef struct VcPageOpaque
 } VcPageOpaque;
 
 #define VC_PAGE_ID 0xFF7C
+#define VC_PAGE_MAX_KIND 255
 #define VC_PAGE_PAYLOAD (BLCKSZ - SizeOfPageHeaderData - MAXALIGN(sizeof(VcPageOpaque)))
 
 #define VcPageGetOpaque(page) ((VcPageOpaque *) PageGetSpecialPointer(page))

@@ -20,6 +20,7 @@
 #include "access/generic_xlog.h"
 #include "am/cache.h"
 #include "am/page.h"
+#include "storage/buf_internals.h"
 #include "storage/lwlock.h"
 #include "utils/dsa.h"
 
@@ -141,7 +142,12 @@ vc_store_whereabouts(VcStore *store, BlockNumber block)
 		return chunk ? chunk + (Size) (block % VC_STORE_CHUNK_PAGES) * BLCKSZ : NULL;
 	}
 	if (block < store->cached->nrecent && store->cached->recent[block] > 0)
-		return BufferGetBlock(store->cached->recent[block]);
+	{
+		Buffer buffer = store->cached->recent[block];
+
+		__builtin_prefetch(GetBufferDescriptor(buffer - 1));
+		return BufferGetBlock(buffer);
+	}
 	return NULL;
 }
 

@@ -62,6 +62,7 @@ typedef struct Seen
 } Seen;
 
 #define TOUCH_STRIDE 192
+#define TOUCH_AHEAD 3
 #define SPARE_LIMIT ((Size) 4 * 1024 * 1024)
 
 #define VISITED_FREE UINT32_MAX /* visited, but there is no node */
@@ -285,7 +286,6 @@ touch(VcHnswSearch *s, VcHnswId id)
 		return;
 	node = VcPageGetPayload(page) + (id % shape->slots_per_page) * shape->slot_size;
 	__builtin_prefetch(page);
-	__builtin_prefetch(page + BLCKSZ - 16);
 	for (Size at = 0; at < Min(shape->slot_size, VC_PAGE_PAYLOAD); at += TOUCH_STRIDE)
 		__builtin_prefetch(node + at);
 }
@@ -613,8 +613,8 @@ vc_hnsw_search_run(VcHnswSearch *s, uint32 ef)
 		if (ranked_distance(best) > limit_of(s))
 			return true;
 		frontier_pop(s);
-		if (s->frontier_count > 0)
-			touch(s, (VcHnswId) s->frontier[1]);
+		for (uint32 i = 1; i <= Min(s->frontier_count, TOUCH_AHEAD); i++)
+			touch(s, (VcHnswId) s->frontier[i]);
 		CHECK_FOR_INTERRUPTS();
 		if (coded)
 		{
