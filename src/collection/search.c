@@ -145,6 +145,7 @@ vc_search_init(VcSearch *search, const char *name, const char *anns_field, Oid q
 {
 	memset(search, 0, sizeof(*search));
 	search->coll = vc_collection_by_name(name);
+	vc_collection_require_loaded(search->coll);
 	require_primary(search->coll);
 	search->round_decimal = -1;
 	if (OidIsValid(query_type))

@@ -1,0 +1,174 @@
+# Load and release are real: residency is what pg_buffercache sees, nothing is lost by a release, a restart forgets. And loaders:
+# a killed one's lease is taken over, a stale one cannot write, rivals load once, and events of failed transactions arrive.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use IPC::Run;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->append_conf('postgresql.conf', "shared_buffers = 64MB\nautovacuum = off");
+$node->start;
+
+sub sql { return $node->safe_psql('postgres', shift); }
+
+# The SQLSTATE a statement fails with, or 00000.
+sub sqlstate
+{
+	my ($statement, $setting) = @_;
+	my ($rc, $out, $err) = $node->psql('postgres', "\\set VERBOSITY sqlstate\n" . ($setting || '') . ";\n$statement");
+	return $err =~ /ERROR:\s+(\w{5})/ ? $1 : $err eq '' ? '00000' : $err;
+}
+
+sql(<<'END');
+CREATE EXTENSION vectorcoll;
+SELECT vectorcoll.create_collection('docs', 200);
+INSERT INTO docs SELECT i, (SELECT array_agg(i + j) FROM generate_series(1, 200) j)::real[], jsonb_build_object('long', repeat(md5(i::text), 200))
+    FROM generate_series(1, 3000) i;
+SELECT vectorcoll.create_index('docs', 'vector', 'HNSW', 'L2');
+SELECT vectorcoll.create_collection('parts', 3);
+SELECT vectorcoll.create_partition('parts', 'hot');
+INSERT INTO parts (id, vector, "$partition") SELECT i, '[1,2,3]', CASE WHEN i % 2 = 0 THEN 'hot' ELSE '_default' END FROM generate_series(1, 5000) i;
+END
+
+# ---- residency, by the server's own account ----
+
+my $has_buffercache = $node->psql('postgres', 'CREATE EXTENSION pg_buffercache') == 0;
+my $independent = q{SELECT count(*) * 8192 FROM pg_buffercache b JOIN pg_class c ON b.relfilenode = pg_relation_filenode(c.oid)
+	WHERE b.reldatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) AND b.relforknumber = 0 AND c.oid IN (
+		SELECT 'docs'::regclass::oid UNION SELECT indexrelid FROM pg_index WHERE indrelid = 'docs'::regclass
+		UNION SELECT reltoastrelid FROM pg_class WHERE oid = 'docs'::regclass
+		UNION SELECT indexrelid FROM pg_index WHERE indrelid = (SELECT reltoastrelid FROM pg_class WHERE oid = 'docs'::regclass))};
+my $progress = q{SELECT progress, resident_bytes = total_bytes, resident_bytes FROM vectorcoll.get_load_progress('docs')};
+
+sub agrees
+{
+	my ($what) = @_;
+  SKIP: {
+		skip 'no pg_buffercache', 1 unless $has_buffercache;
+		is(sql($independent), sql(q{SELECT resident_bytes FROM vectorcoll.get_load_progress('docs')}), "$what: pg_buffercache counts the same");
+	}
+}
+
+$node->restart;
+is(sql(q{SELECT vectorcoll.get_load_state('docs'), vectorcoll.get_load_state('nope')}), 'NotLoad|NotExist', 'states before');
+agrees('after a restart');
+sql(q{SELECT vectorcoll.load_collection('docs', wait => true)});
+like(sql($progress), qr/^100\|t\|[1-9]/, 'every block is resident after load');
+agrees('after load');
+is(sql(q{SELECT vectorcoll.get_load_state('docs')}), 'Loaded', 'Loaded');
+is(sqlstate(q{SELECT vectorcoll.drop_collection('docs')}), 'VC903', 'a loaded collection is not dropped');
+my $bytes = sql(q{SELECT resident_bytes FROM vectorcoll.get_load_progress('docs')});
+sql(q{UPDATE docs SET "$meta" = '{}' WHERE id <= 100}); # dirty buffers
+my $before = sql(q{SELECT count(*), sum(id), md5(string_agg(vector::text, ',' ORDER BY id)) FROM docs});
+cmp_ok(sql(q{SELECT vectorcoll.release_collection('docs')}), '>=', $bytes, 'release tells the bytes');
+like(sql($progress), qr/^0\|f\|0$/, 'no block is resident after release');
+agrees('after release');
+is(sql(q{SELECT vectorcoll.get_load_state('docs')}), 'NotLoad', 'NotLoad');
+$node->stop('immediate');
+$node->start;
+is(sql(q{SELECT count(*), sum(id), md5(string_agg(vector::text, ',' ORDER BY id)) FROM docs}), $before, 'a release and a crash lose nothing');
+
+# ---- in the background ----
+
+sql(q{SELECT vectorcoll.load_collection('docs')});
+ok($node->poll_query_until('postgres', q{SELECT vectorcoll.get_load_state('docs') = 'Loaded'}), 'a worker loads');
+like(sql($progress), qr/^100\|t/, 'all of it');
+$node->restart;
+is(sql(q{SELECT vectorcoll.get_load_state('docs')}), 'NotLoad', 'a restart forgets');
+is(sqlstate(q{SELECT vectorcoll.refresh_load('docs')}), 'VC101', 'nothing to refresh');
+is(sqlstate(q{SELECT * FROM vectorcoll.search('docs', array_fill(1::real, ARRAY[200])::vector)}, 'SET vectorcoll.require_loaded = on'), 'VC101', 'require_loaded');
+sql(q{SELECT vectorcoll.load_collection('docs', wait => true)});
+is(sqlstate(q{SELECT * FROM vectorcoll.search('docs', array_fill(1::real, ARRAY[200])::vector)}, 'SET vectorcoll.require_loaded = on'), '00000', 'loaded');
+sql(q{SELECT vectorcoll.release_collection('docs')});
+is(sqlstate(q{SELECT vectorcoll.load_collection('docs')}, 'SET vectorcoll.load_max_share = 0.01'), 'VC906', 'too large is refused');
+like(($node->psql('postgres', q{SET vectorcoll.load_max_share = 0.01; SELECT vectorcoll.load_collection('docs', wait => true)}))[2],
+	qr/of the 64 MB of shared_buffers/, 'with the sizes');
+
+# ---- partitions ----
+
+sql(q{SELECT vectorcoll.load_partitions('parts', '{hot}', wait => true)});
+is(sql(q{SELECT vectorcoll.get_load_state('parts', 'hot'), vectorcoll.get_load_state('parts', '_default'), vectorcoll.get_load_state('parts')}),
+	'Loaded|NotLoad|NotLoad', 'a partition loads by itself');
+is(sqlstate(q{SELECT vectorcoll.drop_partition('parts', 'hot')}), 'VC903', 'a loaded partition is not dropped');
+sql(q{SELECT vectorcoll.load_collection('parts', wait => true)});
+is(sql(q{SELECT vectorcoll.get_load_state('parts', '_default'), vectorcoll.get_load_state('parts')}), 'Loaded|Loaded', 'the collection loads its partitions');
+cmp_ok(sql(q{SELECT vectorcoll.release_partitions('parts', '{_default}')}), '>', 0, 'a partition is released');
+is( sql(q{SELECT vectorcoll.get_load_state('parts', 'hot'), vectorcoll.get_load_state('parts', '_default'), vectorcoll.get_load_state('parts')}),
+	'Loaded|NotLoad|NotLoad', 'the others stay');
+is(sql(q{SELECT resident_bytes FROM vectorcoll.get_load_progress('parts', '_default')}), 0, 'its blocks are gone');
+
+# ---- timeout ----
+
+my $holder = $node->background_psql('postgres', on_error_stop => 0);
+$holder->query('BEGIN; LOCK TABLE docs');
+is(sqlstate(q{SELECT vectorcoll.load_collection('docs', wait => true, timeout => '200 ms')}), 'VC905', 'load times out');
+is(sqlstate(q{SELECT vectorcoll.drop_collection('docs', timeout => '200 ms')}), 'VC905', 'drop times out');
+is(sqlstate(q{SELECT vectorcoll.drop_collection('docs')}, q{SET lock_timeout = '200 ms'}), '55P03', 'lock_timeout keeps its code');
+$holder->query('ROLLBACK');
+is(sql(q{SELECT vectorcoll.get_load_state('docs'), count(*) FROM docs}), 'NotLoad|3000', 'and nothing was done');
+
+# ---- loaders ----
+
+sql(<<'END');
+SELECT vectorcoll.create_collection('cache', 2);
+CREATE FUNCTION source() RETURNS SETOF jsonb LANGUAGE sql AS $$ SELECT jsonb_build_object('id', i, 'vector', '[1,2]') FROM generate_series(1, 100) i $$;
+CREATE FUNCTION slow_source() RETURNS SETOF jsonb LANGUAGE sql AS $$ SELECT jsonb_build_object('id', 1, 'vector', '[1,2]') FROM pg_sleep(60) $$;
+END
+$holder->query(q{LISTEN vectorcoll_events});
+my ($in, $out, $err) = ('', '', '');
+my $loader = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', q{SELECT vectorcoll.upsert_or_load('cache', '{"id": 1}', 'slow_source')} ],
+	'<', \$in, '>', \$out, '2>', \$err);
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'}), 'a slow load is under way');
+is( sql(q{SELECT vectorcoll.upsert_or_load('cache', '{"id": 1}', 'source'); SELECT vectorcoll.upsert_or_load('cache', '{"id": 1}', 'source')}),
+	"skipped\nskipped", 'rivals skip');
+is( sql(q{SELECT string_agg(event, ' ' ORDER BY at, id) FROM vectorcoll.events WHERE committed}),
+	'UPSERT_OR_LOAD__START DISTRIBUTED_LOCK_DETECTED UPSERT_OR_LOAD__START UPSERT_OR_LOAD__LOCAL_LOAD_IN_PROGRESS',
+	'the second time without asking');
+is(sqlstate(q{SELECT vectorcoll.load_records('cache', 'source')}), 'VC902', 'load_records says who holds it');
+is(sqlstate(q{SELECT vectorcoll.drop_collection('cache', safe => false)}), 'VC902', 'so does a drop');
+sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'});
+$loader->finish;
+ok( $node->poll_query_until('postgres', q{SELECT string_agg(event, ' ' ORDER BY at, id) =
+	'UPSERT_OR_LOAD__START UPSERT_OR_LOAD__LOAD__SUBSCRIBED LOAD_RECORDS__START_EMBEDDING' FROM vectorcoll.events
+	WHERE NOT committed AND event <> 'LOAD_RECORDS__START' AND event NOT LIKE '%LOCK_FAILED%'}), 'events of the killed loader are there');
+is(sql(q{SELECT vectorcoll.upsert_or_load('cache', '{"id": 1}', 'source')}), 'loaded', 'its lease is free');
+is(sql(q{SELECT vectorcoll.upsert_or_load('cache', '{"id": 7, "vector": "[9,9]"}', 'source'), count(*) FROM cache}), 'upserted|100', 'then single upserts');
+like($holder->query('SELECT 1'), qr/vectorcoll_events/, 'LISTEN heard of it');
+$holder->quit;
+
+# A lease across transactions: it expires, is taken over, and the old holder cannot write.
+my $token = sql(q{SELECT vectorcoll.acquire_lease('cache', 'first', '300 ms')});
+is(sqlstate(q{SELECT vectorcoll.acquire_lease('cache', 'second')}), 'VC902', 'held');
+sql('SELECT pg_sleep(0.4)');
+my $next = sql(q{SELECT vectorcoll.acquire_lease('cache', 'second')});
+cmp_ok($next, '>', $token, 'taken over when it expired');
+is(sqlstate(qq{SELECT vectorcoll.rebuild_collection('cache', 'source', token => $token)}), 'VC902', 'the old token does not write');
+is(sqlstate(qq{SELECT vectorcoll.renew_lease('cache', $token)}), 'VC902', 'nor renew');
+is(sql(q{SELECT count(*) FROM cache WHERE vector = '[9,9]'}), 1, 'nothing changed');
+is(sql(qq{SELECT vectorcoll.rebuild_collection('cache', 'source', token => $next)->>'loaded'}), 100, 'the new one does');
+sql(qq{SELECT vectorcoll.release_lease('cache', $next)});
+
+# Rivals on an empty collection, all at once: one loads.
+sql(q{SELECT vectorcoll.truncate_collection('cache')});
+my @rivals = map {
+	my ($i, $o, $e) = ('', '', '');
+	[ IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c',
+		q{SELECT vectorcoll.upsert_or_load('cache', '{"id": 500, "vector": "[1,1]"}', 'source')} ], '<', \$i, '>', \$o, '2>', \$e), \$o, \$e ]
+} 1 .. 8;
+$_->[0]->finish for @rivals;
+is(join('', map { ${ $_->[2] } } @rivals), '', 'no rival failed');
+is(scalar(grep { ${ $_->[1] } eq "loaded\n" } @rivals), 1, 'one of them loaded');
+
+# A transaction that fails is told of, however it fails.
+my $marker = sql('SELECT coalesce(max(id), 0) FROM vectorcoll.events');
+$node->psql('postgres', q{BEGIN; SELECT vectorcoll.upsert_or_load('cache', '{"id": 3, "vector": "[1,1]"}', 'source'); SELECT 1/0;});
+ok( $node->poll_query_until('postgres', qq{SELECT string_agg(event, ' ' ORDER BY at, id) = 'UPSERT_OR_LOAD__START UPSERT_OR_LOAD__UPSERT__SUBSCRIBED '
+	'UPSERT_OR_LOAD__UPSERT__SUCCEEDED UPSERT_OR_LOAD__UPSERT__ENDED' FROM vectorcoll.events WHERE id > $marker AND NOT committed}), 'events of a rolled back upsert');
+$node->psql('postgres', q{SELECT vectorcoll.upsert_or_load('cache', '{"id": 3, "vector": "[1]"}', 'source')});
+ok( $node->poll_query_until('postgres', qq{SELECT count(*) = 1 FROM vectorcoll.events WHERE id > $marker AND event = 'UPSERT_OR_LOAD__UPSERT__FAILED'
+	AND NOT committed AND details ? 'sqlstate'}), 'and of a refused one');
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type LIKE 'vectorcoll%'}), 'workers leave');
+done_testing();
