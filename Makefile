@@ -73,6 +73,7 @@ endif
 test: ; @test/run
 lint setup regress isolation pgtap docs clients tap: ; @test/run $@
 quickstart: ; @quickstart/run
+format: ; @tools/packages clang-format && clang-format -i $$(find src test quickstart -name '*.[ch]')
 
 # The same suite with the PostgreSQL of a later Debian release, in a tree of that release; needs root.
 check-pg17: ; @tools/chroot run trixie$(VC_CHROOT) make test PG_MAJOR=17
@@ -94,8 +95,9 @@ help:
 	@echo 'check-pg17 check-pg18     the same with a later PostgreSQL, in a Debian tree (root)'
 	@echo 'check-bare                quickstart and test in a bare Debian 12 tree (root)'
 	@echo 'bench bench-peers         recall, QPS, builds, size; beside pgvector in a Debian tree (root); BENCH="--quick"'
+	@echo 'format                    clang-format over the C sources'
 	@echo 'clean                     removes what was built; tools/server remove deletes a private server'
 
 export PG_CONFIG PG_MAJOR
 
-.PHONY: test lint setup regress isolation pgtap docs clients tap quickstart check-pg17 check-pg18 check-bare bench bench-peers help
+.PHONY: test lint setup regress isolation pgtap docs clients tap quickstart format check-pg17 check-pg18 check-bare bench bench-peers help
