@@ -57,10 +57,12 @@ SELECT count(*) FROM (SELECT id FROM rows ORDER BY v <-> NULL::vector LIMIT 1000
 -- Insert and delete.
 INSERT INTO rows SELECT i, point(i) FROM generate_series(5001, 10000) i;
 SELECT ivf_recall('<->', 10) >= 0.95 AS after_insert;
+SELECT vectorcoll.ivf_check('rows_v', true);
 DELETE FROM rows WHERE id % 5 = 0;
 SELECT ivf_recall('<->', 10) >= 0.95 AS after_delete;
 VACUUM rows;
 SELECT ivf_recall('<->', 10) >= 0.95 AS after_vacuum;
+SELECT vectorcoll.ivf_check('rows_v', true);
 SELECT count(*), bool_and(id % 5 <> 0) FROM (SELECT id FROM rows ORDER BY v <-> point(7) LIMIT 100000) s;
 -- Freed slots are used again.
 SELECT pg_relation_size('rows_v') AS size \gset
@@ -85,16 +87,19 @@ DELETE FROM rows WHERE id % 3 = 0;
 VACUUM rows;
 INSERT INTO rows SELECT i, point(i) FROM generate_series(4001, 5000) i;
 SELECT ivf_recall('<=>', 10) >= 0.9 AS cosine_from_index_later;
+SELECT vectorcoll.ivf_check('rows_v', true);
 SELECT count(*) = (SELECT count(*) FROM rows) AS all FROM (SELECT id FROM rows ORDER BY v <=> point(7) LIMIT 100000) s;
 DROP INDEX rows_v;
 CREATE INDEX rows_v ON rows USING vc_ivf ((v::halfvec(12)) halfvec_l2_ops) WITH (lists = 20);
 SELECT ivf_recall('<->', 10, 'point', 'v::halfvec(12)') >= 0.9 AS halfvec_expression;
+SELECT vectorcoll.ivf_check('rows_v', true);
 DROP INDEX rows_v;
 CREATE TABLE halves AS SELECT id, v::halfvec(12) AS v FROM rows;
 CREATE INDEX ON halves USING vc_ivf (v halfvec_cosine_ops) WITH (storage = index, lists = 20);
 SELECT ivf_recall('<=>', 10, 'point', 'v', 'halves') >= 0.9 AS halfvec_cosine;
 CREATE INDEX ON halves USING vc_ivf (v halfvec_ip_ops) WITH (lists = 20);
 SELECT ivf_recall('<#>', 10, 'point', 'v', 'halves') >= 0.9 AS halfvec_ip;
+SELECT vectorcoll.ivf_check(indexrelid, true) FROM pg_index WHERE indrelid = 'halves'::regclass;
 CREATE TABLE bits (id int, v bit(64));
 CREATE FUNCTION bits_of(i int) RETURNS bit LANGUAGE sql IMMUTABLE AS $$
     SELECT (i % 40 * 104729 * 7919::bigint + hashint4extended(i, 0) % 65536)::bit(64) $$;
@@ -103,6 +108,7 @@ CREATE INDEX ON bits USING vc_ivf (v bit_hamming_ops) WITH (lists = 20);
 -- Ties are many: what counts is the distances found.
 SELECT array(SELECT v <~> bits_of(9) FROM bits ORDER BY v <~> bits_of(9) LIMIT 20) =
        array(SELECT d FROM (SELECT v <~> bits_of(9) AS d FROM bits OFFSET 0) s ORDER BY d LIMIT 20) AS hamming;
+SELECT vectorcoll.ivf_check('bits_v_idx', true);
 
 -- Empty and tiny tables, nulls, zero vectors, duplicates, extreme values.
 CREATE TABLE tiny (id int, v vector(3));
@@ -122,6 +128,7 @@ INSERT INTO tiny VALUES (-1, '[3e38,-3e38,3e38]'), (-2, '[1e-38,1e-45,0]'), (-3,
 SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM tiny ORDER BY v <-> '[3,2,1]' LIMIT 10000) s;
 SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM tiny ORDER BY v <-> '[3e38,2,1]' LIMIT 10000) s;
 SELECT id FROM tiny ORDER BY v <-> '[0,0,0]' LIMIT 1;
+SELECT vectorcoll.ivf_check('tiny_v', true);
 
 -- Codes larger than a page, values larger than a page.
 CREATE TABLE wide (id int, v vector(5001));
@@ -132,6 +139,7 @@ DELETE FROM wide WHERE id <= 40;
 VACUUM wide;
 INSERT INTO wide SELECT i, (SELECT array_agg((i * j * 0.618034) % 1) FROM generate_series(1, 5001) j)::vector FROM generate_series(1, 40) i;
 SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM wide ORDER BY v <-> (SELECT v FROM wide WHERE id = 5) LIMIT 100) s;
+SELECT vectorcoll.ivf_check('wide_v', true);
 DROP TABLE wide;
 
 -- Concurrent and unlogged builds, clusters of lists chosen from the number of rows.
@@ -150,6 +158,28 @@ CREATE INDEX rows_v ON rows USING vc_ivf (v vector_l2_ops) WITH (lists = 30);
 SELECT ivf_recall('<->', 10) >= 0.95 AS parallel;
 SELECT count(*) = (SELECT count(*) FROM rows), count(*) = count(DISTINCT id) FROM (SELECT id FROM rows ORDER BY v <-> point(7) LIMIT 100000) s;
 SELECT reltuples FROM pg_class WHERE relname = 'rows_v';
+SELECT vectorcoll.ivf_check('rows_v', true);
+
+-- What the lists look like. An index that is made on an empty table says when it should be made again.
+SELECT rows, lists, trained_on, built_rows, smallest_list > 0 AS no_empty_list, imbalance BETWEEN 1 AND 3 AS balanced,
+    free_share BETWEEN 0 AND 0.9 AS free, mean_error > 0 AS error, round(error_growth::numeric, 3) AS error_growth, advice FROM vectorcoll.ivf_stats('rows_v');
+CREATE TABLE fresh (LIKE rows);
+CREATE INDEX fresh_v ON fresh USING vc_ivf (v vector_l2_ops);
+SELECT rows, lists, trained_on, advice FROM vectorcoll.ivf_stats('fresh_v');
+INSERT INTO fresh SELECT * FROM rows;
+SELECT rows, lists, trained_on, advice FROM vectorcoll.ivf_stats('fresh_v');
+REINDEX INDEX fresh_v;
+SELECT rows, lists, trained_on, advice FROM vectorcoll.ivf_stats('fresh_v');
+SELECT vectorcoll.ivf_check('pg_class_oid_index');
+SELECT vectorcoll.ivf_check('rows');
+CREATE ROLE regress_ivf_other;
+GRANT USAGE ON SCHEMA public TO regress_ivf_other;
+SET ROLE regress_ivf_other;
+SELECT vectorcoll.ivf_check('rows_v');
+SELECT vectorcoll.ivf_stats('rows_v');
+RESET ROLE;
+REVOKE USAGE ON SCHEMA public FROM regress_ivf_other;
+DROP ROLE regress_ivf_other;
 
 -- What cannot be.
 SELECT id FROM rows ORDER BY v <-> '[1,2]' LIMIT 1;
@@ -164,5 +194,5 @@ CREATE INDEX ON rows USING vc_ivf (v, id);
 CREATE UNIQUE INDEX ON rows USING vc_ivf (v);
 SET vc_ivf.probes = -1;
 SET vc_ivf.nonsense = 1;
-DROP TABLE rows, halves, bits, tiny, loose, unlogged_rows;
+DROP TABLE rows, fresh, halves, bits, tiny, loose, unlogged_rows;
 DROP FUNCTION point(int), ivf_recall, bits_of;

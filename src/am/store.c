@@ -384,7 +384,15 @@ vc_store_release(VcStore *store, VcHold *hold)
 }
 
 void
-vc_store_write_out(VcStore *store, void (*progress)(BlockNumber done, BlockNumber total))
+vc_store_leave_arena(VcStore *store)
+{
+	store->arena = NULL;
+	store->wal = false;
+	(void) vc_store_nblocks(store);
+}
+
+void
+vc_store_write_out(VcStore *store)
 {
 	BlockNumber total = vc_store_nblocks(store);
 
@@ -399,8 +407,6 @@ vc_store_write_out(VcStore *store, void (*progress)(BlockNumber done, BlockNumbe
 		memcpy(BufferGetPage(buffer), arena_page(store, block), BLCKSZ);
 		MarkBufferDirty(buffer);
 		UnlockReleaseBuffer(buffer);
-		if (progress)
-			progress(block + 1, total);
 
 		/* A chunk of our own goes as soon as it is written, so that memory does not count twice. */
 		if (!store->arena->shared && (block + 1) % VC_STORE_CHUNK_PAGES == 0)
@@ -409,7 +415,5 @@ vc_store_write_out(VcStore *store, void (*progress)(BlockNumber done, BlockNumbe
 			store->chunks[block / VC_STORE_CHUNK_PAGES] = NULL;
 		}
 	}
-	store->arena = NULL;
-	store->wal = false;
-	store->nblocks = total;
+	vc_store_leave_arena(store);
 }

@@ -74,8 +74,11 @@ extern void vc_arena_init(VcArena *arena, uint32 max_blocks, bool shared, int tr
 /* Let a store work in an arena; dsa is null where it is not shared. */
 extern void vc_store_attach_arena(VcStore *store, VcArena *arena, dsa_area *dsa);
 
+/* Go over to disk, where another process has written the arena out. */
+extern void vc_store_leave_arena(VcStore *store);
+
 /* Append the arena's pages to the relation, which has none yet, unlogged; the store then works on disk, without WAL. */
-extern void vc_store_write_out(VcStore *store, void (*progress)(BlockNumber done, BlockNumber total));
+extern void vc_store_write_out(VcStore *store);
 
 /* Start an empty hold. */
 static inline void

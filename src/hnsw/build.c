@@ -7,14 +7,18 @@
  * Nothing is WAL-logged while the index is built; at the end all its pages are, in one pass. A crash before that leaves an
  * index that was never committed.
  */
-#include "hnsw/hnsw.h"
+#include "hnsw/build.h"
 
+#include "access/table.h"
 #include "access/tableam.h"
 #include "access/xloginsert.h"
 #include "catalog/index.h"
 #include "commands/progress.h"
 #include "miscadmin.h"
-#include "nodes/execnodes.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/paths.h"
+#include "optimizer/plancat.h"
+#include "optimizer/planner.h"
 #include "pgstat.h"
 #include "types/check.h"
 #include "utils/memutils.h"
@@ -22,51 +26,60 @@
 #define PHASE_LOAD (PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 1)
 #define PHASE_WRITE (PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 2)
 
-typedef struct BuildState
-{
-	VcHnswGraph		graph;
-	VcHnswInserter *inserter;
-	MemoryContext	row_context;
-	double			rows;
-} BuildState;
+#define REPORT_EVERY 64 /* rows */
 
-static void
-report_written(BlockNumber done, BlockNumber total)
+/* A table smaller than this is not worth starting workers for. */
+#define PARALLEL_MIN_BYTES ((Size) 8 * 1024 * 1024)
+
+void
+vc_hnsw_build_prepare(VcHnswBuild *build)
 {
-	if (done == 1)
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_WRITE);
-	(void) total;
+	build->inserter = vc_hnsw_inserter_new(&build->graph);
+	build->row_context = AllocSetContextCreate(CurrentMemoryContext, "vc_hnsw build row", ALLOCSET_DEFAULT_SIZES);
 }
 
-static void
-build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool tuple_is_alive, void *arg)
+void
+vc_hnsw_build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool tuple_is_alive, void *arg)
 {
-	BuildState	 *state = arg;
+	VcHnswBuild	 *build = arg;
 	MemoryContext old;
 	VcValue		  value;
+	bool		  done = false;
 
 	if (isnull[0])
 		return;
-	old = MemoryContextSwitchTo(state->row_context);
-	vc_metric_value(state->graph.metric, values[0], &value);
-	vc_check_same_dims(state->graph.metric->type_name, state->graph.shape.dim, value.dim);
-	if (!vc_hnsw_insert(state->inserter, &value, tid))
+	old = MemoryContextSwitchTo(build->row_context);
+	vc_metric_value(build->graph.metric, values[0], &value);
+	vc_check_same_dims(build->graph.metric->type_name, build->graph.shape.dim, value.dim);
+	while (!done)
 	{
-		ereport(DEBUG1, (errmsg("vc_hnsw graph does not fit into maintenance_work_mem after %.0f rows", state->rows)));
-		vc_store_write_out(&state->graph.store, NULL);
-		if (!vc_hnsw_insert(state->inserter, &value, tid))
-			elog(ERROR, "no room for a node on disk");
+		if (build->shared)
+			vc_hnsw_build_enter(build);
+		done = vc_hnsw_insert(build->inserter, &value, tid);
+		if (build->shared)
+			vc_hnsw_build_leave(build);
+		if (done)
+			break;
+		ereport(DEBUG1, (errmsg("vc_hnsw graph does not fit into maintenance_work_mem")));
+		if (build->shared)
+			vc_hnsw_build_spill(build);
+		else
+			vc_store_write_out(&build->graph.store);
 	}
 	MemoryContextSwitchTo(old);
-	MemoryContextReset(state->row_context);
-	state->rows++;
-	if (((uint64) state->rows & 255) == 0)
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, (int64) state->rows);
+	MemoryContextReset(build->row_context);
+	build->rows++;
+	if ((uint64) build->rows % REPORT_EVERY == 0)
+	{
+		if (build->shared)
+			vc_hnsw_build_count(build, REPORT_EVERY);
+		else
+			pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, (int64) build->rows);
+	}
 }
 
-/* The meta page, as the first page of a store. */
-static void
-add_meta_page(VcHnswGraph *graph, const VcHnswMeta *meta)
+void
+vc_hnsw_build_meta(VcHnswGraph *graph, const VcHnswMeta *meta)
 {
 	BlockNumber block;
 	Buffer		buffer = InvalidBuffer;
@@ -92,36 +105,91 @@ arena_blocks(const VcHnswShape *shape)
 	return (uint32) Min(limit / BLCKSZ, (Size) MaxBlockNumber);
 }
 
+/* Bytes of a table and its TOAST table. */
+static Size
+table_bytes(Relation heap)
+{
+	Size blocks = RelationGetNumberOfBlocks(heap);
+
+	if (OidIsValid(heap->rd_rel->reltoastrelid))
+	{
+		Relation toast = table_open(heap->rd_rel->reltoastrelid, AccessShareLock);
+
+		blocks += RelationGetNumberOfBlocks(toast);
+		table_close(toast, AccessShareLock);
+	}
+	return blocks * BLCKSZ;
+}
+
+/*
+ * How many workers: as many as the planner allows for an index of this table. It looks at the size of the table alone, but vectors
+ * are often in its TOAST table, and a graph takes longer to build than what the planner has in mind; so the threshold is ours.
+ */
+static int
+count_workers(Relation heap, Relation index)
+{
+	int saved = min_parallel_table_scan_size;
+	int workers = 0;
+
+	if (table_bytes(heap) < PARALLEL_MIN_BYTES)
+		return 0;
+	min_parallel_table_scan_size = 0;
+	PG_TRY();
+	{
+		workers = plan_create_index_workers(RelationGetRelid(heap), RelationGetRelid(index));
+	}
+	PG_FINALLY();
+	{
+		min_parallel_table_scan_size = saved;
+	}
+	PG_END_TRY();
+	return workers;
+}
+
+static void
+load_serially(VcHnswBuild *build, Relation heap, Relation index, IndexInfo *index_info, const VcHnswMeta *meta,
+			  uint32 max_blocks, IndexBuildResult *result)
+{
+	VcArena *arena = palloc(vc_arena_size(max_blocks));
+
+	vc_arena_init(arena, max_blocks, false, 0);
+	vc_store_attach_arena(&build->graph.store, arena, NULL);
+	vc_hnsw_build_meta(&build->graph, meta);
+	vc_hnsw_build_prepare(build);
+	result->heap_tuples = table_index_build_scan(heap, index, index_info, true, true, vc_hnsw_build_row, build, NULL);
+	result->index_tuples = build->rows;
+}
+
 IndexBuildResult *
 vc_hnsw_build(Relation heap, Relation index, struct IndexInfo *index_info)
 {
 	IndexBuildResult *result = palloc0(sizeof(IndexBuildResult));
-	BuildState		  state = {0};
+	VcHnswBuild		  build = {0};
 	VcHnswMeta		  meta;
-	VcArena			 *arena;
+	uint32			  max_blocks;
+	int				  workers;
 
 	if (RelationGetNumberOfBlocks(index) != 0)
 		elog(ERROR, "index \"%s\" already contains data", RelationGetRelationName(index));
 
 	vc_hnsw_meta_fill(&meta, index);
-	vc_hnsw_open_new(&state.graph, index, &meta);
-	arena = palloc(vc_arena_size(arena_blocks(&state.graph.shape)));
-	vc_arena_init(arena, arena_blocks(&state.graph.shape), false, 0);
-	vc_store_attach_arena(&state.graph.store, arena, NULL);
-	add_meta_page(&state.graph, &meta);
-	state.inserter = vc_hnsw_inserter_new(&state.graph);
-	state.row_context = AllocSetContextCreate(CurrentMemoryContext, "vc_hnsw build row", ALLOCSET_DEFAULT_SIZES);
-
+	vc_hnsw_open_new(&build.graph, index, &meta);
+	build.leader = true;
+	max_blocks = arena_blocks(&build.graph.shape);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_LOAD);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, (int64) Max(heap->rd_rel->reltuples, 0));
-	result->heap_tuples = table_index_build_scan(heap, index, index_info, true, true, build_row, &state, NULL);
-	result->index_tuples = state.rows;
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, (int64) state.rows);
+	workers = count_workers(heap, index);
+	if (workers == 0 || !vc_hnsw_build_parallel(&build, heap, index, index_info, &meta, max_blocks, workers,
+												&result->heap_tuples, &result->index_tuples))
+		load_serially(&build, heap, index, index_info, &meta, max_blocks, result);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, (int64) result->index_tuples);
 
-	if (state.graph.store.arena)
-		vc_store_write_out(&state.graph.store, report_written);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_WRITE);
-	vc_hnsw_note(&state.graph, VC_HNSW_NONE, 0);
+	if (build.graph.store.arena)
+		vc_store_write_out(&build.graph.store);
+	if (build.shared)
+		vc_hnsw_build_parallel_end(&build);
+	vc_hnsw_note(&build.graph, VC_HNSW_NONE, 0);
 	if (RelationNeedsWAL(index))
 		log_newpage_range(index, MAIN_FORKNUM, 0, RelationGetNumberOfBlocks(index), true);
 	return result;

@@ -322,9 +322,10 @@ extern void vc_hnsw_search_start(VcHnswSearch *search, const VcHnswQuery *query,
 
 /*
  * Visit nodes, nearest first, until no node left to visit promises to be nearer than the ef nearest live ones found so
- * far. May be called again with a larger ef to go on. Returns false once nothing reachable is left to visit.
+ * far, or until max_found nodes were. May be called again with a larger ef to go on. Returns false once nothing reachable
+ * is left to visit.
  */
-extern bool vc_hnsw_search_run(VcHnswSearch *search, uint32 ef);
+extern bool vc_hnsw_search_run(VcHnswSearch *search, uint32 ef, uint32 max_found);
 
 /* The nodes visited, in the order of the visits. */
 extern VcHnswFound *vc_hnsw_search_found(VcHnswSearch *search, uint32 *count);

@@ -7,7 +7,9 @@
  * searched, m of them chosen so that none is nearer to another chosen one than to the value (then filled up with the nearest
  * of the rest), and the new node and each chosen one are linked both ways.
  *
- * Departures: all nodes of a level have the same number of links (2m, rounded up to a FastScan block of 32), and a node that has
+ * Departures: the search for candidates stops when half of ef_construction have settled, or twice as many nodes were visited:
+ * a graph's quality depends on candidates from all around rather than on the last of the nearest, and on hard data a full search
+ * would cost four times as much for a few per cent less work in later searches (docs/hnsw-layout.md). All nodes of a level have the same number of links (2m, rounded up to a FastScan block of 32), and a node that has
  * them all decides about a new link from its own page alone. Instead of pruning its neighbours against each other, it
  * compares the newcomer with them, by estimates from the codes it holds: the query table of the new value, made for the search,
  * serves for that. A newcomer that is nearer to one of the node's nearer neighbours than to the node is not linked from
@@ -421,7 +423,7 @@ vc_hnsw_insert(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
 		for (int l = Min(level, entry_level); l >= 0 && start != VC_HNSW_NONE; l--)
 		{
 			vc_hnsw_search_start(in->search, &in->query, start);
-			vc_hnsw_search_run(in->search, graph->shape.ef_construction);
+			vc_hnsw_search_run(in->search, (graph->shape.ef_construction + 1) / 2, 2 * graph->shape.ef_construction);
 			collect_candidates(in);
 			if (l == 0 && add_to_equal(in, value, tid))
 				return true;

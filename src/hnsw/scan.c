@@ -251,7 +251,7 @@ find_more(ScanState *state)
 
 	state->ef = state->ef == 0 ? vc_hnsw_ef_search : state->ef * 2;
 	if (state->by_distance && !is_most_of_index(state, state->ef))
-		more = vc_hnsw_search_run(state->search, state->ef);
+		more = vc_hnsw_search_run(state->search, state->ef, UINT32_MAX);
 	take_found(state);
 	if (!more)
 		sweep(state);

@@ -599,13 +599,13 @@ widen(VcHnswSearch *s, uint32 ef)
 }
 
 bool
-vc_hnsw_search_run(VcHnswSearch *s, uint32 ef)
+vc_hnsw_search_run(VcHnswSearch *s, uint32 ef, uint32 max_found)
 {
 	bool coded = s->graph->shape.coded;
 
 	if (ef > s->ef)
 		widen(s, ef);
-	while (s->frontier_count > 0)
+	while (s->frontier_count > 0 && s->found_count < max_found)
 	{
 		Ranked	 best = s->frontier[1];
 		VcHnswId id = (VcHnswId) best;
@@ -628,7 +628,7 @@ vc_hnsw_search_run(VcHnswSearch *s, uint32 ef)
 		else
 			expand_plain(s, id);
 	}
-	return false;
+	return s->frontier_count > 0;
 }
 
 VcHnswFound *
@@ -657,7 +657,7 @@ vc_hnsw_descend(VcHnswSearch *s, const VcHnswQuery *query, VcHnswId entry, int f
 	for (; from > level && entry != VC_HNSW_NONE; from--)
 	{
 		vc_hnsw_search_start(s, query, entry);
-		vc_hnsw_search_run(s, VC_HNSW_DESCEND_EF);
+		vc_hnsw_search_run(s, VC_HNSW_DESCEND_EF, UINT32_MAX);
 		entry = vc_hnsw_search_nearest(s, true);
 	}
 	return entry;

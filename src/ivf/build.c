@@ -361,7 +361,7 @@ vc_ivf_build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, b
 	old = MemoryContextSwitchTo(builder->row_context);
 	vc_metric_value(builder->ivf->metric, values[0], &value);
 	vc_check_same_dims(builder->ivf->metric->type_name, builder->ivf->meta.dim, value.dim);
-	vc_ivf_insert_value(builder->inserter, tid, &value);
+	builder->err += vc_ivf_insert_value(builder->inserter, tid, &value);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(builder->row_context);
 	builder->rows++;
@@ -418,6 +418,7 @@ vc_ivf_build(Relation heap, Relation index, IndexInfo *index_info)
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, (int64) rows);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, 0);
 	vc_ivf_build_rows(heap, index, index_info, &ivf, result);
+	vc_ivf_write_meta(&ivf);
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VC_IVF_PHASE_LOG);
 	if (RelationNeedsWAL(index))

@@ -16,6 +16,7 @@ typedef struct VcIvfBuilder
 	VcIvfInserter *inserter;
 	MemoryContext  row_context;
 	double		   rows;
+	double		   err; /* sum over the rows */
 	VcIvfShared	  *shared; /* null where one process builds alone */
 } VcIvfBuilder;
 
@@ -27,7 +28,10 @@ extern void vc_ivf_build_row(Relation index, ItemPointer tid, Datum *values, boo
 /* Tell pg_stat_progress_create_index how many rows all processes have put in. */
 extern void vc_ivf_report_rows(VcIvfBuilder *builder);
 
-/* Put all rows of the table into the lists, with as many processes as the plan for the build has; fills the counts. */
+/*
+ * Put all rows of the table into the lists, with as many processes as the plan for the build has; fills the counts, also in
+ * ivf->meta.
+ */
 extern void vc_ivf_build_rows(Relation heap, Relation index, IndexInfo *index_info, VcIvf *ivf, IndexBuildResult *result);
 
 #endif /* VC_IVF_BUILD_H */

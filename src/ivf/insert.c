@@ -38,7 +38,7 @@ vc_ivf_inserter_new(VcIvf *ivf)
 	return inserter;
 }
 
-void
+float
 vc_ivf_insert_value(VcIvfInserter *inserter, ItemPointer tid, const VcValue *value)
 {
 	VcIvf		   *ivf = inserter->ivf;
@@ -59,6 +59,7 @@ vc_ivf_insert_value(VcIvfInserter *inserter, ItemPointer tid, const VcValue *val
 		memcpy(inserter->vector->data, value->data, ivf->rows.value_bytes);
 	}
 	vc_ivf_add_row(ivf, &ivf->rows, probe.head, tid, inserter->code, &factors, inserter->vector);
+	return factors.err;
 }
 
 /* What a statement that inserts keeps between its rows. */

@@ -71,9 +71,11 @@ typedef struct VcIvfMeta
 	BlockNumber centre; /* vector pages of the root's centre */
 	uint32		sample; /* rows the centroids were trained on; 0: not trained, one list */
 	uint16		probes[VC_IVF_TARGETS]; /* lists to probe for each of vc_ivf_targets, as measured on the sample */
+	double		built_rows;				/* rows, and the mean of their `err`, when the index was built: to tell drift by */
+	double		built_err;
 } VcIvfMeta;
 
-StaticAssertDecl(sizeof(VcIvfMeta) == 56, "the meta page's layout is on disk");
+StaticAssertDecl(sizeof(VcIvfMeta) == 72, "the meta page's layout is on disk");
 
 extern const double vc_ivf_targets[VC_IVF_TARGETS];
 
@@ -268,7 +270,9 @@ extern bool vc_ivf_frontier_nearest(VcIvfFrontier *frontier, const VcIvfQuery *q
 typedef struct VcIvfInserter VcIvfInserter;
 
 extern VcIvfInserter *vc_ivf_inserter_new(VcIvf *ivf);
-extern void vc_ivf_insert_value(VcIvfInserter *inserter, ItemPointer tid, const VcValue *value);
+
+/* Returns the `err` of the row's code. */
+extern float vc_ivf_insert_value(VcIvfInserter *inserter, ItemPointer tid, const VcValue *value);
 
 /* The access method's functions. */
 extern IndexBuildResult *vc_ivf_build(Relation heap, Relation index, IndexInfo *index_info);

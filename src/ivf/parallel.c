@@ -26,9 +26,10 @@ struct VcIvfShared
 	bool	  concurrent;
 	VcIvfMeta meta;
 
-	slock_t			  mutex; /* of the next three */
+	slock_t			  mutex; /* of the next four */
 	int				  done;	 /* participants that are through */
 	double			  heap_tuples;
+	double			  err; /* sum over all rows */
 	bool			  broken_hot_chain;
 	ConditionVariable through;
 
@@ -72,6 +73,7 @@ build_share(VcIvfShared *shared, Relation heap, Relation index, IndexInfo *index
 	SpinLockAcquire(&shared->mutex);
 	shared->done++;
 	shared->heap_tuples += tuples;
+	shared->err += builder.err;
 	shared->broken_hot_chain |= index_info->ii_BrokenHotChain;
 	SpinLockRelease(&shared->mutex);
 	ConditionVariableSignal(&shared->through);
@@ -151,6 +153,8 @@ build_in_parallel(Relation heap, Relation index, IndexInfo *index_info, VcIvf *i
 	result->heap_tuples = shared->heap_tuples;
 	result->index_tuples = pg_atomic_read_u64(&shared->rows);
 	index_info->ii_BrokenHotChain |= shared->broken_hot_chain;
+	ivf->meta.built_rows = result->index_tuples;
+	ivf->meta.built_err = result->index_tuples > 0 ? shared->err / result->index_tuples : 0;
 	if (concurrent)
 		UnregisterSnapshot(snapshot);
 	DestroyParallelContext(context);
@@ -168,4 +172,6 @@ vc_ivf_build_rows(Relation heap, Relation index, IndexInfo *index_info, VcIvf *i
 	vc_ivf_builder_init(&builder, ivf);
 	result->heap_tuples = table_index_build_scan(heap, index, index_info, true, true, vc_ivf_build_row, &builder, NULL);
 	result->index_tuples = builder.rows;
+	ivf->meta.built_rows = builder.rows;
+	ivf->meta.built_err = builder.rows > 0 ? builder.err / builder.rows : 0;
 }

@@ -15,12 +15,18 @@
  *	   binary64 leaves few spare bits, while our targets leave forty). The product's error is a known handful of units,
  *	   so all but about one in 2^36 inputs are safely to one side of the midpoint.
  *	3. The rest, and exact ties, compare the decimal with the midpoint in integers of a thousand bits.
+ *
+ * Read one after the other, each number has to wait for the end of the one before. In a list, the commas are found first,
+ * 64 bytes at a time, and the numbers between them are then read independently of one another (the order of work is that
+ * of Langdale and Lemire, "Parsing gigabytes of JSON per second", 2019).
  */
 #include "types/decimal.h"
 
 #include <float.h>
 #include <math.h>
 #include <string.h>
+
+#include <simde/x86/sse2.h>
 
 /* Step 2 relies on binary64 arithmetic without excess precision. */
 _Static_assert(FLT_EVAL_METHOD == 0, "binary64 arithmetic must not carry excess precision");
@@ -92,7 +98,42 @@ static const double exact_pow10[] = {1e0,  1e1,	 1e2,  1e3,	 1e4,  1e5,	 1e6,  1
 									 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 #define MAX_EXACT_POW10 22
 
-static const uint64_t small_pow10[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
+static const uint64_t integer_pow10[] = {UINT64_C(1),
+										 UINT64_C(10),
+										 UINT64_C(100),
+										 UINT64_C(1000),
+										 UINT64_C(10000),
+										 UINT64_C(100000),
+										 UINT64_C(1000000),
+										 UINT64_C(10000000),
+										 UINT64_C(100000000),
+										 UINT64_C(1000000000),
+										 UINT64_C(10000000000),
+										 UINT64_C(100000000000),
+										 UINT64_C(1000000000000),
+										 UINT64_C(10000000000000),
+										 UINT64_C(100000000000000),
+										 UINT64_C(1000000000000000),
+										 UINT64_C(10000000000000000)};
+
+#define ALL_ZEROS UINT64_C(0x3030303030303030)
+#define HIGH_BITS UINT64_C(0x8080808080808080)
+
+/* Eight characters less '0', the first in the lowest byte: the high bit of each byte that was no digit. */
+static inline uint64_t
+not_digits(uint64_t bytes)
+{
+	return (((bytes & ~HIGH_BITS) + UINT64_C(0x7676767676767676)) | bytes) & HIGH_BITS;
+}
+
+/* Eight digits, the first in the lowest byte, as a number: pairs, fours, the eight. */
+static inline uint64_t
+eight_digits(uint64_t bytes)
+{
+	bytes = (bytes & UINT64_C(0x000f000f000f000f)) * 10 + ((bytes >> 8) & UINT64_C(0x000f000f000f000f));
+	bytes = (bytes & UINT64_C(0x000000ff000000ff)) * 100 + ((bytes >> 16) & UINT64_C(0x000000ff000000ff));
+	return (bytes & UINT64_C(0xffffffff)) * 10000 + (bytes >> 32);
+}
 
 static inline int
 is_digit(char c)
@@ -116,23 +157,17 @@ scan_digits(const char **p, const char *end, uint64_t *w)
 		uint64_t other;
 		int n;
 
-		/* Digit bytes become 0 to 9; in `other` the high bit marks every byte that is no digit. */
 		memcpy(&bytes, s, 8);
-		bytes ^= UINT64_C(0x3030303030303030);
-		other = (((bytes & UINT64_C(0x7f7f7f7f7f7f7f7f)) + UINT64_C(0x7676767676767676)) | bytes) &
-				UINT64_C(0x8080808080808080);
+		bytes ^= ALL_ZEROS;
+		other = not_digits(bytes);
 		n = other ? __builtin_ctzll(other) >> 3 : 8;
 
 		/*
-		 * Move the digits to the top so that zeros stand before them, then add up pairs, fours and the eight. How many
-		 * there are is hard to predict, hence no branch on it, and two shifts, because all 64 bits may go.
+		 * Move the digits to the top so that zeros stand before them. How many there are is hard to predict, hence no
+		 * branch on it, and two shifts, because all 64 bits may go.
 		 */
 		bytes = bytes << (32 - 4 * n) << (32 - 4 * n);
-		bytes = (bytes & UINT64_C(0x000f000f000f000f)) * 10 + ((bytes >> 8) & UINT64_C(0x000f000f000f000f));
-		bytes = (bytes & UINT64_C(0x000000ff000000ff)) * 100 + ((bytes >> 16) & UINT64_C(0x000000ff000000ff));
-		bytes = (bytes & UINT64_C(0xffffffff)) * 10000 + (bytes >> 32);
-
-		acc = acc * small_pow10[n] + bytes;
+		acc = acc * integer_pow10[n] + eight_digits(bytes);
 		s += n;
 		if (n < 8)
 			goto done;
@@ -301,7 +336,7 @@ big_compare(const Big *a, const Big *b)
  * The midpoint of two floats has at most 113 significant decimal digits. When the decimal's first 120 agree with it,
  * any later digit other than zero decides.
  */
-static int
+static __attribute__((noinline)) int
 compare_with_midpoint(const Decimal *d, uint32_t midpoint, int exp2)
 {
 	Big decimal = {0};
@@ -342,35 +377,35 @@ compare_with_midpoint(const Decimal *d, uint32_t midpoint, int exp2)
 }
 
 /*
- * Steps 2 and 3 for w * 10^q by 64-bit product: the value's bits in the target format, without the sign.
+ * Step 2 by 64-bit product: the bits that the value (w + [0, 1)) * 10^q, or w * 10^q where not `truncated`, has in the
+ * target format, without the sign. Returns 1 when sure. Otherwise the value is next to a midpoint: *bits is the lower
+ * neighbour without its exponent, and the midpoint is (2 * *bits + 1) * 2^(*last_exp - 1).
  */
-static uint32_t
-round_decimal(const Decimal *d, const Format *format)
+static inline __attribute__((always_inline)) int
+estimate(uint64_t w, int64_t q, int truncated, const Format *format, uint32_t *bits, int *last_exp)
 {
 	unsigned __int128 product;
 	uint64_t m;
 	uint64_t rest;
 	uint64_t half;
 	uint64_t slack;
-	uint32_t bits;
-	uint32_t infinity = (uint32_t) (2 * format->max_exp + 1) << (format->mant_bits - 1);
-	int q;
 	int lz;
 	int exp2;
 	int drop;
-	int last_exp;
 
-	if (d->w == 0 || d->q < MIN_Q)
-		return 0;
-	if (d->q > MAX_Q)
-		return infinity;
-	q = (int) d->q;
+	*last_exp = format->sub_exp;
+	*bits = 0;
+	if (w == 0 || q < MIN_Q)
+		return 1;
+	*bits = (uint32_t) (2 * format->max_exp + 1) << (format->mant_bits - 1);
+	if (q > MAX_Q)
+		return 1;
 
 	/* value = m * 2^exp2 with m in [2^63, 2^64) */
-	lz = __builtin_clzll(d->w);
-	product = (unsigned __int128) (d->w << lz) * power_of_ten[q - MIN_Q];
+	lz = __builtin_clzll(w);
+	product = (unsigned __int128) (w << lz) * power_of_ten[q - MIN_Q];
 	m = (uint64_t) (product >> 64);
-	exp2 = 64 - lz + floor_log2_pow10(q) - 63;
+	exp2 = 64 - lz + floor_log2_pow10((int) q) - 63;
 	if (!(m >> 63))
 	{
 		m = (uint64_t) (product >> 63);
@@ -382,114 +417,326 @@ round_decimal(const Decimal *d, const Format *format)
 	 * both doubled by the shift above; and where digits were left out, w is too small by less than one part in 10^18,
 	 * that is 18.5 units of m.
 	 */
-	slack = d->truncated ? 64 : 4;
+	slack = truncated ? 64 : 4;
 
 	/* Bits of m past the target's last bit: all but mant_bits, more for a subnormal. */
 	drop = 64 - format->mant_bits;
 	if (exp2 + drop < format->sub_exp)
 		drop = format->sub_exp - exp2;
-	last_exp = exp2 + drop;
-	if (last_exp + format->mant_bits - 1 > format->max_exp)
-		return infinity;
+	*last_exp = exp2 + drop;
+	if (*last_exp + format->mant_bits - 1 > format->max_exp)
+	{
+		*last_exp = format->sub_exp;
+		return 1;
+	}
 
 	if (drop < 64)
 	{
-		bits = (uint32_t) (m >> drop);
+		*bits = (uint32_t) (m >> drop);
 		rest = m & ((UINT64_C(1) << drop) - 1);
 		half = UINT64_C(1) << (drop - 1);
 	}
 	else
 	{
 		/* All of m is past the last bit; at 65 it is just under half of that, though the slack may cover the gap. */
+		*bits = 0;
 		if (drop > 65)
-			return 0;
-		bits = 0;
+			return 1;
 		rest = drop == 64 ? m : m >> 1;
 		half = UINT64_C(1) << 63;
 	}
 
-	if (rest > half)
-		bits++;
-	else if (half - rest <= slack)
-	{
-		int order = compare_with_midpoint(d, 2 * bits + 1, last_exp - 1);
-
-		if (order > 0 || (order == 0 && (bits & 1)))
-			bits++;
-	}
-
-	/*
-	 * A normal number's hidden bit adds one to the exponent field, and so does a carry out of rounding: from a
-	 * subnormal to the smallest normal number, and from the largest finite one to infinity.
-	 */
-	return bits + ((uint32_t) (last_exp - format->sub_exp) << (format->mant_bits - 1));
+	if (rest <= half && half - rest <= slack)
+		return 0;
+	*bits += rest > half;
+	return 1;
 }
 
 /*
- * Clinger's case: w * 10^q rounded once, to binary64. Returns 0 where that does not settle the target's value: either
- * factor inexact, a midpoint of the target, a subnormal of the target.
+ * A normal number's hidden bit adds one to the exponent field, and so does a carry out of rounding: from a subnormal to the
+ * smallest normal number, and from the largest finite one to infinity.
+ */
+static inline uint32_t
+with_exponent(uint32_t bits, int last_exp, const Format *format)
+{
+	return bits + ((uint32_t) (last_exp - format->sub_exp) << (format->mant_bits - 1));
+}
+
+/* Steps 2 and 3 for anything a scan has found, without the sign. */
+static inline __attribute__((always_inline)) uint32_t
+round_decimal(const Decimal *d, const Format *format)
+{
+	uint32_t bits;
+	int last_exp;
+
+	if (!estimate(d->w, d->q, d->truncated, format, &bits, &last_exp))
+	{
+		int order = compare_with_midpoint(d, 2 * bits + 1, last_exp - 1);
+
+		bits += order > 0 || (order == 0 && (bits & 1));
+	}
+	return with_exponent(bits, last_exp, format);
+}
+
+/*
+ * Clinger's case: w * 10^q rounded once, to binary64, with both factors exact. Returns 0 where that does not settle the
+ * float: on a midpoint of floats, and among the subnormal ones.
  */
 static inline int
-exact_product(const Decimal *d, const Format *format, double smallest_normal, double *value)
+exact_product(uint64_t w, int64_t q, double *value)
 {
-	const uint64_t below = (UINT64_C(1) << (53 - format->mant_bits)) - 1;
+	const uint64_t below = (UINT64_C(1) << (53 - 24)) - 1;
 	uint64_t bits;
 
-	if (d->w >> 53 || d->truncated || d->q < -MAX_EXACT_POW10 || d->q > MAX_EXACT_POW10)
+	if (w >> 53 || q < -MAX_EXACT_POW10 || q > MAX_EXACT_POW10)
 		return 0;
-	if (d->q < 0)
-		*value = (double) d->w / exact_pow10[-d->q];
+	if (q < 0)
+		*value = (double) w / exact_pow10[-q];
 	else
-		*value = (double) d->w * exact_pow10[d->q];
+		*value = (double) w * exact_pow10[q];
 	memcpy(&bits, value, 8);
-	return *value >= smallest_normal && (bits & below) != (below >> 1) + 1;
+	return (*value >= FLT_MIN || w == 0) && (bits & below) != (below >> 1) + 1;
 }
 
-static inline const char *
-decimal_to_f32(const char *p, const char *end, float *value)
+/* Signs are as good as random, so they are set, not branched on. */
+static inline float
+signed_f32(float magnitude, int negative)
 {
-	Decimal d;
-	double exact;
-	float f;
 	uint32_t bits;
 
-	p = scan_number(p, end, &d);
-	if (p == NULL)
-		return NULL;
-	if (__builtin_expect(exact_product(&d, &format_f32, FLT_MIN, &exact), 1))
-	{
-		f = (float) exact;
-		memcpy(&bits, &f, 4);
-	}
-	else
-		bits = round_decimal(&d, &format_f32);
-	bits |= (uint32_t) d.negative << 31;
-	memcpy(value, &bits, 4);
-	return p;
+	memcpy(&bits, &magnitude, 4);
+	bits |= (uint32_t) negative << 31;
+	memcpy(&magnitude, &bits, 4);
+	return magnitude;
 }
 
-static inline const char *
-decimal_to_f16(const char *p, const char *end, uint16_t *value)
+static inline float
+float_of_bits(uint32_t bits)
 {
-	Decimal d;
+	float f;
 
-	p = scan_number(p, end, &d);
-	if (p == NULL)
-		return NULL;
-	*value = (uint16_t) ((d.negative ? 0x8000 : 0) | round_decimal(&d, &format_f16));
-	return p;
+	memcpy(&f, &bits, 4);
+	return f;
+}
+
+static float
+round_to_f32(const Decimal *d)
+{
+	double exact;
+
+	if (!d->truncated && exact_product(d->w, d->q, &exact))
+		return signed_f32((float) exact, d->negative);
+	return signed_f32(float_of_bits(round_decimal(d, &format_f32)), d->negative);
+}
+
+static uint16_t
+round_to_f16(const Decimal *d)
+{
+	return (uint16_t) (d->negative << 15 | round_decimal(d, &format_f16));
 }
 
 const char *
 vc_decimal_to_f32(const char *p, const char *end, float *value)
 {
-	return decimal_to_f32(p, end, value);
+	Decimal d;
+
+	p = scan_number(p, end, &d);
+	if (p != NULL)
+		*value = round_to_f32(&d);
+	return p;
 }
 
 const char *
 vc_decimal_to_f16(const char *p, const char *end, uint16_t *value)
 {
-	return decimal_to_f16(p, end, value);
+	Decimal d;
+
+	p = scan_number(p, end, &d);
+	if (p != NULL)
+		*value = round_to_f16(&d);
+	return p;
+}
+
+/* The commas of a text, found ahead of their use. */
+typedef struct Commas
+{
+	const char *block; /* 64 bytes, of whose commas `mask` has those not yet taken */
+	const char *end;
+	uint64_t mask;
+} Commas;
+
+static inline uint64_t
+comma_mask(const char *block)
+{
+	const simde__m128i comma = simde_mm_set1_epi8(',');
+	uint64_t mask = 0;
+
+	for (int i = 0; i < 4; i++)
+	{
+		simde__m128i bytes = simde_mm_loadu_si128((const simde__m128i *) (block + 16 * i));
+
+		mask |= (uint64_t) (uint32_t) simde_mm_movemask_epi8(simde_mm_cmpeq_epi8(bytes, comma)) << (16 * i);
+	}
+	return mask;
+}
+
+/* The next comma, or null from the last block that is not whole on. */
+static inline const char *
+next_comma(Commas *commas)
+{
+	const char *comma;
+
+	while (commas->mask == 0)
+	{
+		if (commas->end - commas->block < 128)
+			return NULL;
+		commas->block += 64;
+		commas->mask = comma_mask(commas->block);
+	}
+	comma = commas->block + __builtin_ctzll(commas->mask);
+	commas->mask &= commas->mask - 1;
+	return comma;
+}
+
+/* How many bytes before the end of a number scan_quick reads, whatever the number's length. */
+#define QUICK_WINDOW 24
+
+/* Sixteen bytes from keep_last + n on keep the last n of sixteen. */
+static const unsigned char keep_last[32] = {0,	  0,	0,	  0,	0,	  0,	0,	  0,	0,	  0,	0,
+											0,	  0,	0,	  0,	0,	  0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+											0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+
+/*
+ * The last n <= 16 characters before `end` as a number; returns 0 where one is no digit. The same sum as in scan_digits,
+ * over twice the width: pairs, fours, eights.
+ */
+static inline int
+sixteen_digits(const char *end, ptrdiff_t n, uint64_t *value)
+{
+	const simde__m128i nine = simde_mm_set1_epi8(9);
+	simde__m128i x = simde_mm_loadu_si128((const simde__m128i *) (end - 16));
+	uint64_t eights;
+
+	x = simde_mm_xor_si128(x, simde_mm_set1_epi8('0'));
+	x = simde_mm_and_si128(x, simde_mm_loadu_si128((const simde__m128i *) (keep_last + n)));
+	if (simde_mm_movemask_epi8(simde_mm_cmpeq_epi8(simde_mm_max_epu8(x, nine), nine)) != 0xffff)
+		return 0;
+
+	x = simde_mm_add_epi16(simde_mm_mullo_epi16(simde_mm_and_si128(x, simde_mm_set1_epi16(0xff)), simde_mm_set1_epi16(10)),
+						   simde_mm_srli_epi16(x, 8));
+	x = simde_mm_madd_epi16(x, simde_mm_set1_epi32(1 << 16 | 100));
+	x = simde_mm_packs_epi32(x, x);
+	x = simde_mm_madd_epi16(x, simde_mm_set1_epi32(1 << 16 | 10000));
+	eights = (uint64_t) simde_mm_cvtsi128_si64(x);
+	*value = (eights & UINT64_C(0xffffffff)) * 100000000 + (eights >> 32);
+	return 1;
+}
+
+/*
+ * Step 1 for the forms nearly all numbers in a list have: an optional minus, then a digit, a point and up to 24 digits, or
+ * up to 24 digits alone, filling p .. end. The QUICK_WINDOW bytes before `end` must be readable. Returns 0 for any other
+ * form, and for more digits than 64 bits hold.
+ */
+static inline int
+scan_quick(const char *p, const char *end, uint64_t *w, int *q, int *negative)
+{
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	int point;
+	ptrdiff_t n;
+
+	*negative = *p == '-';
+	p += *negative;
+	if (p == end)
+		return 0;
+	point = p[1] == '.';
+	n = end - p - 2 * point; /* the digits after the point, or all of them */
+	if (n < 1 || n > QUICK_WINDOW)
+		return 0;
+	*q = point ? (int) -n : 0;
+
+	if (n <= 16)
+	{
+		unsigned whole = point ? (unsigned char) (p[0] - '0') : 0;
+
+		if (!sixteen_digits(end, n, w) || whole > 9)
+			return 0;
+		*w += whole * integer_pow10[n];
+	}
+	else
+	{
+		/* Up to 19 digits that count; more only as zeros before them. */
+		uint64_t first;
+
+		memcpy(&first, end - QUICK_WINDOW, 8);
+		first = (first ^ ALL_ZEROS) & (UINT64_MAX << (8 * (QUICK_WINDOW - n)));
+		if (not_digits(first) || !sixteen_digits(end, 16, w))
+			return 0;
+		first = eight_digits(first);
+		if (first >= 1000 || (point && p[0] != '0'))
+			return 0;
+		*w += first * integer_pow10[16];
+	}
+	return 1;
+#else
+	return 0;
+#endif
+}
+
+/* Read a number of those forms, where no more than step 2 is needed to round it; 24 digits are never out of range. */
+static inline int
+quick_f32(const char *p, const char *end, float *value)
+{
+	uint64_t w;
+	int q;
+	int negative;
+	double exact;
+	uint32_t bits;
+	int last_exp;
+
+	if (!scan_quick(p, end, &w, &q, &negative))
+		return 0;
+	if (exact_product(w, q, &exact))
+		*value = signed_f32((float) exact, negative);
+	else if (estimate(w, q, 0, &format_f32, &bits, &last_exp))
+		*value = signed_f32(float_of_bits(with_exponent(bits, last_exp, &format_f32)), negative);
+	else
+		return 0;
+	return 1;
+}
+
+/* The same for a half, which may well be out of range: that is left to the long way. */
+static inline int
+quick_f16(const char *p, const char *end, uint16_t *value)
+{
+	uint64_t w;
+	int q;
+	int negative;
+	uint32_t bits;
+	int last_exp;
+
+	if (!scan_quick(p, end, &w, &q, &negative) || !estimate(w, q, 0, &format_f16, &bits, &last_exp))
+		return 0;
+	bits = with_exponent(bits, last_exp, &format_f16);
+	*value = (uint16_t) (negative << 15 | bits);
+	return bits < 0x7c00;
+}
+
+/* The long way for one element. Returns null where there is no number or one out of range, and says which. */
+static inline const char *
+read_element(const char *p, const char *end, int half, void *x, size_t n, VcDecimalEnd *why)
+{
+	float f = 0;
+	uint16_t h = 0;
+
+	p = half ? vc_decimal_to_f16(p, end, &h) : vc_decimal_to_f32(p, end, &f);
+	*why = p == NULL ? VC_DECIMAL_END_NOT_NUMBER : VC_DECIMAL_END_RANGE;
+	if (p == NULL || (half ? (h & 0x7fff) == 0x7c00 : isinf(f)))
+		return NULL;
+	if (half)
+		((uint16_t *) x)[n] = h;
+	else
+		((float *) x)[n] = f;
+	return p;
 }
 
 /*
@@ -498,41 +745,38 @@ vc_decimal_to_f16(const char *p, const char *end, uint16_t *value)
 static inline __attribute__((always_inline)) VcDecimalEnd
 decimal_list(const char *p, const char *end, int half, void *x, size_t capacity, size_t *count, const char **stop)
 {
+	const char *start = p;
+	Commas commas = {p - 64, end, 0};
 	size_t n = 0;
 	VcDecimalEnd why;
 
 	for (;;)
 	{
+		const char *comma = next_comma(&commas);
 		const char *past;
-		float f = 0;
-		uint16_t h = 0;
+
+		if (comma != NULL && comma - start >= QUICK_WINDOW && n < capacity &&
+			(half ? quick_f16(p, comma, (uint16_t *) x + n) : quick_f32(p, comma, (float *) x + n)))
+		{
+			n++;
+			p = comma + 1;
+			continue;
+		}
 
 		while (p < end && vc_is_space(*p))
 			p++;
-		past = half ? decimal_to_f16(p, end, &h) : decimal_to_f32(p, end, &f);
-		if (past == NULL)
-		{
-			why = VC_DECIMAL_END_NOT_NUMBER;
-			break;
-		}
 		if (n == capacity)
 		{
-			why = VC_DECIMAL_END_CAPACITY;
+			why = scan_number(p, end, &(Decimal){0}) ? VC_DECIMAL_END_CAPACITY : VC_DECIMAL_END_NOT_NUMBER;
 			break;
 		}
-		if (half ? (h & 0x7fff) == 0x7c00 : isinf(f))
-		{
-			why = VC_DECIMAL_END_RANGE;
+		past = read_element(p, end, half, x, n, &why);
+		if (past == NULL)
 			break;
-		}
-		if (half)
-			((uint16_t *) x)[n] = h;
-		else
-			((float *) x)[n] = f;
 		n++;
 
-		p = past;
-		while (p < end && vc_is_space(*p))
+		/* No number holds a comma, so where one was found ahead, this is it. */
+		for (p = past; p < end && vc_is_space(*p);)
 			p++;
 		if (p == end || *p != ',')
 		{

@@ -22,7 +22,7 @@ my @goals;                     # [set, what, sense, ratio wanted, ratio measured
 
 # ---- records ----
 
-my @records;
+our @records;
 open my $in, '<', $results or die "could not open $results: $!\n";
 while (my $line = <$in>)
 {
@@ -168,6 +168,14 @@ sub rows_of { my ($of) = records(kind => 'set', set => $_[0]); return $of->{rows
 sub raw_mb { my ($of) = records(kind => 'set', set => $_[0]); return $of->{rows} * $of->{dim} * 4e-6; }
 
 # ---- tables of one set; each returns [head, rows...] ----
+
+# The same at the pace of the server's processor time: what the clock would show on a machine with nothing else to do.
+sub table_processor
+{
+	my ($set) = @_;
+	local @records = map { $_->{cpu_ms} ? {%$_, qps => 1000 / $_->{cpu_ms}} : () } @records;
+	return table_recall($set);
+}
 
 sub table_recall
 {
@@ -470,6 +478,7 @@ sub section
 
 my @SECTIONS = (
 	['Queries a second at fixed recall', "In brackets: how many times $PEER, the best of its builds.", \&table_recall],
+	['Queries a second of server processor time', 'Other work on the machine disturbs these least.', \&table_processor],
 	['Build time and size', '', \&table_build],
 	['Baselines', '', \&table_baseline],
 	['Two clients', '', \&table_clients],
@@ -516,7 +525,7 @@ for my $set (@sets)
 		my ($title, $note, $make) = @$section;
 		my $table = $make->($set);
 		$sections .= section($title, $note, $table);
-		print columns(@$table), "\n" if @$table > 1 && $make != \&table_points;
+		print "$title\n", columns(@$table), "\n" if @$table > 1 && $make != \&table_points;
 	}
 }
 my $goals = table_goals();

@@ -176,7 +176,7 @@ group(const char *name, Trial trial, uint64_t count)
 
 	for (uint64_t i = 0; i < count && wrong < 5; i++)
 		wrong += !trial();
-	tap_ok(wrong == 0, "%llu %s equal strtof (seed %llu)", (unsigned long long) count, name, (unsigned long long) seed);
+	tap_ok(wrong == 0, "%llu %s (seed %llu)", (unsigned long long) count, name, (unsigned long long) seed);
 }
 
 /* A half's value as a double, which holds it exactly. */
@@ -335,6 +335,148 @@ test_lists(void)
 	tap_ok(ok, "a list ends at the end given");
 }
 
+/* One number in one of the forms clients write, and in some they rarely do. */
+static int
+append_number(char *text, size_t size)
+{
+	double value = ((double) (int64_t) next_random()) * 0x1p-63;
+
+	switch (next_random() % 12)
+	{
+		case 0:
+			return snprintf(text, size, "%.9g", (float) value);
+		case 1:
+			return snprintf(text, size, "%.17g", value * 1e-3);
+		case 2:
+			return snprintf(text, size, "%d", (int) (value * 300));
+		case 3:
+			return snprintf(text, size, "%.*f", (int) (next_random() % 30), value);
+		case 4:
+			return snprintf(text, size, "%.*f", (int) (next_random() % 30), value * 20);
+		case 5:
+			return snprintf(text, size, "%llu", (unsigned long long) next_random() >> next_random() % 64);
+		case 6:
+			return snprintf(text, size, "%.0f", value * 1e24);
+		case 7:
+			return snprintf(text, size, "0");
+		case 8:
+			return snprintf(text, size, "-0.0");
+		case 9:
+			return snprintf(text, size, " %.3e\t", value);
+		case 10:
+			return snprintf(text, size, "%s.5", value < 0 ? "-" : "+");
+		default:
+			return snprintf(text, size, "%.6f", value);
+	}
+}
+
+/* A list of such numbers, from an exact allocation, is what its numbers are one by one; both element types. */
+static bool
+trial_list(void)
+{
+	static char text[400 * 64];
+	static float f[400];
+	static uint16_t h[400];
+	size_t n = 1 + next_random() % 400;
+	size_t length = 0;
+	size_t count = 0;
+	const char *stop = NULL;
+	const char *p;
+	char *copy;
+	bool ok;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		length += append_number(text + length, 64);
+		text[length++] = ',';
+	}
+	copy = malloc(--length);
+	memcpy(copy, text, length);
+	text[length] = '\0';
+
+	ok = vc_decimal_list_f32(copy, copy + length, f, 400, &count, &stop) == VC_DECIMAL_END_LIST && count == n &&
+		 stop == copy + length;
+	p = text;
+	for (size_t i = 0; i < n && ok; i++)
+	{
+		char *past;
+
+		ok = bits_of(strtof(p, &past)) == bits_of(f[i]);
+		if (!ok)
+			tap_diag("element %zu: %a from %.40s", i, f[i], p);
+		p = past + strcspn(past, ",") + 1;
+	}
+
+	/* Halves: the integers may be out of range, which ends the list there. */
+	p = text;
+	vc_decimal_list_f16(copy, copy + length, h, 400, &count, &stop);
+	for (size_t i = 0; i < count && ok; i++)
+	{
+		uint16_t expected = 0;
+
+		p += strspn(p, " ");
+		ok = vc_decimal_to_f16(p, p + strlen(p), &expected) && expected == h[i];
+		if (!ok)
+			tap_diag("element %zu: half %04x, alone %04x, from %.40s", i, h[i], expected, p);
+		p += strcspn(p, ",") + 1;
+	}
+	free(copy);
+	return ok;
+}
+
+/* Lists with one byte replaced end where the same text read number by number ends. */
+static bool
+trial_broken_list(void)
+{
+	static const char bytes[] = ",,..--+eExN \t]0\xff";
+	static char text[40 * 64];
+	static float f[40];
+	size_t n = 1 + next_random() % 40;
+	size_t length = 0;
+	size_t count;
+	size_t expected = 0;
+	const char *stop;
+	const char *p;
+	char *copy;
+	bool ok;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		length += append_number(text + length, 64);
+		text[length++] = ',';
+	}
+	text[next_random() % length] = bytes[next_random() % (sizeof(bytes) - 1)];
+	copy = malloc(length);
+	memcpy(copy, text, length);
+
+	/* One by one, white space skipped. */
+	p = copy;
+	for (;;)
+	{
+		const char *past;
+		float value;
+
+		while (p < copy + length && vc_is_space(*p))
+			p++;
+		past = vc_decimal_to_f32(p, copy + length, &value);
+		if (past == NULL || isinf(value) || expected == 40)
+			break;
+		expected++;
+		for (p = past; p < copy + length && vc_is_space(*p);)
+			p++;
+		if (p == copy + length || *p != ',')
+			break;
+		p++;
+	}
+	vc_decimal_list_f32(copy, copy + length, f, 40, &count, &stop);
+	ok = count == expected && stop == p;
+	if (!ok)
+		tap_diag("%zu numbers to byte %td, expected %zu to byte %td: %.*s", count, stop - copy, expected, p - copy,
+				 (int) length, copy);
+	free(copy);
+	return ok;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -347,11 +489,13 @@ main(int argc, char **argv)
 	test_extremes();
 	test_lists();
 	test_halves();
-	group("floats of nine digits", trial_shortest, count);
-	group("doubles of 17 digits", trial_double, count);
-	group("fixed-point decimals", trial_fixed, count);
-	group("strings of digits", trial_digits, count);
-	group("midpoints and their neighbours", trial_midpoint, count);
-	group("shortened midpoints", trial_near_midpoint, count);
+	group("floats of nine digits as strtof reads them", trial_shortest, count);
+	group("doubles of 17 digits as strtof reads them", trial_double, count);
+	group("fixed-point decimals as strtof reads them", trial_fixed, count);
+	group("strings of digits as strtof reads them", trial_digits, count);
+	group("midpoints and their neighbours as strtof reads them", trial_midpoint, count);
+	group("shortened midpoints as strtof reads them", trial_near_midpoint, count);
+	group("lists as strtof reads their numbers", trial_list, count / 100);
+	group("broken lists as read number by number", trial_broken_list, count / 10);
 	return tap_done();
 }

@@ -1,0 +1,303 @@
+/*
+ * build_parallel.c
+ *		Building with parallel workers: the leader and its workers share the table scan and an arena in dynamic shared memory,
+ *		and insert into it as concurrent backends insert into an index on disk, with the arena's locks in place of buffer locks.
+ *
+ * When the arena is full, one process writes it out while the others stand still between two rows; from then on all work on disk.
+ * Standing still is arranged with a counter of those at work and a condition variable, not with a lock, so that the build can
+ * be cancelled while it writes.
+ */
+#include "hnsw/build.h"
+
+#include <sys/statvfs.h>
+
+#include "access/parallel.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/index.h"
+#include "commands/progress.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/condition_variable.h"
+#include "storage/dsm_impl.h"
+#include "storage/spin.h"
+#include "tcop/tcopprot.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#define KEY_SHARED UINT64CONST(0x56430001)
+#define KEY_SCAN UINT64CONST(0x56430002)
+#define KEY_QUERY UINT64CONST(0x56430003)
+
+struct VcHnswShared
+{
+	Oid				  heap_oid;
+	Oid				  index_oid;
+	bool			  concurrent;
+	VcHnswMeta		  meta;
+	dsa_handle		  dsa;
+	pg_atomic_uint64  rows; /* inserted so far, for the progress report */
+	ConditionVariable changed;
+
+	slock_t mutex; /* protects the rest */
+	int		inserting;	/* processes between enter and leave */
+	bool	spilling;	/* one waits for them to leave, or writes */
+	bool	on_disk;	/* the arena has been written out */
+	int		finished;	/* workers that have seen their last row */
+	double	heap_rows;
+	double	index_rows;
+
+	VcArena arena; /* variable length */
+};
+
+/* What the leader keeps until vc_hnsw_build_parallel_end. */
+static ParallelContext *context;
+static dsa_area		   *area;
+static Snapshot			snapshot;
+
+void
+vc_hnsw_build_enter(VcHnswBuild *build)
+{
+	VcHnswShared *shared = build->shared;
+
+	for (;;)
+	{
+		bool go;
+		bool on_disk;
+
+		SpinLockAcquire(&shared->mutex);
+		go = !shared->spilling;
+		if (go)
+			shared->inserting++;
+		on_disk = shared->on_disk;
+		SpinLockRelease(&shared->mutex);
+		if (go)
+		{
+			ConditionVariableCancelSleep();
+			if (on_disk && build->graph.store.arena)
+				vc_store_leave_arena(&build->graph.store);
+			return;
+		}
+		ConditionVariableSleep(&shared->changed, WAIT_EVENT_PARALLEL_CREATE_INDEX_SCAN);
+	}
+}
+
+void
+vc_hnsw_build_leave(VcHnswBuild *build)
+{
+	VcHnswShared *shared = build->shared;
+	bool		  last;
+
+	SpinLockAcquire(&shared->mutex);
+	shared->inserting--;
+	last = shared->spilling && shared->inserting == 0;
+	SpinLockRelease(&shared->mutex);
+	if (last)
+		ConditionVariableBroadcast(&shared->changed);
+}
+
+void
+vc_hnsw_build_spill(VcHnswBuild *build)
+{
+	VcHnswShared *shared = build->shared;
+	bool		  mine;
+	bool		  alone;
+
+	SpinLockAcquire(&shared->mutex);
+	mine = !shared->spilling && !shared->on_disk;
+	if (mine)
+		shared->spilling = true;
+	SpinLockRelease(&shared->mutex);
+	if (!mine)
+		return; /* the next enter waits for the one that does it */
+
+	for (;;)
+	{
+		SpinLockAcquire(&shared->mutex);
+		alone = shared->inserting == 0;
+		SpinLockRelease(&shared->mutex);
+		if (alone)
+			break;
+		ConditionVariableSleep(&shared->changed, WAIT_EVENT_PARALLEL_CREATE_INDEX_SCAN);
+	}
+	ConditionVariableCancelSleep();
+	vc_store_write_out(&build->graph.store);
+	SpinLockAcquire(&shared->mutex);
+	shared->on_disk = true;
+	shared->spilling = false;
+	SpinLockRelease(&shared->mutex);
+	ConditionVariableBroadcast(&shared->changed);
+}
+
+void
+vc_hnsw_build_count(VcHnswBuild *build, uint64 rows)
+{
+	uint64 all = pg_atomic_add_fetch_u64(&build->shared->rows, rows);
+
+	if (build->leader)
+		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, (int64) all);
+}
+
+/* Scan this process's share of the table. */
+static void
+load_share(VcHnswBuild *build, Relation heap, Relation index, IndexInfo *index_info, ParallelTableScanDesc scan)
+{
+	VcHnswShared *shared = build->shared;
+	double		  heap_rows;
+
+	index_info->ii_Concurrent = shared->concurrent;
+	heap_rows = table_index_build_scan(heap, index, index_info, true, build->leader, vc_hnsw_build_row, build,
+									   table_beginscan_parallel(heap, scan));
+	SpinLockAcquire(&shared->mutex);
+	shared->heap_rows += heap_rows;
+	shared->index_rows += build->rows;
+	if (!build->leader)
+		shared->finished++;
+	SpinLockRelease(&shared->mutex);
+	ConditionVariableBroadcast(&shared->changed);
+}
+
+PGDLLEXPORT void vc_hnsw_build_worker(dsm_segment *segment, shm_toc *toc);
+
+/* A worker's main function. */
+void
+vc_hnsw_build_worker(dsm_segment *segment, shm_toc *toc)
+{
+	VcHnswShared *shared = shm_toc_lookup(toc, KEY_SHARED, false);
+	VcHnswBuild	  build = {0};
+	Relation	  heap;
+	Relation	  index;
+	LOCKMODE	  heap_lock = shared->concurrent ? ShareUpdateExclusiveLock : ShareLock;
+	LOCKMODE	  index_lock = shared->concurrent ? RowExclusiveLock : AccessExclusiveLock;
+	dsa_area	 *dsa;
+
+	debug_query_string = shm_toc_lookup(toc, KEY_QUERY, true);
+	if (debug_query_string)
+		pgstat_report_activity(STATE_RUNNING, debug_query_string);
+	heap = table_open(shared->heap_oid, heap_lock);
+	index = index_open(shared->index_oid, index_lock);
+	dsa = dsa_attach(shared->dsa);
+
+	build.shared = shared;
+	vc_hnsw_open_new(&build.graph, index, &shared->meta);
+	vc_store_attach_arena(&build.graph.store, &shared->arena, dsa);
+	vc_hnsw_build_prepare(&build);
+	load_share(&build, heap, index, BuildIndexInfo(index), shm_toc_lookup(toc, KEY_SCAN, false));
+
+	index_close(index, index_lock);
+	table_close(heap, heap_lock);
+	dsa_detach(dsa);
+	(void) segment;
+}
+
+/* Whether shared memory has room for so many blocks: where it lies in a file system, that may be a small one. */
+static bool
+shared_memory_suffices(uint32 max_blocks)
+{
+#ifdef USE_DSM_POSIX
+	struct statvfs fs;
+
+	if (dynamic_shared_memory_type == DSM_IMPL_POSIX && statvfs("/dev/shm", &fs) == 0)
+		return (double) fs.f_bavail * fs.f_frsize > 1.2 * BLCKSZ * (double) max_blocks;
+#endif
+	return true;
+}
+
+bool
+vc_hnsw_build_parallel(VcHnswBuild *build, Relation heap, Relation index, IndexInfo *index_info,
+					   const VcHnswMeta *meta, uint32 max_blocks, int workers, double *heap_rows, double *index_rows)
+{
+	Size				  shared_size = add_size(offsetof(VcHnswShared, arena), vc_arena_size(max_blocks));
+	Size				  scan_size;
+	Size				  query_size = debug_query_string ? strlen(debug_query_string) + 1 : 0;
+	ParallelTableScanDesc scan;
+	VcHnswShared		 *shared;
+
+	if (!shared_memory_suffices(max_blocks))
+	{
+		ereport(DEBUG1, (errmsg("not building in parallel, because shared memory is short")));
+		return false;
+	}
+	area = NULL;
+	EnterParallelMode();
+	context = CreateParallelContext("vectorcoll", "vc_hnsw_build_worker", workers);
+	snapshot = index_info->ii_Concurrent ? RegisterSnapshot(GetTransactionSnapshot()) : SnapshotAny;
+	scan_size = table_parallelscan_estimate(heap, snapshot);
+	shm_toc_estimate_chunk(&context->estimator, shared_size);
+	shm_toc_estimate_chunk(&context->estimator, scan_size);
+	shm_toc_estimate_chunk(&context->estimator, query_size);
+	shm_toc_estimate_keys(&context->estimator, 3);
+	InitializeParallelDSM(context);
+	if (context->seg == NULL)
+	{
+		vc_hnsw_build_parallel_end(build);
+		return false;
+	}
+
+	shared = shm_toc_allocate(context->toc, shared_size);
+	memset(shared, 0, sizeof(VcHnswShared));
+	shared->heap_oid = RelationGetRelid(heap);
+	shared->index_oid = RelationGetRelid(index);
+	shared->concurrent = index_info->ii_Concurrent;
+	shared->meta = *meta;
+	pg_atomic_init_u64(&shared->rows, 0);
+	ConditionVariableInit(&shared->changed);
+	SpinLockInit(&shared->mutex);
+	vc_arena_init(&shared->arena, max_blocks, true, LWTRANCHE_PARALLEL_QUERY_DSA);
+	area = dsa_create(LWTRANCHE_PARALLEL_QUERY_DSA);
+	shared->dsa = dsa_get_handle(area);
+	shm_toc_insert(context->toc, KEY_SHARED, shared);
+	scan = shm_toc_allocate(context->toc, scan_size);
+	table_parallelscan_initialize(heap, scan, snapshot);
+	shm_toc_insert(context->toc, KEY_SCAN, scan);
+	if (debug_query_string)
+	{
+		char *query = shm_toc_allocate(context->toc, query_size);
+
+		memcpy(query, debug_query_string, query_size);
+		shm_toc_insert(context->toc, KEY_QUERY, query);
+	}
+
+	build->shared = shared;
+	vc_store_attach_arena(&build->graph.store, &shared->arena, area);
+	vc_hnsw_build_meta(&build->graph, meta);
+	vc_hnsw_build_prepare(build);
+	LaunchParallelWorkers(context);
+	load_share(build, heap, index, index_info, scan);
+
+	/* Workers that could not be started, or died, are noticed here. */
+	WaitForParallelWorkersToAttach(context);
+	for (;;)
+	{
+		bool done;
+
+		SpinLockAcquire(&shared->mutex);
+		done = shared->finished == context->nworkers_launched;
+		SpinLockRelease(&shared->mutex);
+		if (done)
+			break;
+		ConditionVariableSleep(&shared->changed, WAIT_EVENT_PARALLEL_CREATE_INDEX_SCAN);
+		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, (int64) pg_atomic_read_u64(&shared->rows));
+	}
+	ConditionVariableCancelSleep();
+	WaitForParallelWorkersToFinish(context);
+	if (shared->on_disk && build->graph.store.arena)
+		vc_store_leave_arena(&build->graph.store);
+	*heap_rows = shared->heap_rows;
+	*index_rows = shared->index_rows;
+	return true;
+}
+
+void
+vc_hnsw_build_parallel_end(VcHnswBuild *build)
+{
+	build->shared = NULL;
+	if (area)
+		dsa_detach(area);
+	area = NULL;
+	if (IsMVCCSnapshot(snapshot))
+		UnregisterSnapshot(snapshot);
+	DestroyParallelContext(context);
+	context = NULL;
+	ExitParallelMode();
+}
