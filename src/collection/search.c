@@ -241,12 +241,16 @@ vc_search_score(VcMetric metric, double distance)
 
 /* ---- conditions ---- */
 
-/* Raises VC200 unless every name is a partition. */
-static void
-check_partitions(const VcCollection *coll, Datum *names, bool *nulls, int n)
+void
+vc_check_partitions(const VcCollection *coll, ArrayType *partition_names)
 {
 	Relation rel = table_open(coll->relid, AccessShareLock);
 	PartitionDesc parts = coll->named_partitions ? RelationGetPartitionDesc(rel, true) : NULL;
+	Datum *names;
+	bool *nulls;
+	int n;
+
+	deconstruct_array(partition_names, TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &n);
 
 	for (int i = 0; i < n; i++)
 	{
@@ -276,13 +280,8 @@ vc_append_where(VcStatement *st, const VcCollection *coll, text *filter, Jsonb *
 	}
 	if (partition_names)
 	{
-		Datum *names;
-		bool *nulls;
-		int n;
-
-		deconstruct_array(partition_names, TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &n);
-		check_partitions(coll, names, nulls, n);
-		if (coll->named_partitions && n > 0)
+		vc_check_partitions(coll, partition_names);
+		if (coll->named_partitions && ArrayGetNItems(ARR_NDIM(partition_names), ARR_DIMS(partition_names)) > 0)
 		{
 			appendStringInfo(&st->sql, "%st.\"$partition\" OPERATOR(pg_catalog.=) ANY ($%d)", word,
 							 vc_statement_param(st, TEXTARRAYOID, PointerGetDatum(partition_names)));

@@ -89,6 +89,9 @@ extern void vc_search_run(VcSearch *search, VcHitSink sink, void *arg);
 extern void vc_append_where(VcStatement *st, const VcCollection *coll, text *filter, Jsonb *filter_params,
 							ArrayType *partition_names, const char *more);
 
+/* Raises VC200 unless every name is a partition. */
+extern void vc_check_partitions(const VcCollection *coll, ArrayType *partition_names);
+
 /* The score a distance stands for: similarity for IP and COSINE, else the distance itself. */
 extern double vc_search_score(VcMetric metric, double distance);
 
