@@ -173,7 +173,7 @@ extern uint64 vc_catalog_read(const char *sql, int nargs, Oid *argtypes, Datum *
 extern Oid vc_catalog_relid(const char *relname);
 
 /* Raises VC100: the table went away between two steps. */
-pg_attribute_noreturn() extern void vc_collection_gone(void);
+pg_noreturn extern void vc_collection_gone(void);
 
 /* ACCESS SHARE on the table until the transaction ends, or VC100. */
 extern void vc_lock_existing(Oid relid);
