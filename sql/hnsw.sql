@@ -175,3 +175,17 @@ RESET enable_seqscan;
 DROP TABLE points, untyped;
 DROP FUNCTION point(int), recall(text, int);
 SELECT opcname, amvalidate(oid) FROM pg_opclass WHERE opcmethod = (SELECT oid FROM pg_am WHERE amname = 'vc_hnsw') ORDER BY 1;
+
+-- Recall, measured by the extension itself.
+CREATE TABLE measured (id int, v vector(3));
+INSERT INTO measured SELECT i, format('[%s,%s,%s]', i % 17, i % 101, i % 613)::vector FROM generate_series(1, 3000) i;
+CREATE INDEX measured_v ON measured USING vc_hnsw (v);
+SELECT vectorcoll.index_recall('measured_v', 50) BETWEEN 0.9 AND 1 AS recall;
+SET vc_hnsw.ef_search = 1;
+SELECT vectorcoll.index_recall('measured_v', 50, 30) < 1 AS less;
+RESET vc_hnsw.ef_search;
+CREATE INDEX measured_id ON measured (id);
+\set VERBOSITY sqlstate
+SELECT vectorcoll.index_recall('measured_id', 50);
+SELECT vectorcoll.index_recall('measured_v', 0);
+DROP TABLE measured;
