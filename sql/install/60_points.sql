@@ -55,3 +55,42 @@ CREATE FUNCTION vectorcoll.delete_payload(name text, keys text[], ids vectorcoll
 CREATE FUNCTION vectorcoll.clear_payload(name text, ids vectorcoll.ids = NULL, filter text = NULL, partition_name text = NULL,
                                          filter_params jsonb = NULL)
     RETURNS bigint AS 'MODULE_PATHNAME', 'vc_clear_payload' LANGUAGE C VOLATILE;
+
+----------------------------------------------------------------------------------------------------------- reads ----
+
+-- In the order of ids. Ids that are not there are left out.
+CREATE FUNCTION vectorcoll.get(name text, ids vectorcoll.ids, output_fields text[] = NULL, partition_names text[] = NULL)
+    RETURNS TABLE (id text, entity jsonb)
+    AS 'MODULE_PATHNAME', 'vc_get' LANGUAGE C STABLE PARALLEL RESTRICTED COST 100 ROWS 10;
+
+-- All rows that pass the filter, by primary key; top_k null is no limit.
+CREATE FUNCTION vectorcoll.query(name text, filter text = NULL, output_fields text[] = NULL, top_k int = NULL, skip int = 0,
+                                 partition_names text[] = NULL, filter_params jsonb = NULL)
+    RETURNS TABLE (id text, entity jsonb)
+    AS 'MODULE_PATHNAME', 'vc_query' LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000 ROWS 1000;
+
+-- One page by primary key: pass the last id of a page as `after` of the next.
+CREATE FUNCTION vectorcoll.scroll(name text, top_k int = 10, after text = NULL, filter text = NULL, output_fields text[] = NULL,
+                                  partition_names text[] = NULL, filter_params jsonb = NULL)
+    RETURNS TABLE (id text, entity jsonb)
+    AS 'MODULE_PATHNAME', 'vc_scroll' LANGUAGE C STABLE PARALLEL RESTRICTED COST 100 ROWS 10;
+
+CREATE FUNCTION vectorcoll.count(name text, filter text = NULL, partition_names text[] = NULL, filter_params jsonb = NULL) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'vc_count' LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000;
+
+-- The commonest values of a field or of a key of the dynamic field; of an array each element counts.
+CREATE FUNCTION vectorcoll.facet(name text, key text, top_k int = 10, filter text = NULL, partition_names text[] = NULL, filter_params jsonb = NULL)
+    RETURNS TABLE (value jsonb, count bigint)
+    AS 'MODULE_PATHNAME', 'vc_facet' LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000 ROWS 10;
+
+-- The same for filters that are jsonb already.
+CREATE FUNCTION vectorcoll.query(name text, filter jsonb, output_fields text[] = NULL, top_k int = NULL, skip int = 0,
+                                 partition_names text[] = NULL, filter_params jsonb = NULL)
+    RETURNS TABLE (id text, entity jsonb)
+LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 1000 AS $$
+    SELECT q.id, q.entity FROM vectorcoll.query(name, filter::pg_catalog.text, output_fields, top_k, skip, partition_names, filter_params) q
+$$;
+CREATE FUNCTION vectorcoll.count(name text, filter jsonb, partition_names text[] = NULL, filter_params jsonb = NULL) RETURNS bigint
+LANGUAGE sql STABLE PARALLEL RESTRICTED AS $$
+    SELECT vectorcoll.count(name, filter::pg_catalog.text, partition_names, filter_params)
+$$;

@@ -20,6 +20,9 @@ extern Datum vc_points_ids(const VcCollection *coll, ArrayType *ids, Oid *arrayt
 /* Raises VC110 unless the collection has a primary key. */
 extern const VcField *vc_points_primary(const VcCollection *coll);
 
+/* SQL for a field's or a json path's value as jsonb; *array: it may be an array. Raises as a filter on it would. */
+extern char *vc_points_value_sql(VcStatement *st, const VcCollection *coll, text *key, bool *array);
+
 /*
  * Rows to write, by column: fields of the collection in the model's order, then "$meta". What is absent takes the column's
  * default in an insert and stays in a partial update.
