@@ -302,13 +302,14 @@ write_lists(VcIvf *ivf, const float *centroids, uint32 lists)
 {
 	VcIvfShape	*shape = &ivf->root;
 	uint32		 padded = shape->padded;
-	VcIvfVector *vector = palloc0(shape->vector_bytes);
 	double		*sum = palloc0(sizeof(double) * padded);
-	float		*centre = (float *) vector->data;
 	float		*root_centre = palloc(sizeof(float) * padded);
 	float		*residual = palloc(sizeof(float) * padded);
-	uint8		*code = palloc((padded + 7) / 8);
+	VcIvfRow	 row;
+	float		*centre;
 
+	vc_ivf_row_alloc(ivf, shape, &row);
+	centre = (float *) row.vector->data;
 	vc_ivf_add_meta(ivf);
 	for (uint32 l = 0; l < lists; l++)
 		for (uint32 j = 0; j < padded; j++)
@@ -316,23 +317,22 @@ write_lists(VcIvf *ivf, const float *centroids, uint32 lists)
 	for (uint32 j = 0; j < padded; j++)
 		root_centre[j] = (float) (sum[j] / lists);
 	memcpy(centre, root_centre, sizeof(float) * padded);
-	vector->scale = 1;
+	row.vector->scale = 1;
 	ivf->meta.lists = lists;
-	ivf->meta.centre = vc_ivf_new_vector(ivf, shape, vector);
+	ivf->meta.centre = vc_ivf_new_vector(ivf, shape, row.vector);
 	ivf->meta.root = vc_ivf_new_list(ivf, shape, VC_IVF_ROOT);
 	for (uint32 l = 0; l < lists; l++)
 	{
-		VcRabitqFactors factors;
-		BlockNumber		head;
+		BlockNumber head;
 
 		CHECK_FOR_INTERRUPTS();
 		memcpy(centre, centroids + (Size) l * padded, sizeof(float) * padded);
 		head = vc_ivf_new_list(ivf, &ivf->rows, l);
-		ItemPointerSet(&vector->tid, head, 1); /* a macro that evaluates its argument twice */
+		ItemPointerSet(&row.vector->tid, head, 1); /* a macro that evaluates its argument twice */
 		for (uint32 j = 0; j < padded; j++)
 			residual[j] = centre[j] - root_centre[j];
-		vc_rabitq_encode1(vc_metric_rabitq(ivf->metric), residual, root_centre, padded, code, &factors);
-		vc_ivf_add_row(ivf, shape, ivf->meta.root, &vector->tid, code, &factors, vector);
+		vc_ivf_row_encode(ivf, shape, residual, root_centre, &row);
+		vc_ivf_add_row(ivf, shape, ivf->meta.root, &row.vector->tid, &row);
 	}
 	vc_ivf_write_meta(ivf);
 }

@@ -42,8 +42,9 @@ typedef struct CheckState
 	uint64		  room;
 	float		 *rotated;
 	float		 *residual;
-	uint8		 *code;
+	VcIvfRow	  row;
 	uint8		 *stored;
+	VcIvfRefinement *refinement;
 	uint8		 *scratch;
 	VcIvfVector	 *vector;
 	uint64		  found;
@@ -66,22 +67,36 @@ check_code(CheckState *check, const VcIvfShape *shape, const RowPlace *place, Pa
 	uint32			padded = shape->padded;
 	VcRabitqFactors factors;
 	double			scale = 0;
+	int				slot = place->slot;
 
 	for (uint32 i = 0; i < padded; i++)
 	{
 		check->residual[i] = check->rotated[i] - centre[i];
 		scale += (double) check->residual[i] * check->residual[i] + (double) centre[i] * centre[i];
 	}
-	vc_rabitq_encode1(vc_metric_rabitq(ivf->metric), check->residual, centre, padded, check->code, &factors);
-	vc_rabitq_unpack1(codes, padded, place->slot, check->stored);
-	if (memcmp(check->code, check->stored, (padded + 7) / 8) != 0)
-		vc_page_corrupted(ivf->index, place->segment, "the code of slot %u of block %u is not that of its value", place->slot,
+	vc_ivf_row_encode(ivf, shape, check->residual, centre, &check->row);
+	vc_rabitq_unpack1(codes, padded, slot, check->stored);
+	if (memcmp(check->row.bits, check->stored, (padded + 7) / 8) != 0)
+		vc_page_corrupted(ivf->index, place->segment, "the code of slot %d of block %u is not that of its value", slot,
 						  place->block);
-	if (!about_equal(factors.add, block->add[place->slot], scale) ||
-		!about_equal(factors.rescale, block->rescale[place->slot], 0) ||
-		!about_equal(factors.err, block->err[place->slot], 0))
-		vc_page_corrupted(ivf->index, place->segment, "the factors of slot %u of block %u are not those of its value",
-						  place->slot, place->block);
+	factors = check->row.factors;
+	if (!about_equal(factors.add, block->add[slot], scale) || !about_equal(factors.rescale, block->rescale[slot], 0) ||
+		!about_equal(factors.err, block->err[slot], 0))
+		vc_page_corrupted(ivf->index, place->segment, "the factors of slot %d of block %u are not those of its value", slot,
+						  place->block);
+	if (shape->bits == 1)
+		return;
+	vc_ivf_read_refinement(ivf, shape, place->segment, place->block, check->refinement);
+	vc_rabitq_unpack(check->refinement->planes, padded, shape->bits - 1, slot, check->stored);
+	for (uint32 i = 0; i < padded; i++) /* the highest bit is the one-bit code */
+		check->row.code[i] &= (1 << (shape->bits - 1)) - 1;
+	factors = check->row.code_factors;
+	if (memcmp(check->row.code, check->stored, padded) != 0 ||
+		!about_equal(factors.add, check->refinement->add[slot], scale) ||
+		!about_equal(factors.rescale, check->refinement->rescale[slot], 0) ||
+		!about_equal(factors.err, check->refinement->err[slot], 0))
+		vc_page_corrupted(ivf->index, place->segment, "the finer code of slot %d of block %u is not that of its value", slot,
+						  place->block);
 }
 
 static void
@@ -226,8 +241,9 @@ vc_ivf_check(PG_FUNCTION_ARGS)
 	check.rows = palloc(sizeof(RowPlace) * check.room);
 	check.rotated = palloc(sizeof(float) * ivf.rows.padded);
 	check.residual = palloc(sizeof(float) * ivf.rows.padded);
-	check.code = palloc((ivf.rows.padded + 7) / 8);
-	check.stored = palloc((ivf.rows.padded + 7) / 8);
+	vc_ivf_row_alloc(&ivf, &ivf.rows, &check.row);
+	check.stored = palloc(ivf.rows.padded);
+	check.refinement = palloc(offsetof(VcIvfRefinement, planes) + ivf.rows.bits * ivf.rows.plane);
 	check.scratch = palloc(ivf.rows.plane);
 	check.vector = palloc(Max(ivf.rows.vector_bytes, sizeof(VcIvfVector)));
 	check.row_context = AllocSetContextCreate(CurrentMemoryContext, "vc_ivf check", ALLOCSET_DEFAULT_SIZES);

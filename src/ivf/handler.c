@@ -36,6 +36,8 @@ vc_ivf_init_guc(void)
 					  VC_IVF_MAX_LISTS, AccessExclusiveLock);
 	add_enum_reloption(option_kind, "storage", "where rows are read for exact distances: \"heap\" or \"index\"",
 					   storage_values, VC_IVF_STORAGE_HEAP, "Valid values are \"heap\" and \"index\".", AccessExclusiveLock);
+	add_int_reloption(option_kind, "bits", "bits for each dimension; more leave fewer rows to compare exactly", 1, 1,
+					  VC_RABITQ_MAX_BITS, AccessExclusiveLock);
 	DefineCustomIntVariable("vc_ivf.probes", "How many lists a vc_ivf search looks at to begin with.",
 							"0 chooses from vc_ivf.target_recall, by what the index measured when it was built. It does "
 							"not limit the number of rows returned.",
@@ -59,6 +61,7 @@ ivf_options(Datum reloptions, bool validate)
 	static const relopt_parse_elt table[] = {
 		{"lists", RELOPT_TYPE_INT, offsetof(VcIvfOptions, lists)},
 		{"storage", RELOPT_TYPE_ENUM, offsetof(VcIvfOptions, storage)},
+		{"bits", RELOPT_TYPE_INT, offsetof(VcIvfOptions, bits)},
 	};
 
 	return (bytea *) build_reloptions(reloptions, validate, option_kind, sizeof(VcIvfOptions), table, lengthof(table));

@@ -17,8 +17,7 @@ struct VcIvfInserter
 	VcIvfFrontier *frontier;
 	float		  *centroid;
 	float		  *residual;
-	uint8		  *code;
-	VcIvfVector	  *vector;
+	VcIvfRow	   row;
 };
 
 VcIvfInserter *
@@ -32,34 +31,31 @@ vc_ivf_inserter_new(VcIvf *ivf)
 	inserter->frontier = vc_ivf_frontier_new(ivf, true);
 	inserter->centroid = palloc(sizeof(float) * padded);
 	inserter->residual = palloc(sizeof(float) * padded);
-	inserter->code = palloc((padded + 7) / 8);
-	if (ivf->rows.value_bytes > 0)
-		inserter->vector = palloc0(ivf->rows.vector_bytes);
+	vc_ivf_row_alloc(ivf, &ivf->rows, &inserter->row);
 	return inserter;
 }
 
 float
 vc_ivf_insert_value(VcIvfInserter *inserter, ItemPointer tid, const VcValue *value)
 {
-	VcIvf		   *ivf = inserter->ivf;
-	VcIvfProbe		probe;
-	VcRabitqFactors factors;
+	VcIvf	   *ivf = inserter->ivf;
+	VcIvfRow   *row = &inserter->row;
+	VcIvfProbe	probe;
 
 	vc_ivf_query_init(ivf, &inserter->query, value);
 	if (!vc_ivf_frontier_nearest(inserter->frontier, &inserter->query, &probe, inserter->centroid))
 		vc_page_corrupted(ivf->index, ivf->meta.root, "the index has no lists");
 	for (uint32 i = 0; i < ivf->rows.padded; i++)
 		inserter->residual[i] = inserter->query.rotated[i] - inserter->centroid[i];
-	vc_rabitq_encode1(vc_metric_rabitq(ivf->metric), inserter->residual, inserter->centroid, ivf->rows.padded,
-					  inserter->code, &factors);
-	if (inserter->vector != NULL)
+	vc_ivf_row_encode(ivf, &ivf->rows, inserter->residual, inserter->centroid, row);
+	if (row->vector != NULL)
 	{
-		inserter->vector->tid = *tid;
-		inserter->vector->scale = value->is_zero ? 0 : value->scale;
-		memcpy(inserter->vector->data, value->data, ivf->rows.value_bytes);
+		row->vector->tid = *tid;
+		row->vector->scale = value->is_zero ? 0 : value->scale;
+		memcpy(row->vector->data, value->data, ivf->rows.value_bytes);
 	}
-	vc_ivf_add_row(ivf, &ivf->rows, probe.head, tid, inserter->code, &factors, inserter->vector);
-	return factors.err;
+	vc_ivf_add_row(ivf, &ivf->rows, probe.head, tid, row);
+	return row->factors.err;
 }
 
 /* What a statement that inserts keeps between its rows. */

@@ -11,8 +11,9 @@
  *		16						592 each	VcIvfBlock, for each block: live bits, vector pages, factors, heap TIDs
  *		16 + 592 blocks			plane each	1-bit RaBitQ codes of each block, centred on the list's centroid
  *
- * Codes that do not fit go on in the segment's other pages (VC_IVF_CODES), which hold nothing else. With storage = index,
- * and for the root, each block has vector pages of its own (VC_IVF_VECTORS): `block_vector_pages` consecutive pages of
+ * Codes that do not fit go on in the segment's other pages (VC_IVF_CODES). With bits > 1, what refines the one-bit codes follows
+ * in further such pages: for each block `add`, `rescale` and `err` (128 bytes each) of the codes of all bits, then their
+ * planes but the first, which is the one-bit code. With storage = index, and for the root, each block has vector pages of its own (VC_IVF_VECTORS): `block_vector_pages` consecutive pages of
  * entries { heap TID, scale, value }, in slot order.
  *
  * The root is a list whose rows are the lists: the TID is the list's first block, the value its centroid, rotated. So one
@@ -63,7 +64,7 @@ typedef struct VcIvfMeta
 	uint8		element; /* VcElement and VcMetricKind of the operator class that made the index */
 	uint8		metric;
 	uint8		storage; /* VcIvfStorage */
-	uint8		unused;
+	uint8		bits;	 /* of the codes */
 	uint32		dim;
 	uint64		seed; /* of the rotation */
 	uint32		lists;
@@ -121,6 +122,9 @@ typedef struct VcIvfShape
 	uint32 segment_pages;
 	Size   codes;			   /* offset of the codes in the payload of a segment's first page */
 	Size   first_codes;		   /* bytes of codes in that page */
+	int	   bits;
+	uint32 refine_page;  /* page of the segment where refinements start */
+	Size   refine_bytes; /* of a block; 0 for one bit */
 	Size   value_bytes;		   /* of a value in vector pages; 0: the list has none */
 	Size   vector_bytes;	   /* of an entry */
 	uint32 vectors_per_page;   /* entries in a page; 0: an entry is larger than a page */
@@ -133,6 +137,7 @@ typedef struct VcIvfOptions
 	int32 vl_len_; /* varlena header, never touched directly */
 	int	  lists;
 	int	  storage; /* VcIvfStorage */
+	int	  bits;
 } VcIvfOptions;
 
 /* An index, opened for work. */
@@ -148,13 +153,24 @@ typedef struct VcIvf
 	const VcRotation *rotation;
 } VcIvf;
 
-/* A place in a list. */
-typedef struct VcIvfSlot
+/* What is stored of a row besides its TID. */
+typedef struct VcIvfRow
 {
-	BlockNumber segment;
-	uint16		block; /* of the segment */
-	uint16		slot;  /* of the block */
-} VcIvfSlot;
+	uint8		   *bits; /* one-bit code, a bit string */
+	VcRabitqFactors factors;
+	uint8		   *code; /* code of all bits, a byte for each dimension, and its factors; where the list has more than one */
+	VcRabitqFactors code_factors;
+	VcIvfVector	   *vector; /* where the list has vector pages */
+} VcIvfRow;
+
+/* What refines the one-bit codes of a block: factors in front of the planes. */
+typedef struct VcIvfRefinement
+{
+	float add[VC_RABITQ_BLOCK];
+	float rescale[VC_RABITQ_BLOCK];
+	float err[VC_RABITQ_BLOCK];
+	uint8 planes[FLEXIBLE_ARRAY_MEMBER]; /* from the second on */
+} VcIvfRefinement;
 
 /* A query, or a row about to be inserted, prepared for comparison. */
 typedef struct VcIvfQuery
@@ -213,11 +229,22 @@ extern BlockNumber vc_ivf_new_list(VcIvf *ivf, const VcIvfShape *shape, uint32 l
 /* Vector pages for one entry, outside any list. Without WAL. */
 extern BlockNumber vc_ivf_new_vector(VcIvf *ivf, const VcIvfShape *shape, const VcIvfVector *vector);
 
+/* Read what refines the one-bit codes of a block, all planes but the first. The segment's first page is locked. */
+extern void vc_ivf_read_refinement(VcIvf *ivf, const VcIvfShape *shape, BlockNumber segment, int block, VcIvfRefinement *out);
+
 /*
- * Put a row into the list that starts at `head`: code is its 1-bit code, vector its entry where the list has vector pages.
+ * The same, but of the planes only what a query makes of them: sum[] has the sums of the first plane (vc_quant.h), and gets
+ * those of all bits. Of out, the factors are filled in.
  */
-extern void vc_ivf_add_row(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, ItemPointer tid, const uint8 *code,
-						   const VcRabitqFactors *factors, const VcIvfVector *vector);
+extern void vc_ivf_refine_sums(VcIvf *ivf, const VcIvfShape *shape, BlockNumber segment, int block, const uint8 *lut,
+							   uint32 sum[VC_RABITQ_BLOCK], VcIvfRefinement *out);
+
+/* Room for a row, and the encoding of a rotated value against a rotated centre into it. */
+extern void vc_ivf_row_alloc(VcIvf *ivf, const VcIvfShape *shape, VcIvfRow *row);
+extern void vc_ivf_row_encode(VcIvf *ivf, const VcIvfShape *shape, const float *residual, const float *centre, VcIvfRow *row);
+
+/* Put a row into the list that starts at `head`. */
+extern void vc_ivf_add_row(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, ItemPointer tid, const VcIvfRow *row);
 
 /* Tell a list that starts at `head` that no segment before `room` has a free slot. */
 extern void vc_ivf_note_room(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, BlockNumber room);

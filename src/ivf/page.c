@@ -13,6 +13,8 @@
 #include "ivf/ivf.h"
 
 #include "access/generic_xlog.h"
+#include "kernels/vc_kernels.h"
+#include "kernels/vc_quant.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -27,7 +29,7 @@ typedef struct VcIvfCache
 } VcIvfCache;
 
 static void
-fill_shape(VcIvfShape *shape, uint32 padded, Size value_bytes)
+fill_shape(VcIvfShape *shape, uint32 padded, int bits, Size value_bytes)
 {
 	Size room = VC_PAGE_PAYLOAD - sizeof(VcIvfSegment);
 
@@ -49,6 +51,13 @@ fill_shape(VcIvfShape *shape, uint32 padded, Size value_bytes)
 		shape->segment_pages = 1 + (shape->plane - shape->first_codes + VC_PAGE_PAYLOAD - 1) / VC_PAGE_PAYLOAD;
 	}
 	shape->codes = sizeof(VcIvfSegment) + shape->segment_blocks * sizeof(VcIvfBlock);
+	shape->bits = bits;
+	if (bits > 1)
+	{
+		shape->refine_bytes = offsetof(VcIvfRefinement, planes) + (bits - 1) * shape->plane;
+		shape->refine_page = shape->segment_pages;
+		shape->segment_pages += (shape->segment_blocks * shape->refine_bytes + VC_PAGE_PAYLOAD - 1) / VC_PAGE_PAYLOAD;
+	}
 	shape->pages_per_vector = 1;
 	shape->value_bytes = value_bytes;
 	if (value_bytes == 0)
@@ -69,9 +78,9 @@ fill_shapes(VcIvf *ivf)
 {
 	uint32 padded = vc_rotation_padded(ivf->meta.dim);
 
-	fill_shape(&ivf->rows, padded,
+	fill_shape(&ivf->rows, padded, ivf->meta.bits,
 			   ivf->meta.storage == VC_IVF_STORAGE_INDEX ? vc_metric_bytes(ivf->metric, ivf->meta.dim) : 0);
-	fill_shape(&ivf->root, padded, sizeof(float) * padded);
+	fill_shape(&ivf->root, padded, 1, sizeof(float) * padded);
 }
 
 void
@@ -86,6 +95,7 @@ vc_ivf_meta_fill(VcIvfMeta *meta, Relation index)
 	meta->element = metric->element;
 	meta->metric = metric->kind;
 	meta->storage = options != NULL ? options->storage : VC_IVF_STORAGE_HEAP;
+	meta->bits = options != NULL ? options->bits : 1;
 	meta->dim = vc_metric_declared_dim(metric, index, 1);
 	meta->seed = UINT64CONST(0x766563746f72) ^ meta->dim; /* any will do; a fixed one makes rebuilds agree */
 	meta->root = InvalidBlockNumber;
@@ -129,7 +139,7 @@ vc_ivf_open(VcIvf *ivf, Relation index)
 		if (meta.element != ivf->metric->element || meta.metric != ivf->metric->kind)
 			vc_page_corrupted(index, VC_IVF_META_BLOCK, "the index was made by another operator class");
 		if (meta.dim < 1 || meta.dim > VC_MAX_DIM * 8 || meta.lists < 1 || meta.lists > VC_IVF_MAX_LISTS ||
-			meta.storage > VC_IVF_STORAGE_INDEX)
+			meta.storage > VC_IVF_STORAGE_INDEX || meta.bits < 1 || meta.bits > VC_RABITQ_MAX_BITS)
 			vc_page_corrupted(index, VC_IVF_META_BLOCK, "%u dimensions and %u lists are out of range", meta.dim, meta.lists);
 		cache = MemoryContextAlloc(index->rd_indexcxt, offsetof(VcIvfCache, rotation) + vc_rotation_size(meta.dim));
 		cache->meta = meta;
@@ -205,10 +215,10 @@ vc_ivf_codes(VcIvf *ivf, const VcIvfShape *shape, BlockNumber segment, Page page
 	const uint8 *codes = (const uint8 *) VcPageGetPayload(page) + shape->codes;
 	Size		 done = shape->first_codes;
 
-	if (shape->segment_pages == 1)
+	if (done >= shape->plane)
 		return codes + block * shape->plane;
 	memcpy(scratch, codes, done);
-	for (uint32 i = 1; i < shape->segment_pages; i++)
+	for (uint32 i = 1; done < shape->plane; i++)
 	{
 		Buffer buffer = read_block(ivf, segment + i);
 		Size   bytes = Min(VC_PAGE_PAYLOAD, shape->plane - done);
@@ -220,6 +230,82 @@ vc_ivf_codes(VcIvf *ivf, const VcIvfShape *shape, BlockNumber segment, Page page
 		done += bytes;
 	}
 	return scratch;
+}
+
+/* Pin and share-lock the page with byte `at` of a segment's refinements; *bytes, what is wanted, comes down to what it has. */
+static const char *
+read_refinement_page(VcIvf *ivf, const VcIvfShape *shape, BlockNumber segment, Size at, Size *bytes, Buffer *buffer)
+{
+	BlockNumber block = segment + shape->refine_page + at / VC_PAGE_PAYLOAD;
+
+	*buffer = read_block(ivf, block);
+	LockBuffer(*buffer, BUFFER_LOCK_SHARE);
+	vc_page_check(ivf->index, block, BufferGetPage(*buffer), VC_IVF_MAGIC, VC_IVF_CODES, VC_PAGE_PAYLOAD);
+	*bytes = Min(*bytes, VC_PAGE_PAYLOAD - at % VC_PAGE_PAYLOAD);
+	return VcPageGetPayload(BufferGetPage(*buffer)) + at % VC_PAGE_PAYLOAD;
+}
+
+void
+vc_ivf_read_refinement(VcIvf *ivf, const VcIvfShape *shape, BlockNumber segment, int block, VcIvfRefinement *out)
+{
+	Size start = block * shape->refine_bytes;
+
+	for (Size done = 0; done < shape->refine_bytes;)
+	{
+		Size		bytes = shape->refine_bytes - done;
+		Buffer		buffer;
+		const char *page = read_refinement_page(ivf, shape, segment, start + done, &bytes, &buffer);
+
+		memcpy((char *) out + done, page, bytes);
+		UnlockReleaseBuffer(buffer);
+		done += bytes;
+	}
+}
+
+void
+vc_ivf_refine_sums(VcIvf *ivf, const VcIvfShape *shape, BlockNumber segment, int block, const uint8 *lut,
+				   uint32 sum[VC_RABITQ_BLOCK], VcIvfRefinement *out)
+{
+	const VcQuantKernels *quant = vc_kernels->quant;
+	Size				  start = block * shape->refine_bytes;
+	Size				  factors = offsetof(VcIvfRefinement, planes);
+
+	for (int i = 0; i < VC_RABITQ_BLOCK; i++)
+		sum[i] <<= shape->bits - 1;
+	for (Size done = 0; done < shape->refine_bytes;)
+	{
+		Size		bytes = shape->refine_bytes - done;
+		Buffer		buffer;
+		const char *page = read_refinement_page(ivf, shape, segment, start + done, &bytes, &buffer);
+		Size		end = done + bytes;
+
+		/* A page holds whole groups; a plane may go on in the next one. */
+		while (done < end)
+		{
+			Size part;
+
+			if (done < factors)
+			{
+				part = Min(end, factors) - done;
+				memcpy((char *) out + done, page, part);
+			}
+			else
+			{
+				Size   plane = (done - factors) / shape->plane;
+				Size   in_plane = (done - factors) % shape->plane;
+				int	   weight = shape->bits - 2 - (int) plane;
+				uint32 more[VC_RABITQ_BLOCK];
+
+				part = Min(end - done, shape->plane - in_plane);
+				quant->fastscan((const uint8 *) page, lut + in_plane, part / 16, more);
+				for (int i = 0; i < VC_RABITQ_BLOCK; i++)
+					sum[i] += more[i] << weight;
+			}
+			done += part;
+			page += part;
+		}
+		UnlockReleaseBuffer(buffer);
+	}
 }
 
 /*
@@ -400,7 +486,7 @@ write_further_codes(VcIvf *ivf, const VcIvfShape *shape, BlockNumber segment, in
 {
 	Size done = shape->first_codes;
 
-	for (uint32 i = 1; i < shape->segment_pages; i++)
+	for (uint32 i = 1; done < shape->plane; i++)
 	{
 		Buffer buffer = read_block(ivf, segment + i);
 		Size   bytes = Min(VC_PAGE_PAYLOAD, shape->plane - done);
@@ -416,10 +502,81 @@ write_further_codes(VcIvf *ivf, const VcIvfShape *shape, BlockNumber segment, in
 	}
 }
 
+/* Write what refines a slot's one-bit code; its planes are taken from a block of one row. */
+static void
+write_refinement(VcIvf *ivf, const VcIvfShape *shape, BlockNumber segment, int block, int slot, const VcIvfRow *row)
+{
+	const float *factors = (const float *) &row->code_factors;
+	Size		 start = block * shape->refine_bytes;
+	Size		 planes = start + offsetof(VcIvfRefinement, planes);
+	Size		 end = start + shape->refine_bytes;
+
+	for (Size page_start = start / VC_PAGE_PAYLOAD * VC_PAGE_PAYLOAD; page_start < end; page_start += VC_PAGE_PAYLOAD)
+	{
+		BlockNumber page_block = segment + shape->refine_page + page_start / VC_PAGE_PAYLOAD;
+		Size		page_end = page_start + VC_PAGE_PAYLOAD;
+		Buffer		buffer = read_block(ivf, page_block);
+		char	   *payload;
+		Change		change;
+
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		vc_page_check(ivf->index, page_block, BufferGetPage(buffer), VC_IVF_MAGIC, VC_IVF_CODES, VC_PAGE_PAYLOAD);
+		begin_change(ivf, &change);
+		payload = VcPageGetPayload(change_page(&change, buffer, false));
+		for (int i = 0; i < 3; i++)
+		{
+			Size at = start + (i * VC_RABITQ_BLOCK + slot) * sizeof(float);
+
+			if (at >= page_start && at < page_end)
+				memcpy(payload + (at - page_start), &factors[i], sizeof(float));
+		}
+		for (int bit = shape->bits - 2; bit >= 0; bit--)
+		{
+			Size plane = planes + (shape->bits - 2 - bit) * shape->plane;
+			Size from = Max(plane, page_start);
+			Size to = Min(plane + shape->plane, page_end);
+
+			for (Size at = from; at < to; at += 16)
+			{
+				const uint8 *code = row->code + (at - plane) / 4;
+				uint8		*byte = (uint8 *) payload + (at - page_start) + slot % 16;
+				int			 shift = slot < 16 ? 0 : 4;
+				unsigned	 nibble = (code[0] >> bit & 1) | (code[1] >> bit & 1) << 1 | (code[2] >> bit & 1) << 2 |
+									  (code[3] >> bit & 1) << 3;
+
+				*byte = (uint8) ((*byte & (0xF0 >> shift)) | nibble << shift);
+			}
+		}
+		end_change(&change);
+		UnlockReleaseBuffer(buffer);
+	}
+}
+
+void
+vc_ivf_row_alloc(VcIvf *ivf, const VcIvfShape *shape, VcIvfRow *row)
+{
+	memset(row, 0, sizeof(*row));
+	row->bits = palloc((shape->padded + 7) / 8);
+	if (shape->bits > 1)
+		row->code = palloc(shape->padded);
+	if (shape->value_bytes > 0)
+		row->vector = palloc0(shape->vector_bytes);
+}
+
+void
+vc_ivf_row_encode(VcIvf *ivf, const VcIvfShape *shape, const float *residual, const float *centre, VcIvfRow *row)
+{
+	VcRabitqMetric metric = vc_metric_rabitq(ivf->metric);
+
+	vc_rabitq_encode1(metric, residual, centre, shape->padded, row->bits, &row->factors);
+	if (shape->bits > 1)
+		vc_rabitq_encode(metric, residual, centre, shape->padded, shape->bits, row->code, &row->code_factors);
+}
+
 /* Fill a free slot of a segment whose first page is exclusively locked. */
 static void
 fill_slot(VcIvf *ivf, const VcIvfShape *shape, Buffer buffer, int block_number, int slot, ItemPointer tid,
-		  const uint8 *code, const VcRabitqFactors *factors, const VcIvfVector *vector)
+		  const VcIvfRow *row)
 {
 	BlockNumber segment = BufferGetBlockNumber(buffer);
 	VcIvfBlock *block = vc_ivf_blocks(BufferGetPage(buffer)) + block_number;
@@ -433,20 +590,23 @@ fill_slot(VcIvf *ivf, const VcIvfShape *shape, Buffer buffer, int block_number, 
 	{
 		if (vectors == InvalidBlockNumber)
 			vectors = add_pages(ivf, shape->block_vector_pages, VC_IVF_VECTORS);
-		write_vector(ivf, shape, vectors, slot, vector);
+		write_vector(ivf, shape, vectors, slot, row->vector);
 	}
-	write_further_codes(ivf, shape, segment, slot, code);
+	write_further_codes(ivf, shape, segment, slot, row->bits);
+	if (shape->bits > 1)
+		write_refinement(ivf, shape, segment, block_number, slot, row);
 
 	begin_change(ivf, &change);
 	page = change_page(&change, buffer, false);
 	block = vc_ivf_blocks(page) + block_number;
 	block->live |= (uint32) 1 << slot;
 	block->vectors = vectors;
-	block->add[slot] = factors->add;
-	block->rescale[slot] = factors->rescale;
-	block->err[slot] = factors->err;
+	block->add[slot] = row->factors.add;
+	block->rescale[slot] = row->factors.rescale;
+	block->err[slot] = row->factors.err;
 	block->tid[slot] = *tid;
-	vc_rabitq_pack1((uint8 *) VcPageGetPayload(page) + shape->codes + block_number * shape->plane, plane / 4, slot, code);
+	vc_rabitq_pack1((uint8 *) VcPageGetPayload(page) + shape->codes + block_number * shape->plane, plane / 4, slot,
+					row->bits);
 	end_change(&change);
 }
 
@@ -466,8 +626,7 @@ vc_ivf_note_room(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, BlockNum
 }
 
 void
-vc_ivf_add_row(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, ItemPointer tid, const uint8 *code,
-			   const VcRabitqFactors *factors, const VcIvfVector *vector)
+vc_ivf_add_row(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, ItemPointer tid, const VcIvfRow *row)
 {
 	Buffer		buffer = vc_ivf_read_segment(ivf, shape, head, BUFFER_LOCK_SHARE);
 	BlockNumber room = vc_ivf_segment(BufferGetPage(buffer))->room;
@@ -489,7 +648,7 @@ vc_ivf_add_row(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, ItemPointe
 		for (uint32 i = 0; i < shape->segment_blocks; i++)
 			if (blocks[i].live != PG_UINT32_MAX)
 			{
-				fill_slot(ivf, shape, buffer, i, pg_rightmost_one_pos32(~blocks[i].live), tid, code, factors, vector);
+				fill_slot(ivf, shape, buffer, i, pg_rightmost_one_pos32(~blocks[i].live), tid, row);
 				UnlockReleaseBuffer(buffer);
 				if (here != room)
 					vc_ivf_note_room(ivf, shape, head, here);

@@ -35,6 +35,7 @@
 #include "utils/rel.h"
 
 #define HORIZON 100
+#define FINE_HORIZON 25 /* with codes of more bits: their estimates are closer to the distances */
 #define HORIZON_GROWTH 8
 #define SHARE_BEFORE_WIDENING 10 /* widen when one in so many rows has left */
 
@@ -82,8 +83,10 @@ typedef struct VcIvfScan
 	CandidateHeap late; /* nearer than a row that has left before they were found */
 	float	 last; /* distance of the row that left last */
 
-	uint8		*scratch;
-	VcIvfVector *vector;
+	uint8			*scratch;
+	VcIvfRefinement *refinement; /* where codes have more than one bit */
+	double			 table_error; /* of a finer estimate, per unit of its rescale factor */
+	VcIvfVector		*vector;
 
 	/* To fetch rows from the table, where the index has no values. */
 	IndexFetchTableData *fetch;
@@ -207,6 +210,39 @@ lower_ceiling(VcIvfScan *state, float estimate)
 }
 
 /*
+ * Replace the one-bit estimates of a block by those of all bits; returns which of `rows` are still below the ceiling.
+ *
+ * The rounding of the query table, a tenth of the error of one-bit codes, is as large as that of four bits: it is
+ * taken into the bound as the independent error it is. bound[] comes with the bounds of one bit, and gets the higher of both:
+ * a row that one gathering left out by its first bound must not be taken for an earlier one's by its second.
+ */
+static uint32
+refine(VcIvfScan *state, BlockNumber segment, int block, const VcIvfProbe *probe, uint32 rows, uint32 *sum, float *estimate,
+	   float *bound)
+{
+	VcIvf			*ivf = &state->ivf;
+	VcIvfRefinement *fine = state->refinement;
+	VcRabitqQuery	*query = &state->query.rabitq;
+	double			 scale = probe->distance * state->epsilon;
+	uint32			 below = 0;
+
+	vc_ivf_refine_sums(ivf, &ivf->rows, segment, block, query->lut, sum, fine);
+	vc_kernels->quant->estimate32(sum, fine->add, fine->rescale, probe->g, query->step,
+								  query->bias * (float) ((1 << ivf->rows.bits) - 1), estimate);
+	for (; rows != 0; rows &= rows - 1)
+	{
+		int	   slot = pg_rightmost_one_pos32(rows);
+		double code_error = scale * fine->err[slot];
+		double table_error = state->table_error * fine->rescale[slot];
+
+		bound[slot] = Max(bound[slot], (float) (estimate[slot] - sqrt(code_error * code_error + table_error * table_error)));
+		if (!(bound[slot] >= state->ceiling) || state->ceiling == INFINITY)
+			below |= (uint32) 1 << slot;
+	}
+	return below;
+}
+
+/*
  * Gather rows with bounds in [floor, ceiling) from a list. With search_ceiling, the ceiling comes down as rows are seen.
  */
 static void
@@ -228,6 +264,8 @@ gather_list(VcIvfScan *state, const VcIvfProbe *probe, float floor, bool search_
 		{
 			const uint8 *codes;
 			float		 estimate[VC_RABITQ_BLOCK];
+			float		 bound[VC_RABITQ_BLOCK];
+			uint32		 sum[VC_RABITQ_BLOCK];
 			uint32		 rows = blocks[i].live;
 
 			if (rows == 0)
@@ -235,20 +273,27 @@ gather_list(VcIvfScan *state, const VcIvfProbe *probe, float floor, bool search_
 			if (count_rows)
 				state->rows_seen += pg_popcount32(rows);
 			codes = vc_ivf_codes(ivf, shape, segment, page, i, state->scratch);
-			vc_rabitq_estimate32(&state->query.rabitq, codes, 1, blocks[i].add, blocks[i].rescale, probe->g, estimate);
+			quant->fastscan(codes, state->query.lut, shape->padded / 4, sum);
+			quant->estimate32(sum, blocks[i].add, blocks[i].rescale, probe->g, state->query.rabitq.step,
+							  state->query.rabitq.bias, estimate);
 			if (state->ceiling < INFINITY)
 				rows &= quant->below32(estimate, blocks[i].err, scale, state->ceiling);
+			if (rows == 0)
+				continue;
+			for (int slot = 0; slot < VC_RABITQ_BLOCK; slot++)
+				bound[slot] = estimate[slot] - scale * blocks[i].err[slot];
+			if (shape->bits > 1)
+				rows = refine(state, segment, i, probe, rows, sum, estimate, bound);
 			for (; rows != 0; rows &= rows - 1)
 			{
-				int	  slot = pg_rightmost_one_pos32(rows);
-				float bound = estimate[slot] - scale * blocks[i].err[slot];
-				Candidate  item;
+				int	 slot = pg_rightmost_one_pos32(rows);
+				Candidate item;
 
-				if (isnan(bound)) /* huge values: no bound at all */
-					bound = -INFINITY;
-				if (bound < floor)
+				if (isnan(bound[slot])) /* huge values: no bound at all */
+					bound[slot] = -INFINITY;
+				if (bound[slot] < floor)
 					continue;
-				item.key = bound;
+				item.key = bound[slot];
 				item.slot = slot;
 				item.vectors = blocks[i].vectors;
 				item.tid = blocks[i].tid[slot];
@@ -453,6 +498,8 @@ start(IndexScanDesc scan, VcIvfScan *state)
 	vc_ivf_query_alloc(ivf, &state->query);
 	state->frontier = vc_ivf_frontier_new(ivf, false);
 	state->scratch = palloc(ivf->rows.plane);
+	if (ivf->rows.bits > 1)
+		state->refinement = palloc(offsetof(VcIvfRefinement, planes));
 	if (ivf->rows.value_bytes > 0)
 		state->vector = palloc(ivf->rows.vector_bytes);
 	if (scan->orderByData->sk_flags & SK_ISNULL)
@@ -464,8 +511,12 @@ start(IndexScanDesc scan, VcIvfScan *state)
 		vc_ivf_query_init(ivf, &state->query, &value);
 	}
 	state->epsilon = ivf->meta.sample == 0 ? Max(vc_ivf_epsilon, UNTRAINED_EPSILON) : vc_ivf_epsilon;
+
+	/* An entry of the table is off by up to half a step, evenly; a plane has one for each group and twice the next's weight. */
+	state->table_error = state->epsilon * state->query.rabitq.step *
+						 sqrt(ivf->rows.padded / 4 / 12.0 * (pow(4, ivf->rows.bits) - 1) / 3);
 	state->ceiling = -INFINITY;
-	state->horizon = HORIZON;
+	state->horizon = ivf->rows.bits > 1 ? FINE_HORIZON : HORIZON;
 	state->last = -INFINITY;
 	state->probe_room = 64;
 	state->probes = palloc(sizeof(VcIvfProbe) * state->probe_room);

@@ -95,6 +95,13 @@ vc_rabitq_encode1(VcRabitqMetric metric, const float *residual, const float *cen
 static const float gaussian_step[VC_RABITQ_MAX_BITS + 1] = {0,		0,		0.996f, 0.586f, 0.335f,
 															0.188f, 0.104f, 0.057f, 0.031f};
 
+/* The lower of two, as one instruction: fminf would be a call, for the sake of NaN. */
+static inline float
+lower(float a, float b)
+{
+	return a < b ? a : b;
+}
+
 /*
  * Quantise r to the grid of the given inverse step; gives <r,x> and <x,x>.
  * Values are kept as floats xu - half, and the code is written later, once the best grid is known.
@@ -110,7 +117,7 @@ try_grid(const float *r, uint32_t dim, float inverse_step, float half, double *r
 		for (int j = 0; j < LANES; j++)
 		{
 			float m = fabsf(r[i + j]);
-			float level = (float) (int32_t) fminf(m * inverse_step, half) + 0.5f;
+			float level = (float) (int32_t) lower(m * inverse_step, half) + 0.5f;
 
 			rx_lanes[j] += m * level;
 			xx_lanes[j] += level * level;
@@ -118,7 +125,7 @@ try_grid(const float *r, uint32_t dim, float inverse_step, float half, double *r
 	for (; i < dim; i++)
 	{
 		float m = fabsf(r[i]);
-		float level = (float) (int32_t) fminf(m * inverse_step, half) + 0.5f;
+		float level = (float) (int32_t) lower(m * inverse_step, half) + 0.5f;
 
 		rx_lanes[i % LANES] += m * level;
 		xx_lanes[i % LANES] += level * level;
@@ -127,34 +134,30 @@ try_grid(const float *r, uint32_t dim, float inverse_step, float half, double *r
 	*xx = lane_total(xx_lanes);
 }
 
-/* The inverse step whose grid points closest in angle to r, by a coarse and a fine search about the Gaussian one. */
+/*
+ * The inverse step whose grid points closest in angle to r. Rotated residuals are nearly normal, so it is never far from
+ * the Gaussian one: a few to either side are tried, and improve_code sees to the rest.
+ */
 static float
 best_inverse_step(const float *r, uint32_t dim, int bits, float rms)
 {
+	static const float tries[] = {1.0f, 0.9f, 1.1f, 0.8f, 1.22f};
 	float half = (float) ((1 << (bits - 1)) - 1) + 0.25f;
 	float centre = 1.0f / (rms * gaussian_step[bits]);
-	float factor = 1.16f;
 	float best = centre;
 	double best_cosine = -1.0;
 
-	for (int pass = 0; pass < 2; pass++)
+	for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++)
 	{
-		float inverse = centre / (factor * factor * factor);
+		double rx;
+		double xx;
 
-		for (int i = 0; i < 7; i++, inverse *= factor)
+		try_grid(r, dim, centre * tries[i], half, &rx, &xx);
+		if (rx * rx > best_cosine * xx)
 		{
-			double rx;
-			double xx;
-
-			try_grid(r, dim, inverse, half, &rx, &xx);
-			if (rx * rx > best_cosine * xx)
-			{
-				best_cosine = rx * rx / xx;
-				best = inverse;
-			}
+			best_cosine = rx * rx / xx;
+			best = centre * tries[i];
 		}
-		centre = best;
-		factor = 1.04f;
 	}
 	return best;
 }
@@ -214,7 +217,7 @@ vc_rabitq_encode(VcRabitqMetric metric, const float *residual, const float *cent
 	for (uint32_t i = 0; i < dim; i++)
 	{
 		float m = fabsf(residual[i]);
-		int level = (int) fminf(m * inverse_step, (float) top + 0.25f);
+		int level = (int) lower(m * inverse_step, (float) top + 0.25f);
 
 		code[i] = (uint8_t) (residual[i] > 0.0f ? top + 1 + level : top - level);
 		p.rx += (double) m * (level + 0.5);
