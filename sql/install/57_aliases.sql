@@ -323,13 +323,18 @@ BEGIN
             steps := steps || jsonb_build_object('kind', op.kind, 'rel', rel, 'nspname', target.nspname, 'relname', target.relname);
         ELSIF op.kind = 'delete_alias' THEN
             PERFORM vectorcoll._require(op.args->>'alias_name', 'alias_name');
-            SELECT t.nspname, t.relname INTO target FROM vectorcoll._alias_place(op.args->>'alias_name', vectorcoll._lookup(op.args->>'alias_name')) t;
+            SELECT a.namespace AS nspname, a.alias AS relname INTO target FROM vectorcoll.aliases a WHERE a.relid = vectorcoll._lookup(op.args->>'alias_name');
+            IF NOT FOUND THEN
+                target := vectorcoll._target(op.args->>'alias_name'); -- an operation before this one may make it
+            END IF;
             names := names || (target.nspname || '.' || target.relname);
             steps := steps || jsonb_build_object('kind', op.kind, 'nspname', target.nspname, 'relname', target.relname);
         ELSE
             PERFORM vectorcoll._require(op.args->>'old_alias_name', 'old_alias_name'), vectorcoll._require(op.args->>'new_alias_name', 'new_alias_name');
-            SELECT t.nspname, t.relname INTO target
-              FROM vectorcoll._alias_place(op.args->>'old_alias_name', vectorcoll._lookup(op.args->>'old_alias_name')) t;
+            SELECT a.namespace AS nspname, a.alias AS relname INTO target FROM vectorcoll.aliases a WHERE a.relid = vectorcoll._lookup(op.args->>'old_alias_name');
+            IF NOT FOUND THEN
+                target := vectorcoll._target(op.args->>'old_alias_name');
+            END IF;
             PERFORM vectorcoll._target(op.args->>'new_alias_name', target.nspname);
             names := names || (target.nspname || '.' || target.relname) || (target.nspname || '.' || (op.args->>'new_alias_name'));
             steps := steps || jsonb_build_object('kind', op.kind, 'nspname', target.nspname, 'relname', target.relname,
@@ -378,14 +383,4 @@ BEGIN
         PERFORM vectorcoll._gone(relid::text);
     END IF;
     PERFORM vectorcoll._point_alias(view, relid);
-END $$;
-
--- Schema and name of an alias that exists, or VC704.
-CREATE FUNCTION vectorcoll._alias_place(alias text, view oid, OUT nspname text, OUT relname text)
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    SELECT a.namespace, a.alias INTO nspname, relname FROM vectorcoll.aliases a WHERE a.relid = view;
-    IF NOT FOUND THEN
-        PERFORM vectorcoll._alias_not_found(alias);
-    END IF;
 END $$;
