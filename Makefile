@@ -92,6 +92,7 @@ help:
 	@echo 'test                      every test; one suite: lint setup unit regress isolation pgtap docs clients tap'
 	@echo 'unit                      the plain C tests alone, without PostgreSQL; SANITIZE=1 or CC=clang as you like'
 	@echo 'unit-arm64                the same for arm64, cross-compiled and under qemu'
+	@echo 'bench-kernels             nanoseconds and GB/s of every kernel on this CPU; KERNELS=l2sq for some'
 	@echo 'check-pg17 check-pg18     the same with a later PostgreSQL, in a Debian tree (root)'
 	@echo 'check-bare                quickstart and test in a bare Debian 12 tree (root)'
 	@echo 'bench bench-peers         recall, QPS, builds, size; beside pgvector in a Debian tree (root); BENCH="--quick"'

@@ -137,13 +137,22 @@ vb_load(const uint8_t *p)
 	return _mm256_loadu_si256((const __m256i *) p);
 }
 
+/* count (0 to 16) bytes, zeros after them. */
+VC_INLINE __m128i
+part_u8x16(const uint8_t *p, size_t count)
+{
+	uint64_t low = part_u8x8(p, count);
+	uint64_t high = count > 8 ? part_u8x8(p + 8, count - 8) : 0;
+
+	return _mm_set_epi64x((long long) high, (long long) low);
+}
+
 VC_INLINE VB
 vb_load_part(const uint8_t *p, size_t count)
 {
-	uint64_t words[4] = {0, 0, 0, 0};
-
-	memcpy(words, p, count);
-	return _mm256_loadu_si256((const __m256i *) words);
+	if (count < 16)
+		return _mm256_zextsi128_si256(part_u8x16(p, count));
+	return _mm256_setr_m128i(_mm_loadu_si128((const __m128i *) p), part_u8x16(p + 16, count - 16));
 }
 
 VC_INLINE VB

@@ -18,6 +18,7 @@
 
 #include "kernels/f16.h"
 #include "kernels/isa.h"
+#include "kernels/lanes_part.h"
 
 typedef float VF;
 #define VF_LANES 1
@@ -130,10 +131,7 @@ vb_load(const uint8_t *p)
 VC_INLINE VB
 vb_load_part(const uint8_t *p, size_t count)
 {
-	uint64_t v = 0;
-
-	memcpy(&v, p, count);
-	return v;
+	return part_u8x8(p, count);
 }
 
 VC_INLINE VB

@@ -5,9 +5,10 @@
  * Pure C with SIMDe: nothing here knows the server. The same source is compiled once per instruction set
  * (isa_scalar.c, isa_baseline.c, isa_avx2.c, isa_avx512.c) and dispatch.c picks the best the CPU has.
  *
- * Every kernel accepts n = 0, unaligned input, and input of any value; it reads exactly the elements given. Float
- * kernels sum in float, in several lanes: the result differs from a double sum by a few units in the last place times
- * log2(n). A sum beyond FLT_MAX is infinite; callers that must not see that recompute in double (vc_ref_*).
+ * Every kernel accepts n = 0, any alignment its element type allows, and input of any value; it reads exactly the elements
+ * given. Float kernels sum in float, in several lanes: README.md has the bound on the error. NaN and infinity propagate,
+ * subnormals count. A sum beyond FLT_MAX is infinite, or NaN where partial sums of an inner product overflowed in opposite
+ * directions; callers that must not see that recompute in double (ref.h).
  * Half precision values are IEEE binary16 as uint16_t. "f16f32" kernels take a half array first and a float array second.
  */
 #ifndef VC_KERNELS_H

@@ -715,6 +715,8 @@ test_dispatch(void)
 int
 main(void)
 {
+	/* what a kernel that crashes has printed until then should be seen */
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	quick = getenv("VC_UNIT_QUICK") != NULL;
 	memory_a = guarded_alloc((MAX_DIM + MARGIN) * sizeof(float));
 	memory_b = guarded_alloc((MAX_DIM + MARGIN) * sizeof(float));

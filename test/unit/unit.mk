@@ -5,6 +5,7 @@
 #   make unit SANITIZE=1        with the address and undefined behaviour sanitizers
 #   make unit CC=clang          with another compiler
 #   make unit-arm64             cross-compiled, run under qemu, with the larger dimensions sampled
+#   make bench-kernels          nanoseconds and GB/s of every kernel; KERNELS="l2sq ip_f16" for some; see docs/kernels.md
 #   make bench-parse            microseconds to read the text of a vector
 #   make unit-programs          builds only; with unit-list, which prints their names, what test/run uses
 
@@ -45,11 +46,16 @@ unit-arm64:
 	@VC_UNIT_QUICK=1 $(MAKE) --no-print-directory unit CC=aarch64-linux-gnu-gcc UNIT_RUN=qemu-aarch64 \
 		UNIT_EXTRA_CFLAGS='-static -idirafter /usr/include'
 
-$(UNIT_DIR)/bench_parse: test/bench/bench_parse.c $(UNIT_OBJS)
+$(UNIT_DIR)/bench_%: test/bench/bench_%.c $(UNIT_OBJS)
 	@mkdir -p $(@D)
-	$(CC) $(UNIT_CFLAGS) -o $@ $< $(UNIT_OBJS) -lm
+	$(CC) $(UNIT_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(UNIT_OBJS) -lm
+
+-include $(wildcard $(UNIT_DIR)/bench_*.d)
+
+bench-kernels: $(UNIT_DIR)/bench_kernels
+	@$< $(KERNELS)
 
 bench-parse: $(UNIT_DIR)/bench_parse
 	@$<
 
-.PHONY: unit unit-list unit-programs unit-arm64 bench-parse
+.PHONY: unit unit-list unit-programs unit-arm64 bench-kernels bench-parse
