@@ -7,6 +7,7 @@
 #   make unit-arm64             cross-compiled, run under qemu, with the larger dimensions sampled
 #   make bench-kernels          nanoseconds and GB/s of every kernel; KERNELS="l2sq ip_f16" for some; see docs/kernels.md
 #   make bench-parse            microseconds to read the text of a vector
+#   make bench-layouts          page visits and recall of candidate node layouts of vc_hnsw; see docs/hnsw-layout.md
 #   make unit-programs          builds only; with unit-list, which prints their names, what test/run uses
 
 UNIT_VARIANT := $(subst /,_,$(lastword $(CC)))$(if $(SANITIZE),-sanitize)
@@ -58,4 +59,10 @@ bench-kernels: $(UNIT_DIR)/bench_kernels
 bench-parse: $(UNIT_DIR)/bench_parse
 	@$<
 
-.PHONY: unit unit-list unit-programs unit-arm64 bench-kernels bench-parse
+bench-layouts: $(UNIT_DIR)/bench_layouts
+	@test/bench/data fm@20k wink@50k
+	@data=$${BENCH_DATA:-build/bench-data}; \
+	$< $$data/fm@20k.base.f32 $$data/fm@20k.query.f32 $$data/fm@20k.gt.i32 784 l2 && echo && \
+	$< $$data/wink@50k.base.f32 $$data/wink@50k.query.f32 $$data/wink@50k.gt.i32 100 cosine
+
+.PHONY: unit unit-list unit-programs unit-arm64 bench-kernels bench-parse bench-layouts
