@@ -66,3 +66,36 @@ CREATE FUNCTION vectorcoll.explain_search(name text, query @extschema@.vector, t
                                           filter_params jsonb = NULL, execute bool = false)
     RETURNS SETOF text
     AS 'MODULE_PATHNAME', 'vc_explain_search' LANGUAGE C VOLATILE;
+
+-- Several searches fused into one order. requests: [{"anns_field", "data", "limit", "search_params", "filter", "weight"}, ...]; the
+-- field may be a vector of any type or a text field, whose data are words. score is the fused score, distance its negative.
+CREATE FUNCTION vectorcoll.hybrid_search(name text, requests jsonb, rerank text = 'rrf', top_k int = 10, filter text = NULL,
+                                         rerank_params jsonb = NULL, output_fields text[] = NULL, partition_names text[] = NULL, skip int = 0,
+                                         filter_params jsonb = NULL)
+    RETURNS TABLE (id text, distance float8, score float8, entity jsonb)
+    AS 'MODULE_PATHNAME', 'vc_hybrid_search' LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000 ROWS 10;
+
+-- The group_size nearest rows of each of the top_k nearest groups. Without strict_group_size a group may come back smaller
+-- although it has more rows, when they are far behind the others.
+CREATE FUNCTION vectorcoll.search_groups(name text, query @extschema@.vector, group_by text, top_k int = 10, filter text = NULL,
+                                         search_params jsonb = '{}', output_fields text[] = NULL, anns_field text = NULL,
+                                         partition_names text[] = NULL, skip int = 0, filter_params jsonb = NULL, group_size int = 1,
+                                         strict_group_size bool = false)
+    RETURNS TABLE (group_value jsonb, id text, distance float8, score float8, entity jsonb)
+    AS 'MODULE_PATHNAME', 'vc_search_groups' LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000 ROWS 10;
+
+-- A batch of rows in order, each with the state that continues behind it: pass the last one's to get the next batch.
+CREATE FUNCTION vectorcoll.search_iterator(name text, query @extschema@.vector, batch_size int = 1000, filter text = NULL,
+                                           search_params jsonb = '{}', output_fields text[] = NULL, anns_field text = NULL,
+                                           partition_names text[] = NULL, skip int = 0, filter_params jsonb = NULL, state text = NULL)
+    RETURNS TABLE (id text, distance float8, score float8, entity jsonb, state_after text)
+    AS 'MODULE_PATHNAME', 'vc_search_iterator' LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000 ROWS 1000;
+
+-- Points like the positive examples and unlike the negative ones, which are points or vectors. The examples are left out.
+CREATE FUNCTION vectorcoll.recommend(name text, positive vectorcoll.ids = '{}', negative vectorcoll.ids = '{}', top_k int = 10, filter text = NULL,
+                                     search_params jsonb = '{}', output_fields text[] = NULL, anns_field text = NULL,
+                                     partition_names text[] = NULL, skip int = 0, filter_params jsonb = NULL,
+                                     strategy text = 'average_vector', positive_vectors @extschema@.vector[] = NULL,
+                                     negative_vectors @extschema@.vector[] = NULL)
+    RETURNS TABLE (id text, distance float8, score float8, entity jsonb)
+    AS 'MODULE_PATHNAME', 'vc_recommend' LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000 ROWS 10;

@@ -333,6 +333,43 @@ near_bound(VcSearch *search, const char *distance)
 	return psprintf("((%s) OPERATOR(pg_catalog.>=) $%d)", distance, bound);
 }
 
+/* Behind a row in the order of distance, then key: how an iterator goes on. */
+static char *
+resume_condition(VcSearch *search, const char *distance)
+{
+	int d = vc_statement_param(search->st, FLOAT8OID, Float8GetDatum(search->resume_distance));
+	int id = vc_statement_param(search->st, vc_search_id_type(search->coll), search->resume_id);
+	StringInfoData key;
+
+	initStringInfo(&key);
+	vc_append_name(&key, NameStr(search->coll->fields[search->coll->primary].name));
+	return psprintf("((%s) OPERATOR(pg_catalog.>) $%d OR ((%s) OPERATOR(pg_catalog.=) $%d AND t.%s OPERATOR(pg_catalog.>) $%d))", distance, d,
+					distance, d, key.data, id);
+}
+
+/* A filter as text of its own, its parameters added to the statement. */
+static char *
+second_filter(VcSearch *search)
+{
+	VcStatement *st = search->st;
+	int start = st->sql.len;
+	char *condition;
+
+	vc_filter_compile(st, search->coll, search->second_filter, search->filter_params);
+	condition = pstrdup(st->sql.data + start);
+	st->sql.len = start;
+	st->sql.data[start] = '\0';
+	return condition;
+}
+
+Oid
+vc_search_id_type(const VcCollection *coll)
+{
+	Oid typid = coll->fields[coll->primary].typid;
+
+	return typid == VARCHAROID ? TEXTOID : typid;
+}
+
 static void
 build_statement(VcSearch *search)
 {
@@ -376,18 +413,25 @@ build_statement(VcSearch *search)
 	}
 	if (search->has_range_filter)
 		appendStringInfo(&more, "%s%s", more.len ? " AND " : "", near_bound(search, distance.data));
+	if (search->resume)
+		appendStringInfo(&more, "%s%s", more.len ? " AND " : "", resume_condition(search, distance.data));
+	if (search->second_filter)
+		appendStringInfo(&more, "%s%s", more.len ? " AND " : "", second_filter(search));
 	if (search->extra_condition)
 		appendStringInfo(&more, "%s%s", more.len ? " AND " : "", search->extra_condition);
 	vc_append_where(st, search->coll, search->filter, search->filter_params, search->partition_names, more.len ? more.data : NULL);
 
 	appendStringInfo(&st->sql, " ORDER BY %s%s", distance.data, search->exact ? " OPERATOR(pg_catalog.+) 0::pg_catalog.float8" : "");
-	if (search->extra_order)
-		appendStringInfo(&st->sql, ", %s", search->extra_order);
+	if (search->order_by_id)
+	{
+		appendStringInfoString(&st->sql, ", t.");
+		vc_append_name(&st->sql, NameStr(search->coll->fields[search->coll->primary].name));
+	}
 	if (search->top_k > 0)
 		appendStringInfo(&st->sql, " LIMIT %d", search->top_k);
 	if (search->skip > 0)
 		appendStringInfo(&st->sql, " OFFSET %d", search->skip);
-	st->generic = search->filter == NULL && search->words == NULL;
+	st->generic = search->filter == NULL && search->second_filter == NULL && search->words == NULL;
 }
 
 /* ---- running it ---- */
@@ -533,8 +577,8 @@ put_hit(void *arg, VcSearch *search, VcHit *hit)
 }
 
 /* What the arguments after query mean in every function of this shape; `at` is the position of top_k. */
-static void
-common_arguments(VcSearch *search, FunctionCallInfo fcinfo, int at)
+void
+vc_search_arguments(VcSearch *search, FunctionCallInfo fcinfo, int at)
 {
 	vc_search_limits(search, PG_ARGISNULL(at), PG_ARGISNULL(at) ? 0 : PG_GETARG_INT32(at), PG_ARGISNULL(at + 6),
 					 PG_ARGISNULL(at + 6) ? 0 : PG_GETARG_INT32(at + 6));
@@ -561,7 +605,7 @@ vc_search(PG_FUNCTION_ARGS)
 	vc_arg_required(fcinfo, 1, "query");
 	vc_search_init(&search, name, VC_ARG_CSTRING(6), query_type);
 	vc_search_query(&search, PG_GETARG_DATUM(1), query_type);
-	common_arguments(&search, fcinfo, 2);
+	vc_search_arguments(&search, fcinfo, 2);
 	vc_result_start(&sink.result, fcinfo);
 	SPI_connect();
 	vc_search_run(&search, put_hit, &sink);
@@ -590,7 +634,7 @@ vc_search_batch(PG_FUNCTION_ARGS)
 	queries = PG_GETARG_ARRAYTYPE_P(1);
 	query_type = ARR_ELEMTYPE(queries);
 	vc_search_init(&search, name, VC_ARG_CSTRING(6), query_type);
-	common_arguments(&search, fcinfo, 2);
+	vc_search_arguments(&search, fcinfo, 2);
 	get_typlenbyvalalign(query_type, &typlen, &typbyval, &typalign);
 	deconstruct_array(queries, query_type, typlen, typbyval, typalign, &values, &nulls, &n);
 	for (int i = 0; i < n; i++)
@@ -663,7 +707,7 @@ vc_explain_search(PG_FUNCTION_ARGS)
 	vc_arg_required(fcinfo, 1, "query");
 	vc_search_init(&search, name, VC_ARG_CSTRING(6), query_type);
 	vc_search_query(&search, PG_GETARG_DATUM(1), query_type);
-	common_arguments(&search, fcinfo, 2);
+	vc_search_arguments(&search, fcinfo, 2);
 	vc_result_start(&result, fcinfo);
 	SPI_connect();
 	vc_statement_init(&st);

@@ -50,11 +50,15 @@ typedef struct VcSearch
 	int nsettings;
 	VcSearchSetting settings[VC_SEARCH_MAX_SETTINGS];
 
-	/* Set by functions that need more: a select-list item after the entity, a condition, an order after the distance. */
-	const char *extra_column;
-	const char *extra_condition;
-	const char *extra_order;
-	VcStatement *st; /* extra_* may refer to its parameters */
+	/* Set by functions that need more. The statement is theirs then, and extra_* may refer to its parameters. */
+	text *second_filter;		 /* must hold too */
+	const char *extra_column;	 /* a select-list item after the entity */
+	const char *extra_condition; /* a condition on t */
+	bool resume;				 /* rows behind this one, in the order of distance and key */
+	double resume_distance;
+	Datum resume_id;
+	bool order_by_id; /* among rows of one distance */
+	VcStatement *st;
 } VcSearch;
 
 /* A row found. Memory lasts until the sink returns. */
@@ -82,8 +86,14 @@ extern void vc_search_query(VcSearch *search, Datum query, Oid query_type);
 extern void vc_search_params(VcSearch *search, Jsonb *params);
 extern void vc_search_limits(VcSearch *search, bool top_k_null, int top_k, bool skip_null, int skip);
 
+/* Reads top_k, filter, search_params, output_fields, anns_field, partition_names, skip, filter_params, which begin at `at`. */
+extern void vc_search_arguments(VcSearch *search, FunctionCallInfo fcinfo, int at);
+
 /* Runs it in the caller's SPI connection. */
 extern void vc_search_run(VcSearch *search, VcHitSink sink, void *arg);
+
+/* A primary key as the type its parameters have: text for varchar. */
+extern Oid vc_search_id_type(const VcCollection *coll);
 
 /* Appends the conditions every statement over a collection may carry: " WHERE ..." or nothing. */
 extern void vc_append_where(VcStatement *st, const VcCollection *coll, text *filter, Jsonb *filter_params,
