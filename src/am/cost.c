@@ -31,6 +31,10 @@ vc_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, const Vc
 	{
 		*startup_cost = get_float8_infinity();
 		*total_cost = get_float8_infinity();
+#if PG_VERSION_NUM >= 180000
+		/* 18 compares what is disabled before it compares costs: be worse than a table scan under enable_seqscan = off. */
+		path->path.disabled_nodes += 2;
+#endif
 		return;
 	}
 
