@@ -100,6 +100,7 @@ check_meta(Relation index, const VcMetric *metric, const VcHnswMeta *meta)
 						errhint("Rebuild it with REINDEX INDEX.")));
 	if (meta->element != metric->element || meta->metric != metric->kind || meta->dim < 1 ||
 		meta->dim > VC_MAX_DIM * 8 || meta->m < VC_HNSW_MIN_M || meta->m > VC_HNSW_MAX_M ||
+		meta->ef_construction < VC_HNSW_MIN_EF_CONSTRUCTION || meta->ef_construction > VC_HNSW_MAX_EF_CONSTRUCTION ||
 		meta->entry_level > VC_HNSW_MAX_LEVEL)
 		vc_page_corrupted(index, VC_HNSW_META_BLOCK, "the meta page contradicts the index definition");
 	vc_hnsw_shape_fill(&shape, metric, meta);
@@ -265,6 +266,9 @@ check_node(VcHnswGraph *graph, VcHnswId id, const VcHnswNode *node)
 				 node->tids > VC_HNSW_INLINE_TIDS))
 		vc_page_corrupted(graph->store.index, vc_hnsw_block(&graph->shape, id),
 						  "node %u has %u links, level %u, %u row pointers", id, node->links, node->level, node->tids);
+	/* To be locked while this block is: it had better be another. */
+	if (unlikely(node->overflow == vc_hnsw_block(&graph->shape, id)))
+		vc_page_corrupted(graph->store.index, node->overflow, "the row pointers of node %u go on in its own page", id);
 }
 
 /* Copy a node's further pages, its first being locked, to the image. */
@@ -475,10 +479,16 @@ vc_hnsw_node_add(VcHnswGraph *graph, const VcHnswNode *image)
 	{
 		BlockNumber block = GetPageWithFreeSpace(graph->store.index, vc_hnsw_fsm_bytes(shape));
 
-		/* What the map says may be stale: correct it and ask again, until it has nothing more to offer. */
+		/*
+		 * What the map says may be stale, and after a crash even be of pages that never came to be free, since it is not
+		 * logged: correct it and ask again, until it has nothing more to offer.
+		 */
 		while (block != InvalidBlockNumber && block < vc_store_nblocks(&graph->store))
 		{
-			id = shape->pages_per_node == 1 ? fill_slot(graph, block, image) : fill_pages(graph, block, image);
+			if (!vc_hnsw_is_node_block(graph, block))
+				id = VC_HNSW_NONE;
+			else
+				id = shape->pages_per_node == 1 ? fill_slot(graph, block, image) : fill_pages(graph, block, image);
 			if (id != VC_HNSW_NONE)
 			{
 				graph->fill_block = block;

@@ -124,9 +124,59 @@ compare_found(const void *a, const void *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
-/* From what was found take the ef_construction nearest live nodes and look up their values. */
+static bool
+any_live(VcHnswInserter *in)
+{
+	uint32		 n;
+	VcHnswFound *found = vc_hnsw_search_found(in->search, &n);
+
+	for (uint32 i = 0; i < n; i++)
+		if (!(found[i].flags & VC_HNSW_DEAD))
+			return true;
+	return false;
+}
+
+/*
+ * Search a level for candidates. While vacuum is at work the nearest nodes may all be dead; a value must be linked to live ones,
+ * or those would be lost to searches that start at it.
+ */
 static void
-collect_candidates(VcHnswInserter *in)
+search_candidates(VcHnswInserter *in, VcHnswId start)
+{
+	const VcHnswShape *shape = &in->graph->shape;
+	uint32			   ef = (shape->ef_construction + 1) / 2;
+	uint32			   limit = 2 * shape->ef_construction;
+
+	vc_hnsw_search_start(in->search, &in->query, start);
+	while (vc_hnsw_search_run(in->search, ef, limit) && !any_live(in) && limit < UINT32_MAX / 2)
+		limit *= 2;
+}
+
+/* The node of level 0 that stands below the entry, if it is live. */
+static VcHnswId
+live_below(VcHnswInserter *in, VcHnswId entry)
+{
+	VcHnswId id = entry;
+
+	for (int level = VC_HNSW_MAX_LEVEL; level >= 0 && id != VC_HNSW_NONE; level--)
+	{
+		VcHold			  hold;
+		const VcHnswNode *node = vc_hnsw_node_header(in->graph, &hold, id);
+		bool			  live = (node->flags & (VC_HNSW_USED | VC_HNSW_DEAD)) == VC_HNSW_USED;
+		bool			  arrived = node->level == 0;
+		VcHnswId		  down = node->down;
+
+		vc_hnsw_done(in->graph, &hold);
+		if (arrived)
+			return live ? id : VC_HNSW_NONE;
+		id = down;
+	}
+	return VC_HNSW_NONE;
+}
+
+/* From what was found take the ef_construction nearest live nodes of the level and look up their values. */
+static void
+collect_candidates(VcHnswInserter *in, int level)
 {
 	VcHnswGraph		  *graph = in->graph;
 	const VcHnswShape *shape = &graph->shape;
@@ -147,7 +197,7 @@ collect_candidates(VcHnswInserter *in)
 		const VcHnswNode *node = vc_hnsw_node(graph, &hold, found[i].id);
 		uint32			  n = in->ncandidates;
 
-		if ((node->flags & (VC_HNSW_USED | VC_HNSW_DEAD)) == VC_HNSW_USED)
+		if ((node->flags & (VC_HNSW_USED | VC_HNSW_DEAD)) == VC_HNSW_USED && node->level == level)
 		{
 			in->candidates[n] = found[i];
 			if (in_place)
@@ -401,8 +451,15 @@ vc_hnsw_insert(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
 	{
 		LevelPlan *plan = level_plan(in, 0);
 
+		/* For the page where the last insert found room. */
+		(void) vc_hnsw_entry(graph, &entry, &entry_level);
+		fill_block = graph->fill_block;
 		plan_node(in, plan, value, 0, VC_HNSW_NONE, tid);
-		return vc_hnsw_node_add(graph, plan->image) != VC_HNSW_NONE;
+		if (vc_hnsw_node_add(graph, plan->image) == VC_HNSW_NONE)
+			return false;
+		if (graph->store.arena == NULL && graph->fill_block != fill_block)
+			vc_hnsw_note(graph, VC_HNSW_NONE, 0);
+		return true;
 	}
 
 	vc_hnsw_query_init(graph, &in->query, value);
@@ -422,9 +479,14 @@ vc_hnsw_insert(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
 		start = vc_hnsw_descend(in->search, &in->query, entry, entry_level, Min(level, entry_level));
 		for (int l = Min(level, entry_level); l >= 0 && start != VC_HNSW_NONE; l--)
 		{
-			vc_hnsw_search_start(in->search, &in->query, start);
-			vc_hnsw_search_run(in->search, (graph->shape.ef_construction + 1) / 2, 2 * graph->shape.ef_construction);
-			collect_candidates(in);
+			search_candidates(in, start);
+			collect_candidates(in, l);
+			/* What is dead may lead to nothing but what is dead; what lives is not to be left behind for that. */
+			if (l == 0 && in->ncandidates == 0 && (start = live_below(in, entry)) != VC_HNSW_NONE)
+			{
+				search_candidates(in, start);
+				collect_candidates(in, l);
+			}
 			if (l == 0 && add_to_equal(in, value, tid))
 				return true;
 			choose_links(in, level_plan(in, l));

@@ -16,6 +16,8 @@
  */
 #include "hnsw/hnsw.h"
 
+#include <math.h>
+
 #include "commands/vacuum.h"
 #include "miscadmin.h"
 #include "storage/freespace.h"
@@ -88,11 +90,12 @@ keep_live(VacuumState *v, ItemPointerData *tids, int n)
 	return kept;
 }
 
-/* Take dead TIDs out of a node's overflow pages, the node being locked; returns how many are left. */
+/* Take dead TIDs out of the overflow pages of a node in block `head`, which is locked; returns how many are left. */
 static uint64
-clean_overflow(VacuumState *v, BlockNumber block)
+clean_overflow(VacuumState *v, BlockNumber head, BlockNumber block)
 {
-	uint64 left = 0;
+	uint64		left = 0;
+	BlockNumber pages = 0;
 
 	while (block != InvalidBlockNumber)
 	{
@@ -100,6 +103,8 @@ clean_overflow(VacuumState *v, BlockNumber block)
 		VcHnswTids *tids;
 		int			kept;
 
+		if (block == head || pages++ > v->graph.store.nblocks)
+			vc_page_corrupted(v->graph.store.index, head, "a list of row pointers runs in a circle");
 		vc_hold_init(&hold);
 		tids = (VcHnswTids *) VcPageGetPayload(vc_store_write_owned(&v->graph.store, &hold, block, VC_HNSW_TIDS,
 																	offsetof(VcHnswTids, tid)));
@@ -134,7 +139,7 @@ clean_node(VacuumState *v, VcHnswId id)
 		vc_hnsw_done(&v->graph, &hold);
 		return;
 	}
-	overflow = clean_overflow(v, node->overflow);
+	overflow = clean_overflow(v, vc_hnsw_block(&v->graph.shape, id), node->overflow);
 	kept = keep_live(v, node->tid, node->tids);
 	changed = kept < node->tids;
 	node->tids = kept;
@@ -181,6 +186,9 @@ mark_block(VacuumState *v, BlockNumber block)
 					v->upper = repalloc_huge(v->upper, sizeof(UpperNode) * v->upper_size);
 				}
 				v->upper[v->nupper++] = (UpperNode){id, node->down, node->level};
+				/* Marked by a vacuum that did not get to its end; what is below may be another value's by now. */
+				if (node->flags & VC_HNSW_DEAD)
+					set_dead(v, id);
 			}
 			else
 			{
@@ -216,7 +224,7 @@ mark_upper(VacuumState *v)
 		VcHold		hold;
 		VcHnswNode *node;
 
-		if (!is_dead(v, v->upper[i].down))
+		if (!is_dead(v, v->upper[i].down) || is_dead(v, v->upper[i].id))
 			continue;
 		node = vc_hnsw_node_for_update(&v->graph, &hold, v->upper[i].id);
 		node->flags |= VC_HNSW_DEAD;
@@ -244,8 +252,9 @@ replace_entry(VacuumState *v)
 			live = v->upper[i - 1].id;
 			level = v->upper[i - 1].level;
 		}
-	for (BlockNumber block = 1; block < v->nblocks && live == VC_HNSW_NONE; block++)
+	for (BlockNumber block = 1; live == VC_HNSW_NONE && block < vc_store_nblocks(&v->graph.store); block++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (!vc_hnsw_is_node_block(&v->graph, block))
 			continue;
 		for (uint32 slot = 0; slot < v->graph.shape.slots_per_page && live == VC_HNSW_NONE; slot++)
@@ -268,6 +277,19 @@ typedef struct Offer
 	float	 distance; /* from the repaired node: an estimate, then exact */
 } Offer;
 
+/* What the repair of a node has to choose from: its dead neighbours' live neighbours, and theirs where those are too few. */
+typedef struct Offers
+{
+	Offer *live;
+	Size   nlive;
+	Offer *dead; /* the first `expanded` have been looked at */
+	Size   ndead;
+	Size   expanded;
+} Offers;
+
+/* Beyond this many dead nodes we do not look for live ones behind them. */
+#define MAX_EXPANDED 128
+
 static int
 compare_offers(const void *a, const void *b)
 {
@@ -277,16 +299,24 @@ compare_offers(const void *a, const void *b)
 	return x->distance < y->distance ? -1 : x->distance > y->distance;
 }
 
-/* The links of a dead node, with estimates of their distances from the node under repair, as offers. */
-static Size
-links_of_dead(VacuumState *v, VcHnswId id, Offer *offers)
+static void
+offer_dead(Offers *offers, VcHnswId id, float distance)
+{
+	for (Size i = 0; i < offers->ndead; i++)
+		if (offers->dead[i].id == id)
+			return;
+	offers->dead[offers->ndead++] = (Offer){id, distance};
+}
+
+/* Offer the links of a dead node, with estimates of their distances from the node under repair. */
+static void
+expand_dead(VacuumState *v, VcHnswId id, Offers *offers)
 {
 	VcHnswGraph		  *graph = &v->graph;
 	const VcHnswShape *shape = &graph->shape;
 	VcHold			   hold;
 	const VcHnswNode  *node = vc_hnsw_node(graph, &hold, id);
 	float			   estimates[VC_HNSW_MAX_DEGREE];
-	Size			   n = 0;
 
 	if (shape->coded)
 	{
@@ -306,11 +336,46 @@ links_of_dead(VacuumState *v, VcHnswId id, Offer *offers)
 	{
 		VcHnswId link = vc_hnsw_links(node)[i];
 
-		if (link != VC_HNSW_NONE && !is_dead(v, link))
-			offers[n++] = (Offer){link, estimates[i]};
+		if (link == VC_HNSW_NONE)
+			continue;
+		if (is_dead(v, link))
+			offer_dead(offers, link, estimates[i]);
+		else
+			offers->live[offers->nlive++] = (Offer){link, estimates[i]};
 	}
 	vc_hnsw_done(graph, &hold);
-	return n;
+}
+
+/*
+ * Collect offers for a node that links to `ndead` dead ones. Where most nodes are dead, the live ones lie behind several dead ones;
+ * nearest first, so that the way leads to where the dead neighbours were.
+ */
+static void
+collect_offers(VacuumState *v, const VcHnswId *links, int nlinks, int ndead, Offers *offers)
+{
+	const VcHnswShape *shape = &v->graph.shape;
+
+	offers->live = palloc(sizeof(Offer) * shape->degree * Max(ndead, MAX_EXPANDED));
+	offers->dead = palloc(sizeof(Offer) * (shape->degree * Max(ndead, MAX_EXPANDED) + ndead));
+	offers->nlive = offers->ndead = offers->expanded = 0;
+	for (int i = 0; i < nlinks; i++)
+		if (is_dead(v, links[i]))
+			offer_dead(offers, links[i], -INFINITY);
+	while (offers->expanded < offers->ndead &&
+		   (offers->expanded < (Size) ndead || (offers->expanded < MAX_EXPANDED && offers->nlive < 4 * (Size) ndead)))
+	{
+		Size  nearest = offers->expanded;
+		Offer swap;
+
+		for (Size i = nearest + 1; i < offers->ndead; i++)
+			if (offers->dead[i].distance < offers->dead[nearest].distance)
+				nearest = i;
+		swap = offers->dead[nearest];
+		offers->dead[nearest] = offers->dead[offers->expanded];
+		offers->dead[offers->expanded++] = swap;
+		expand_dead(v, swap.id, offers);
+	}
+	qsort(offers->live, offers->nlive, sizeof(Offer), compare_offers);
 }
 
 /* Look at an offered node: its exact distance, and its value. False if it will not do. */
@@ -376,6 +441,54 @@ replace_link(VacuumState *v, VcHnswId id, int at, VcHnswId dead, const Offer *of
 	vc_hnsw_node_commit(graph, &hold, id, offer ? at : -1);
 }
 
+/*
+ * Link an accepted offer back to the node it was accepted for, whose value is the query: into a free place or that of a dead
+ * link. Links between the dead went both ways, and without this one nothing might lead to the node any more.
+ */
+static void
+link_back(VacuumState *v, VcHnswId id, VcHnswId to, float distance)
+{
+	VcHnswGraph		  *graph = &v->graph;
+	const VcHnswShape *shape = &graph->shape;
+	VcHold			   hold;
+	VcHnswNode		  *node = vc_hnsw_node_for_update(graph, &hold, id);
+	int				   at = -1;
+	bool			   linked = (node->flags & (VC_HNSW_USED | VC_HNSW_DEAD)) != VC_HNSW_USED;
+
+	for (int i = 0; i < node->links; i++)
+	{
+		VcHnswId link = vc_hnsw_links(node)[i];
+
+		linked |= link == to;
+		if (link == VC_HNSW_NONE || is_dead(v, link))
+			at = i;
+	}
+	if (at < 0 && node->links < shape->degree)
+		at = node->links;
+	if (linked || at < 0)
+	{
+		vc_hnsw_done(graph, &hold);
+		return;
+	}
+	node->links = Max(node->links, at + 1);
+	vc_hnsw_links(node)[at] = to;
+	vc_hnsw_links_distance(shape, node)[at] = vc_hnsw_pack_distance(distance);
+	if (shape->coded)
+	{
+		VcRabitqFactors factors;
+
+		/* replace_link has left the offer's rotated value. */
+		for (uint32 i = 0; i < shape->padded; i++)
+			v->residual[i] = v->query.rotated[i] - v->rotated[i];
+		vc_rabitq_encode1(vc_metric_rabitq(graph->metric), v->residual, v->rotated, shape->padded, v->packed, &factors);
+		vc_hnsw_links_add(shape, node)[at] = factors.add;
+		vc_hnsw_links_rescale(shape, node)[at] = factors.rescale;
+		vc_rabitq_pack1(vc_hnsw_codes(shape, node) + at / VC_RABITQ_BLOCK * shape->plane_bytes, shape->padded,
+						at % VC_RABITQ_BLOCK, v->packed);
+	}
+	vc_hnsw_node_commit(graph, &hold, id, at);
+}
+
 static void
 repair_node(VacuumState *v, VcHnswId id)
 {
@@ -386,8 +499,7 @@ repair_node(VacuumState *v, VcHnswId id)
 	VcHnswId		   links[VC_HNSW_MAX_DEGREE];
 	int				   nlinks = node->links;
 	int				   level = node->level;
-	Offer			  *offers;
-	Size			   noffers = 0;
+	Offers			   offers;
 	Size			   next = 0;
 	int				   ndead = 0;
 	VcValue			   value = {0};
@@ -412,11 +524,7 @@ repair_node(VacuumState *v, VcHnswId id)
 	vc_hnsw_done(graph, &hold);
 
 	vc_hnsw_query_init(graph, &v->query, &value);
-	offers = palloc(sizeof(Offer) * shape->degree * ndead);
-	for (int i = 0; i < nlinks; i++)
-		if (is_dead(v, links[i]))
-			noffers += links_of_dead(v, links[i], offers + noffers);
-	qsort(offers, noffers, sizeof(Offer), compare_offers);
+	collect_offers(v, links, nlinks, ndead, &offers);
 
 	for (int i = 0; i < nlinks; i++)
 	{
@@ -425,9 +533,9 @@ repair_node(VacuumState *v, VcHnswId id)
 
 		if (!is_dead(v, links[i]))
 			continue;
-		while (next < noffers && !found)
+		while (next < offers.nlive && !found)
 		{
-			Offer *offer = &offers[next++];
+			Offer *offer = &offers.live[next++];
 
 			found = offer->id != id;
 			for (int j = 0; j < nlinks && found; j++)
@@ -435,6 +543,7 @@ repair_node(VacuumState *v, VcHnswId id)
 			if (found && accept_offer(v, offer, level, &scale))
 			{
 				replace_link(v, id, i, links[i], offer, scale);
+				link_back(v, offer->id, id, offer->distance);
 				links[i] = offer->id;
 			}
 			else
@@ -443,7 +552,8 @@ repair_node(VacuumState *v, VcHnswId id)
 		if (!found)
 			replace_link(v, id, i, links[i], NULL, 1);
 	}
-	pfree(offers);
+	pfree(offers.live);
+	pfree(offers.dead);
 }
 
 static void
@@ -530,9 +640,9 @@ free_block(VacuumState *v, BlockNumber block)
 /* ---- all ---- */
 
 static void
-for_each_block(VacuumState *v, void (*pass)(VacuumState *v, BlockNumber block))
+for_each_block(VacuumState *v, BlockNumber nblocks, void (*pass)(VacuumState *v, BlockNumber block))
 {
-	for (BlockNumber block = VC_HNSW_META_BLOCK + 1; block < v->nblocks; block++)
+	for (BlockNumber block = VC_HNSW_META_BLOCK + 1; block < nblocks; block++)
 	{
 #if PG_VERSION_NUM >= 180000
 		vacuum_delay_point(false);
@@ -573,15 +683,16 @@ vc_hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, IndexBu
 		v.packed = palloc((v.graph.shape.padded + 7) / 8);
 	}
 
-	for_each_block(&v, mark_block);
+	for_each_block(&v, v.nblocks, mark_block);
 	if (v.ndead > 0)
 	{
 		mark_upper(&v);
 		LockPage(info->index, VC_HNSW_INSERT_LOCK_BLOCK, ExclusiveLock);
 		UnlockPage(info->index, VC_HNSW_INSERT_LOCK_BLOCK, ExclusiveLock);
 		replace_entry(&v);
-		for_each_block(&v, repair_block);
-		for_each_block(&v, free_block);
+		/* Nodes added since the start may link to dead ones too, until the wait was over. */
+		for_each_block(&v, vc_store_nblocks(&v.graph.store), repair_block);
+		for_each_block(&v, v.nblocks, free_block);
 		stats->pages_deleted = 0;
 	}
 	MemoryContextSwitchTo(old);
