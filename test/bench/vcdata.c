@@ -353,7 +353,10 @@ typedef struct Truth
 /* Sixteen independent sums, so that the compiler may use vector registers without being allowed to reorder sums. */
 #define LANES 16
 
-__attribute__((target_clones("default", "avx2", "avx512f"))) static float
+#ifdef __x86_64__
+__attribute__((target_clones("default", "avx2", "avx512f")))
+#endif
+static float
 fast_distance(const float *a, const float *b, int n, Metric metric)
 {
 	float lane[LANES] = {0};
