@@ -172,15 +172,36 @@ SELECT count(*) = (SELECT count(*) FROM rows), count(*) = count(DISTINCT id) FRO
 SELECT reltuples FROM pg_class WHERE relname = 'rows_v';
 SELECT vectorcoll.ivf_check('rows_v', true);
 
--- What the lists look like. An index that is made on an empty table says when it should be made again.
+-- What the lists look like. An index that is made on an empty table trains itself when there are rows.
 SELECT rows, lists, trained_on, built_rows, smallest_list > 0 AS no_empty_list, imbalance BETWEEN 1 AND 3 AS balanced,
     free_share BETWEEN 0 AND 0.9 AS free, mean_error > 0 AS error, round(error_growth::numeric, 3) AS error_growth, advice FROM vectorcoll.ivf_stats('rows_v');
 CREATE TABLE fresh (LIKE rows);
 CREATE INDEX fresh_v ON fresh USING vc_ivf (v vector_l2_ops);
 SELECT rows, lists, trained_on, advice FROM vectorcoll.ivf_stats('fresh_v');
-INSERT INTO fresh SELECT * FROM rows;
+INSERT INTO fresh SELECT * FROM rows LIMIT 900;
 SELECT rows, lists, trained_on, advice FROM vectorcoll.ivf_stats('fresh_v');
-REINDEX INDEX fresh_v;
+SELECT ivf_recall('<->', 10, 'point', 'v', 'fresh') AS exact;
+INSERT INTO fresh SELECT * FROM rows OFFSET 900;
+SELECT rows, lists, trained_on, built_rows, advice FROM vectorcoll.ivf_stats('fresh_v');
+SELECT vectorcoll.ivf_check('fresh_v', true);
+SELECT ivf_recall('<->', 10, 'point', 'v', 'fresh') >= 0.95 AS trained;
+INSERT INTO fresh SELECT i, point(i) FROM generate_series(10001, 18000) i;
+SELECT rows, lists, trained_on, built_rows, advice FROM vectorcoll.ivf_stats('fresh_v');
+SELECT vectorcoll.ivf_check('fresh_v', true);
+SELECT ivf_recall('<->', 10, 'point', 'v', 'fresh') >= 0.95 AS trained_again;
+SELECT count(*) = (SELECT count(*) FROM fresh) AS all, count(*) = count(DISTINCT id) AS once FROM (SELECT id FROM fresh ORDER BY v <-> point(7) LIMIT 100000) s;
+-- Rows deleted meanwhile, values in the index, lists as asked for.
+DROP INDEX fresh_v;
+CREATE TABLE fresh2 (LIKE rows);
+CREATE INDEX fresh2_v ON fresh2 USING vc_ivf (v vector_cosine_ops) WITH (lists = 7, storage = index, bits = 2);
+INSERT INTO fresh2 SELECT * FROM rows LIMIT 800;
+DELETE FROM fresh2 WHERE id % 2 = 0;
+INSERT INTO fresh2 SELECT * FROM rows OFFSET 800;
+VACUUM fresh2;
+SELECT rows = (SELECT count(*) FROM fresh2) AS all, lists, advice FROM vectorcoll.ivf_stats('fresh2_v');
+SELECT vectorcoll.ivf_check('fresh2_v', true);
+SELECT ivf_recall('<=>', 10, 'point', 'v', 'fresh2') >= 0.9 AS trained;
+CREATE INDEX fresh_v ON fresh USING vc_ivf (v vector_l2_ops) WITH (lists = 1);
 SELECT rows, lists, trained_on, advice FROM vectorcoll.ivf_stats('fresh_v');
 SELECT vectorcoll.ivf_check('pg_class_oid_index');
 SELECT vectorcoll.ivf_check('rows');
@@ -206,5 +227,5 @@ CREATE INDEX ON rows USING vc_ivf (v, id);
 CREATE UNIQUE INDEX ON rows USING vc_ivf (v);
 SET vc_ivf.probes = -1;
 SET vc_ivf.nonsense = 1;
-DROP TABLE rows, fresh, halves, bits, tiny, loose, unlogged_rows;
+DROP TABLE rows, fresh, fresh2, halves, bits, tiny, loose, unlogged_rows;
 DROP FUNCTION point(int), ivf_recall, bits_of;

@@ -235,7 +235,6 @@ vc_ivf_check(PG_FUNCTION_ARGS)
 	memset(&check, 0, sizeof(check));
 	vc_ivf_open_for_owner(PG_GETARG_OID(0), ShareLock, &table, &index);
 	vc_ivf_open(&ivf, index);
-	ivf.rotation = memcpy(palloc(vc_rotation_size(ivf.meta.dim)), ivf.rotation, vc_rotation_size(ivf.meta.dim));
 	check.ivf = &ivf;
 	check.room = 1024;
 	check.rows = palloc(sizeof(RowPlace) * check.room);

@@ -7,6 +7,7 @@
 #include "ivf/ivf.h"
 
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "types/check.h"
 #include "utils/memutils.h"
 
@@ -35,8 +36,8 @@ vc_ivf_inserter_new(VcIvf *ivf)
 	return inserter;
 }
 
-float
-vc_ivf_insert_value(VcIvfInserter *inserter, ItemPointer tid, const VcValue *value)
+bool
+vc_ivf_insert_value(VcIvfInserter *inserter, ItemPointer tid, const VcValue *value, float *err)
 {
 	VcIvf	   *ivf = inserter->ivf;
 	VcIvfRow   *row = &inserter->row;
@@ -54,8 +55,8 @@ vc_ivf_insert_value(VcIvfInserter *inserter, ItemPointer tid, const VcValue *val
 		row->vector->scale = value->is_zero ? 0 : value->scale;
 		memcpy(row->vector->data, value->data, ivf->rows.value_bytes);
 	}
-	vc_ivf_add_row(ivf, &ivf->rows, probe.head, tid, row);
-	return row->factors.err;
+	*err = row->factors.err;
+	return vc_ivf_add_row(ivf, &ivf->rows, probe.head, tid, row);
 }
 
 /* What a statement that inserts keeps between its rows. */
@@ -63,39 +64,65 @@ typedef struct InsertState
 {
 	VcIvf		   ivf;
 	VcIvfInserter *inserter;
+	MemoryContext  context; /* of the above */
 	MemoryContext  row_context;
 } InsertState;
+
+static void
+open_for_insert(InsertState *state, Relation index)
+{
+	MemoryContext old;
+
+	MemoryContextReset(state->context);
+	old = MemoryContextSwitchTo(state->context);
+	vc_ivf_open(&state->ivf, index);
+	state->inserter = vc_ivf_inserter_new(&state->ivf);
+	MemoryContextSwitchTo(old);
+}
 
 bool
 vc_ivf_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relation heap, IndexUniqueCheck check_unique,
 			  bool index_unchanged, IndexInfo *index_info)
 {
 	InsertState	 *state = index_info->ii_AmCache;
-	MemoryContext old_context;
+	MemoryContext old;
 	VcValue		  value;
+	bool		  may_train;
+	bool		  grown;
+	float		  err;
 
 	if (isnull[0])
 		return false;
 	if (state == NULL)
 	{
-		old_context = MemoryContextSwitchTo(index_info->ii_Context);
-		state = palloc(sizeof(InsertState));
-		vc_ivf_open(&state->ivf, index);
-
-		/* The relation's cache, and the rotation with it, may go away between rows. */
-		state->ivf.rotation = memcpy(palloc(vc_rotation_size(state->ivf.meta.dim)), state->ivf.rotation,
-									 vc_rotation_size(state->ivf.meta.dim));
-		state->inserter = vc_ivf_inserter_new(&state->ivf);
+		state = MemoryContextAllocZero(index_info->ii_Context, sizeof(InsertState));
+		state->context = AllocSetContextCreate(index_info->ii_Context, "vc_ivf inserter", ALLOCSET_DEFAULT_SIZES);
 		state->row_context = AllocSetContextCreate(index_info->ii_Context, "vc_ivf insert", ALLOCSET_DEFAULT_SIZES);
+		open_for_insert(state, index);
 		index_info->ii_AmCache = state;
-		MemoryContextSwitchTo(old_context);
 	}
 	state->ivf.index = index;
-	old_context = MemoryContextSwitchTo(state->row_context);
+	may_train = vc_ivf_may_train(&state->ivf.meta);
+	if (may_train)
+	{
+		VcIvfMeta meta;
+
+		LockPage(index, VC_IVF_META_BLOCK, ShareLock);
+		vc_ivf_read_meta(index, state->ivf.metric, &meta);
+		if (meta.root != state->ivf.meta.root)
+			open_for_insert(state, index);
+	}
+	old = MemoryContextSwitchTo(state->row_context);
 	vc_metric_value(state->ivf.metric, values[0], &value);
 	vc_check_same_dims(state->ivf.metric->type_name, state->ivf.meta.dim, value.dim);
-	vc_ivf_insert_value(state->inserter, tid, &value);
-	MemoryContextSwitchTo(old_context);
+	grown = vc_ivf_insert_value(state->inserter, tid, &value, &err);
+	if (may_train)
+	{
+		UnlockPage(index, VC_IVF_META_BLOCK, ShareLock);
+		if (grown)
+			vc_ivf_retrain_if_due(index, heap);
+	}
+	MemoryContextSwitchTo(old);
 	MemoryContextReset(state->row_context);
 	return false;
 }

@@ -192,14 +192,19 @@ extern int	  vc_ivf_max_scan_tuples;
 /* Settings of a new index, without lists yet. */
 extern void vc_ivf_meta_fill(VcIvfMeta *meta, Relation index);
 
-/* Open an index on disk; what can be kept is cached in the relation. */
+/* Read the meta page, checked. */
+extern void vc_ivf_read_meta(Relation index, const VcMetric *metric, VcIvfMeta *meta);
+
+/* Open an index on disk; what never changes is cached in the relation. */
 extern void vc_ivf_open(VcIvf *ivf, Relation index);
 
 /* Open an index that is being made, in a fork that is still empty. */
 extern void vc_ivf_open_new(VcIvf *ivf, Relation index, ForkNumber fork, const VcIvfMeta *meta);
 
-/* Append the meta page, which must be block 0 and stays empty until vc_ivf_write_meta. Both without WAL. */
+/* Append the meta page, without WAL; it must be block 0 and stays empty until vc_ivf_write_meta. */
 extern void vc_ivf_add_meta(VcIvf *ivf);
+
+/* Make ivf->meta what the meta page says. */
 extern void vc_ivf_write_meta(VcIvf *ivf);
 
 /* Pin and lock the first page of a segment, checked. */
@@ -226,7 +231,7 @@ extern const uint8 *vc_ivf_codes(VcIvf *ivf, const VcIvfShape *shape, BlockNumbe
 /* A new list without rows; returns its first block. */
 extern BlockNumber vc_ivf_new_list(VcIvf *ivf, const VcIvfShape *shape, uint32 list);
 
-/* Vector pages for one entry, outside any list. Without WAL. */
+/* Vector pages for one entry, outside any list. */
 extern BlockNumber vc_ivf_new_vector(VcIvf *ivf, const VcIvfShape *shape, const VcIvfVector *vector);
 
 /* Read what refines the one-bit codes of a block, all planes but the first. The segment's first page is locked. */
@@ -243,8 +248,8 @@ extern void vc_ivf_refine_sums(VcIvf *ivf, const VcIvfShape *shape, BlockNumber 
 extern void vc_ivf_row_alloc(VcIvf *ivf, const VcIvfShape *shape, VcIvfRow *row);
 extern void vc_ivf_row_encode(VcIvf *ivf, const VcIvfShape *shape, const float *residual, const float *centre, VcIvfRow *row);
 
-/* Put a row into the list that starts at `head`. */
-extern void vc_ivf_add_row(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, ItemPointer tid, const VcIvfRow *row);
+/* Put a row into the list that starts at `head`; true if the list got a new segment for it. */
+extern bool vc_ivf_add_row(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, ItemPointer tid, const VcIvfRow *row);
 
 /* Tell a list that starts at `head` that no segment before `room` has a free slot. */
 extern void vc_ivf_note_room(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, BlockNumber room);
@@ -298,8 +303,38 @@ typedef struct VcIvfInserter VcIvfInserter;
 
 extern VcIvfInserter *vc_ivf_inserter_new(VcIvf *ivf);
 
-/* Returns the `err` of the row's code. */
-extern float vc_ivf_insert_value(VcIvfInserter *inserter, ItemPointer tid, const VcValue *value);
+/* *err gets the `err` of the row's code; true if the row's list got a new segment. */
+extern bool vc_ivf_insert_value(VcIvfInserter *inserter, ItemPointer tid, const VcValue *value, float *err);
+
+/* fetch.c: indexed values, from the table */
+typedef struct VcIvfFetch VcIvfFetch;
+
+/* Memory comes from the current context, but for what vc_ivf_fetch_close frees. */
+extern VcIvfFetch *vc_ivf_fetch_open(VcIvf *ivf, Relation table);
+
+/*
+ * The value of the row that a TID in the index stands for, as `snapshot` sees it; false where it sees none. The value lives
+ * until the next call.
+ */
+extern bool vc_ivf_fetch_value(VcIvfFetch *fetch, ItemPointer tid, Snapshot snapshot, VcValue *value);
+extern void vc_ivf_fetch_close(VcIvfFetch *fetch);
+
+/* retrain.c: an index made on few rows trains itself when there are more */
+
+/*
+ * An index whose lists were made for fewer rows may be given new ones. While that is so, whoever adds rows to it holds a
+ * share lock on the meta page (the heavyweight one, LockPage) and reads the meta page under it; so does vacuum.
+ */
+#define VC_IVF_TRAINS_BELOW 2000
+
+static inline bool
+vc_ivf_may_train(const VcIvfMeta *meta)
+{
+	return meta->built_rows < VC_IVF_TRAINS_BELOW;
+}
+
+/* Give the index new lists if it has outgrown its own by far. The caller holds no lock on the meta page. */
+extern void vc_ivf_retrain_if_due(Relation index, Relation table);
 
 /* The access method's functions. */
 extern IndexBuildResult *vc_ivf_build(Relation heap, Relation index, IndexInfo *index_info);

@@ -21,13 +21,6 @@
 
 const double vc_ivf_targets[VC_IVF_TARGETS] = {0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999};
 
-/* Kept in the relation's cache: nothing in it changes in an index's life. */
-typedef struct VcIvfCache
-{
-	VcIvfMeta  meta;
-	VcRotation rotation; /* with its signs */
-} VcIvfCache;
-
 static void
 fill_shape(VcIvfShape *shape, uint32 padded, int bits, Size value_bytes)
 {
@@ -110,44 +103,51 @@ make_rotation(void *memory, const VcIvfMeta *meta)
 }
 
 void
+vc_ivf_read_meta(Relation index, const VcMetric *metric, VcIvfMeta *meta)
+{
+	Buffer buffer = ReadBuffer(index, VC_IVF_META_BLOCK);
+	Page   page = BufferGetPage(buffer);
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	vc_page_check(index, VC_IVF_META_BLOCK, page, VC_IVF_MAGIC, VC_IVF_META, sizeof(VcIvfMeta));
+	memcpy(meta, VcPageGetPayload(page), sizeof(*meta));
+	UnlockReleaseBuffer(buffer);
+	if (meta->magic != VC_IVF_MAGIC)
+		vc_page_corrupted(index, VC_IVF_META_BLOCK, "the meta page is damaged");
+	if (meta->version != VC_IVF_VERSION)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("index \"%s\" has format version %u, this library reads version %d",
+							   RelationGetRelationName(index), meta->version, VC_IVF_VERSION),
+						errhint("Rebuild it with REINDEX INDEX.")));
+	if (meta->element != metric->element || meta->metric != metric->kind)
+		vc_page_corrupted(index, VC_IVF_META_BLOCK, "the index was made by another operator class");
+	if (meta->dim < 1 || meta->dim > VC_MAX_DIM * 8 || meta->lists < 1 || meta->lists > VC_IVF_MAX_LISTS ||
+		meta->storage > VC_IVF_STORAGE_INDEX || meta->bits < 1 || meta->bits > VC_RABITQ_MAX_BITS)
+		vc_page_corrupted(index, VC_IVF_META_BLOCK, "%u dimensions and %u lists are out of range", meta->dim, meta->lists);
+}
+
+void
 vc_ivf_open(VcIvf *ivf, Relation index)
 {
-	VcIvfCache *cache = index->rd_amcache;
+	VcRotation *rotation = index->rd_amcache;
 
 	memset(ivf, 0, sizeof(*ivf));
 	ivf->index = index;
 	ivf->fork = MAIN_FORKNUM;
 	ivf->wal = true;
 	ivf->metric = vc_metric_of(index, 1);
-	if (cache == NULL)
-	{
-		Buffer	  buffer = ReadBuffer(index, VC_IVF_META_BLOCK);
-		Page	  page = BufferGetPage(buffer);
-		VcIvfMeta meta;
 
-		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		vc_page_check(index, VC_IVF_META_BLOCK, page, VC_IVF_MAGIC, VC_IVF_META, sizeof(VcIvfMeta));
-		memcpy(&meta, VcPageGetPayload(page), sizeof(meta));
-		UnlockReleaseBuffer(buffer);
-		if (meta.magic != VC_IVF_MAGIC)
-			vc_page_corrupted(index, VC_IVF_META_BLOCK, "the meta page is damaged");
-		if (meta.version != VC_IVF_VERSION)
-			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-							errmsg("index \"%s\" has format version %u, this library reads version %d",
-								   RelationGetRelationName(index), meta.version, VC_IVF_VERSION),
-							errhint("Rebuild it with REINDEX INDEX.")));
-		if (meta.element != ivf->metric->element || meta.metric != ivf->metric->kind)
-			vc_page_corrupted(index, VC_IVF_META_BLOCK, "the index was made by another operator class");
-		if (meta.dim < 1 || meta.dim > VC_MAX_DIM * 8 || meta.lists < 1 || meta.lists > VC_IVF_MAX_LISTS ||
-			meta.storage > VC_IVF_STORAGE_INDEX || meta.bits < 1 || meta.bits > VC_RABITQ_MAX_BITS)
-			vc_page_corrupted(index, VC_IVF_META_BLOCK, "%u dimensions and %u lists are out of range", meta.dim, meta.lists);
-		cache = MemoryContextAlloc(index->rd_indexcxt, offsetof(VcIvfCache, rotation) + vc_rotation_size(meta.dim));
-		cache->meta = meta;
-		make_rotation(&cache->rotation, &meta);
-		index->rd_amcache = cache;
+	/* Read each time: an index that trains itself changes it. The rotation never changes and is kept. */
+	vc_ivf_read_meta(index, ivf->metric, &ivf->meta);
+	if (rotation == NULL || rotation->dim != ivf->meta.dim || rotation->seed != ivf->meta.seed)
+	{
+		index->rd_amcache = NULL;
+		rotation = make_rotation(MemoryContextAlloc(index->rd_indexcxt, vc_rotation_size(ivf->meta.dim)), &ivf->meta);
+		index->rd_amcache = rotation;
 	}
-	ivf->meta = cache->meta;
-	ivf->rotation = &cache->rotation;
+
+	/* A copy, because the relation's cache may be thrown away while the index is open. */
+	ivf->rotation = memcpy(palloc(vc_rotation_size(ivf->meta.dim)), rotation, vc_rotation_size(ivf->meta.dim));
 	fill_shapes(ivf);
 }
 
@@ -172,17 +172,6 @@ vc_ivf_add_meta(VcIvf *ivf)
 	if (BufferGetBlockNumber(buffer) != VC_IVF_META_BLOCK)
 		elog(ERROR, "index \"%s\" is not empty", RelationGetRelationName(ivf->index));
 	vc_page_init(BufferGetPage(buffer), VC_IVF_MAGIC, VC_IVF_META, sizeof(VcIvfMeta));
-	MarkBufferDirty(buffer);
-	UnlockReleaseBuffer(buffer);
-}
-
-void
-vc_ivf_write_meta(VcIvf *ivf)
-{
-	Buffer buffer = ReadBufferExtended(ivf->index, ivf->fork, VC_IVF_META_BLOCK, RBM_NORMAL, NULL);
-
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	memcpy(VcPageGetPayload(BufferGetPage(buffer)), &ivf->meta, sizeof(VcIvfMeta));
 	MarkBufferDirty(buffer);
 	UnlockReleaseBuffer(buffer);
 }
@@ -343,6 +332,19 @@ end_change(Change *change)
 	else
 		for (int i = 0; i < change->count; i++)
 			MarkBufferDirty(change->buffer[i]);
+}
+
+void
+vc_ivf_write_meta(VcIvf *ivf)
+{
+	Buffer buffer = ReadBufferExtended(ivf->index, ivf->fork, VC_IVF_META_BLOCK, RBM_NORMAL, NULL);
+	Change change;
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	begin_change(ivf, &change);
+	memcpy(VcPageGetPayload(change_page(&change, buffer, false)), &ivf->meta, sizeof(VcIvfMeta));
+	end_change(&change);
+	UnlockReleaseBuffer(buffer);
 }
 
 /* Append `count` pages of one kind, holding zeros. */
@@ -625,12 +627,13 @@ vc_ivf_note_room(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, BlockNum
 	UnlockReleaseBuffer(buffer);
 }
 
-void
+bool
 vc_ivf_add_row(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, ItemPointer tid, const VcIvfRow *row)
 {
 	Buffer		buffer = vc_ivf_read_segment(ivf, shape, head, BUFFER_LOCK_SHARE);
 	BlockNumber room = vc_ivf_segment(BufferGetPage(buffer))->room;
 	BlockNumber here;
+	bool		grown = false;
 
 	UnlockReleaseBuffer(buffer);
 	if (room == InvalidBlockNumber)
@@ -652,12 +655,15 @@ vc_ivf_add_row(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, ItemPointe
 				UnlockReleaseBuffer(buffer);
 				if (here != room)
 					vc_ivf_note_room(ivf, shape, head, here);
-				return;
+				return grown;
 			}
 		next = vc_ivf_segment(BufferGetPage(buffer))->next;
 		list = vc_ivf_segment(BufferGetPage(buffer))->list;
 		if (next == InvalidBlockNumber)
+		{
 			next = add_segment(ivf, shape, list, buffer);
+			grown = true;
+		}
 		UnlockReleaseBuffer(buffer);
 		here = next;
 	}

@@ -23,9 +23,6 @@
 #include <math.h>
 
 #include "access/relscan.h"
-#include "access/tableam.h"
-#include "catalog/index.h"
-#include "executor/executor.h"
 #include "kernels/vc_kernels.h"
 #include "kernels/vc_quant.h"
 #include "miscadmin.h"
@@ -88,13 +85,8 @@ typedef struct VcIvfScan
 	double			 table_error; /* of a finer estimate, per unit of its rescale factor */
 	VcIvfVector		*vector;
 
-	/* To fetch rows from the table, where the index has no values. */
-	IndexFetchTableData *fetch;
-	TupleTableSlot		*row;
-	IndexInfo			*index_info;
-	EState				*estate;
-	MemoryContext		 row_context;
-	MemoryContext		 context;
+	VcIvfFetch	 *fetch; /* where the index has no values, once needed */
+	MemoryContext context;
 } VcIvfScan;
 
 /* ---- heaps ---- */
@@ -371,62 +363,18 @@ widen(VcIvfScan *state)
 
 /* ---- exact distances ---- */
 
-static void
-open_table(IndexScanDesc scan, VcIvfScan *state)
-{
-	state->fetch = table_index_fetch_begin(scan->heapRelation);
-	state->row = table_slot_create(scan->heapRelation, NULL);
-	state->index_info = BuildIndexInfo(scan->indexRelation);
-	if (state->index_info->ii_Expressions != NIL)
-		state->estate = CreateExecutorState();
-}
-
 /* The distance of a row, from the table; false where the scan's snapshot does not see it. */
 static bool
 rank_from_table(IndexScanDesc scan, VcIvfScan *state, Candidate *item)
 {
-	ItemPointerData tid = item->tid; /* the call moves it along the chain of versions */
-	MemoryContext	old;
-	Datum			values[INDEX_MAX_KEYS];
-	bool			isnull[INDEX_MAX_KEYS];
-	VcValue			value;
-	bool			again = false;
-	bool			all_dead = false;
-	bool			seen = false;
+	VcValue value;
 
 	if (state->fetch == NULL)
-		open_table(scan, state);
-	do
-	{
-		if (table_index_fetch_tuple(state->fetch, &tid, scan->xs_snapshot, state->row, &again, &all_dead))
-			seen = true;
-	} while (!seen && again);
-	if (!seen)
+		state->fetch = vc_ivf_fetch_open(&state->ivf, scan->heapRelation);
+	if (!vc_ivf_fetch_value(state->fetch, &item->tid, scan->xs_snapshot, &value))
 		return false;
-
-	old = MemoryContextSwitchTo(state->row_context);
-	if (state->estate != NULL)
-	{
-		GetPerTupleExprContext(state->estate)->ecxt_scantuple = state->row;
-		FormIndexDatum(state->index_info, state->row, state->estate, values, isnull);
-		ResetPerTupleExprContext(state->estate);
-	}
-	else
-		values[0] = slot_getattr(state->row, state->index_info->ii_IndexAttrNumbers[0], &isnull[0]);
-	if (isnull[0])
-		seen = false;
-	else
-	{
-		vc_metric_value(state->ivf.metric, values[0], &value);
-		if (value.dim != state->ivf.meta.dim)
-			seen = false;
-		else
-			item->key = vc_ivf_distance(&state->ivf, &state->query, value.data, value.is_zero ? 0 : value.scale);
-	}
-	ExecClearTuple(state->row);
-	MemoryContextSwitchTo(old);
-	MemoryContextReset(state->row_context);
-	return seen;
+	item->key = vc_ivf_distance(&state->ivf, &state->query, value.data, value.is_zero ? 0 : value.scale);
+	return true;
 }
 
 /* The same from the index. A slot that holds another row by now was vacuumed: that row was dead to everyone. */
@@ -449,23 +397,8 @@ vc_ivf_beginscan(Relation index, int nkeys, int norderbys)
 	VcIvfScan	 *state = palloc0(sizeof(VcIvfScan));
 
 	state->context = AllocSetContextCreate(CurrentMemoryContext, "vc_ivf scan", ALLOCSET_DEFAULT_SIZES);
-	state->row_context = AllocSetContextCreate(CurrentMemoryContext, "vc_ivf row", ALLOCSET_DEFAULT_SIZES);
 	scan->opaque = state;
 	return scan;
-}
-
-static void
-close_table(VcIvfScan *state)
-{
-	if (state->fetch != NULL)
-	{
-		table_index_fetch_end(state->fetch);
-		ExecDropSingleTupleTableSlot(state->row);
-		if (state->estate != NULL)
-			FreeExecutorState(state->estate);
-	}
-	state->fetch = NULL;
-	state->estate = NULL;
 }
 
 void
@@ -473,14 +406,12 @@ vc_ivf_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int
 {
 	VcIvfScan	 *state = scan->opaque;
 	MemoryContext context = state->context;
-	MemoryContext row_context = state->row_context;
 
-	close_table(state);
+	if (state->fetch != NULL)
+		vc_ivf_fetch_close(state->fetch);
 	MemoryContextReset(context);
-	MemoryContextReset(row_context);
 	memset(state, 0, sizeof(*state));
 	state->context = context;
-	state->row_context = row_context;
 	if (orderbys && scan->numberOfOrderBys > 0)
 		memmove(scan->orderByData, orderbys, scan->numberOfOrderBys * sizeof(ScanKeyData));
 }
@@ -494,7 +425,6 @@ start(IndexScanDesc scan, VcIvfScan *state)
 	VcValue	 value;
 
 	vc_ivf_open(ivf, index);
-	ivf->rotation = memcpy(palloc(vc_rotation_size(ivf->meta.dim)), ivf->rotation, vc_rotation_size(ivf->meta.dim));
 	vc_ivf_query_alloc(ivf, &state->query);
 	state->frontier = vc_ivf_frontier_new(ivf, false);
 	state->scratch = palloc(ivf->rows.plane);
@@ -609,8 +539,8 @@ vc_ivf_endscan(IndexScanDesc scan)
 {
 	VcIvfScan *state = scan->opaque;
 
-	close_table(state);
+	if (state->fetch != NULL)
+		vc_ivf_fetch_close(state->fetch);
 	MemoryContextDelete(state->context);
-	MemoryContextDelete(state->row_context);
 	pfree(state);
 }

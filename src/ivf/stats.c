@@ -46,7 +46,8 @@ advice(const VcIvfMeta *meta, const Stats *stats, double imbalance, double err_g
 	/* What lists cannot do without: the last segment of each is half empty on average. */
 	if (meta->sample == 0 && stats->rows >= UNTRAINED_LIMIT)
 		return "REINDEX: the index was built on too few rows to have lists";
-	if (meta->sample > 0 && stats->rows > GROWTH_LIMIT * meta->built_rows)
+	if (meta->sample > 0 && stats->rows > GROWTH_LIMIT * VC_IVF_ROWS_PER_LIST * meta->lists &&
+		stats->rows > 2 * meta->built_rows)
 		return "REINDEX: the table has outgrown its lists";
 	if (meta->sample > 0 && err_growth > ERROR_LIMIT)
 		return "REINDEX: the rows have moved away from the centroids";

@@ -14,6 +14,7 @@
 #include "access/generic_xlog.h"
 #include "commands/vacuum.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 
 typedef struct Vacuum
 {
@@ -98,6 +99,9 @@ vacuum_index(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, IndexBulkDelet
 	if (stats == NULL)
 		stats = palloc0(sizeof(IndexBulkDeleteResult));
 	vacuum.stats = stats;
+
+	/* No new lists while rows are taken out: they would bring back what has been taken out. */
+	LockPage(info->index, VC_IVF_META_BLOCK, ShareLock);
 	vc_ivf_open(ivf, info->index);
 	stats->num_index_tuples = 0;
 	stats->estimated_count = false;
@@ -118,6 +122,7 @@ vacuum_index(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, IndexBulkDelet
 			clean_list(&vacuum, heads[i]);
 		pfree(heads);
 	}
+	UnlockPage(info->index, VC_IVF_META_BLOCK, ShareLock);
 	stats->num_pages = RelationGetNumberOfBlocks(info->index);
 	return stats;
 }

@@ -1,0 +1,173 @@
+/*
+ * retrain.c
+ *		An index made on an empty or small table gets lists of its own accord when rows are there.
+ *
+ * When a list of an index made on fewer than VC_IVF_TRAINS_BELOW rows grows by a segment and the index now has eight times
+ * the rows, the inserting process gives it new lists, for eight times as many again: at about 1,000 rows and at about
+ * 8,000, after which the lists are good for hundreds of thousands. That takes some tenths of a second, in which other
+ * inserts and vacuum wait for the heavyweight lock on the meta page; scans do not.
+ *
+ * The new lists are written beside the old ones and take their place by one change of the meta page. A crash before that
+ * leaves pages that nobody refers to; so are the old lists afterwards, which scans that read the meta page before may still
+ * read: what their snapshots see was put in before, and is all there. REINDEX frees such pages, about a tenth of the index.
+ *
+ * Rows come from the table, by the TIDs in the index; one that is not there even for SnapshotAny is dead to all and is left
+ * out. Vacuum holds the same lock in share mode, so that it neither misses rows nor finds them twice.
+ */
+#include "ivf/train.h"
+
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#define FIRST_ROWS 1000
+#define GROWTH 8
+
+/* Rows the index has, by its pages: exact enough, and never far too low. */
+static double
+estimated_rows(VcIvf *ivf)
+{
+	double pages_per_block = (double) ivf->rows.segment_pages / ivf->rows.segment_blocks + ivf->rows.block_vector_pages;
+
+	return RelationGetNumberOfBlocks(ivf->index) / pages_per_block * VC_RABITQ_BLOCK;
+}
+
+typedef struct Rows
+{
+	ItemPointerData *tids;
+	uint64			 count;
+	uint64			 room;
+} Rows;
+
+/* The TIDs of all live rows. */
+static void
+collect_rows(VcIvf *ivf, Rows *rows)
+{
+	MemoryContext	context = AllocSetContextCreate(CurrentMemoryContext, "vc_ivf lists", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext	old = MemoryContextSwitchTo(context);
+	VcIvfQuery		query;
+	VcIvfFrontier  *frontier;
+	VcIvfProbe		probe;
+
+	/* Any query will do to go through the lists. */
+	vc_ivf_query_alloc(ivf, &query);
+	vc_ivf_query_init(ivf, &query, NULL);
+	frontier = vc_ivf_frontier_new(ivf, false);
+	vc_ivf_frontier_start(frontier, &query);
+	MemoryContextSwitchTo(old);
+	while (vc_ivf_frontier_next(frontier, &probe))
+	{
+		BlockNumber here = probe.head;
+
+		while (here != InvalidBlockNumber)
+		{
+			Buffer		buffer = vc_ivf_read_segment(ivf, &ivf->rows, here, BUFFER_LOCK_SHARE);
+			VcIvfBlock *blocks = vc_ivf_blocks(BufferGetPage(buffer));
+
+			for (uint32 i = 0; i < ivf->rows.segment_blocks; i++)
+				for (uint32 live = blocks[i].live; live != 0; live &= live - 1)
+				{
+					if (rows->count == rows->room)
+					{
+						rows->room *= 2;
+						rows->tids = repalloc_huge(rows->tids, sizeof(ItemPointerData) * rows->room);
+					}
+					rows->tids[rows->count++] = blocks[i].tid[pg_rightmost_one_pos32(live)];
+				}
+			here = vc_ivf_segment(BufferGetPage(buffer))->next;
+			UnlockReleaseBuffer(buffer);
+			CHECK_FOR_INTERRUPTS();
+		}
+	}
+	MemoryContextDelete(context);
+}
+
+/* Give the index new lists, as many as wanted or, for 0, as suit the rows; the meta page is locked exclusively. */
+static void
+retrain(VcIvf *old, Relation table, uint32 wanted_lists)
+{
+	VcIvf		   ivf = *old;
+	Size		   padded = ivf.rows.padded;
+	Rows		   rows = {.room = 1024};
+	VcIvfFetch	  *fetch;
+	VcIvfInserter *inserter;
+	float		  *sample;
+	float		  *centroids;
+	uint64		   sampled = 0;
+	uint64		   kept = 0;
+	uint64		   room;
+	uint32		   lists;
+	double		   err_sum = 0;
+	VcValue		   value;
+
+	rows.tids = palloc(sizeof(ItemPointerData) * rows.room);
+	collect_rows(&ivf, &rows);
+	if (rows.count < Max(FIRST_ROWS, GROWTH * ivf.meta.built_rows))
+		return; /* many pages, but few rows in them */
+	room = Max(2, Min(rows.count, (Size) maintenance_work_mem * 1024 / 2 / (sizeof(float) * padded)));
+	sample = palloc_extended(sizeof(float) * padded * room, MCXT_ALLOC_HUGE);
+	fetch = vc_ivf_fetch_open(&ivf, table);
+	for (uint64 i = 0; i < rows.count && sampled < room; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!vc_ivf_fetch_value(fetch, &rows.tids[i], SnapshotAny, &value) || value.is_zero)
+			continue;
+		vc_ivf_to_float(&ivf, &value, sample + sampled * padded);
+		vc_rotation_apply(ivf.rotation, sample + sampled * padded, sample + sampled * padded);
+		sampled++;
+	}
+
+	/* Where most rows turn out to be dead there is nothing to gain: the next growth asks again. */
+	lists = wanted_lists > 0 ? wanted_lists : vc_ivf_choose_lists((double) rows.count * GROWTH);
+	if (sampled >= FIRST_ROWS / 2 && lists > 1)
+	{
+		centroids = vc_ivf_train(&ivf, sample, sampled, &lists);
+		ivf.meta.sample = (uint32) sampled;
+		vc_ivf_calibrate(&ivf, sample, sampled, centroids, lists);
+		vc_ivf_write_lists(&ivf, centroids, lists);
+		pfree(centroids);
+		pfree(sample);
+		inserter = vc_ivf_inserter_new(&ivf);
+		for (uint64 i = 0; i < rows.count; i++)
+		{
+			float err;
+
+			CHECK_FOR_INTERRUPTS();
+			if (!vc_ivf_fetch_value(fetch, &rows.tids[i], SnapshotAny, &value))
+				continue;
+			(void) vc_ivf_insert_value(inserter, &rows.tids[i], &value, &err);
+			err_sum += err;
+			kept++;
+		}
+		ivf.meta.built_rows = kept;
+		ivf.meta.built_err = kept > 0 ? err_sum / kept : 0;
+		vc_ivf_write_meta(&ivf);
+	}
+	vc_ivf_fetch_close(fetch);
+}
+
+void
+vc_ivf_retrain_if_due(Relation index, Relation table)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "vc_ivf retrain", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	VcIvf		  ivf;
+	VcIvfOptions *options = (VcIvfOptions *) index->rd_options;
+	uint32		  lists = options != NULL ? options->lists : 0;
+
+	vc_ivf_open(&ivf, index);
+
+	/* Somebody inserting at this moment, a vacuum, or another process that has had this idea: the next growth asks again. */
+	if (lists != 1 && (lists == 0 || ivf.meta.sample == 0) && vc_ivf_may_train(&ivf.meta) &&
+		estimated_rows(&ivf) >= Max(FIRST_ROWS, GROWTH * ivf.meta.built_rows) &&
+		ConditionalLockPage(index, VC_IVF_META_BLOCK, ExclusiveLock))
+	{
+		vc_ivf_open(&ivf, index);
+		if (vc_ivf_may_train(&ivf.meta) && estimated_rows(&ivf) >= Max(FIRST_ROWS, GROWTH * ivf.meta.built_rows))
+			retrain(&ivf, table, lists);
+		UnlockPage(index, VC_IVF_META_BLOCK, ExclusiveLock);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}
