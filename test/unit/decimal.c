@@ -295,6 +295,7 @@ test_extremes(void)
 static void
 test_lists(void)
 {
+	static const char longer[] = "1,23456";
 	static const struct
 	{
 		const char *text;
@@ -331,7 +332,7 @@ test_lists(void)
 	tap_ok(ok, "lists end where and why they should");
 
 	/* The end given is the end, whatever follows it in memory. */
-	ok = vc_decimal_list_f32("1,23456", "1,23456" + 4, f, 4, &count, &stop) == VC_DECIMAL_END_LIST && count == 2 && f[1] == 23;
+	ok = vc_decimal_list_f32(longer, longer + 4, f, 4, &count, &stop) == VC_DECIMAL_END_LIST && count == 2 && f[1] == 23;
 	tap_ok(ok, "a list ends at the end given");
 }
 
