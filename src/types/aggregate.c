@@ -7,6 +7,7 @@
 
 #include "kernels/vc_kernels.h"
 #include "types/check.h"
+#include "types/detoast.h"
 #include "types/halfvec.h"
 #include "types/vector.h"
 #include "utils/float.h"
@@ -54,7 +55,7 @@ vc_vector_accum(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(1))
 		return PG_ARGISNULL(0) ? (fcinfo->isnull = true, (Datum) 0) : PG_GETARG_DATUM(0);
-	v = PG_GETARG_VECTOR_P(1);
+	v = (VcVector *) vc_detoast_arg(fcinfo, 1);
 	state = state_for_row(fcinfo, "vector", v->dim);
 	for (int i = 0; i < v->dim; i++)
 		state->sum[i] += v->x[i];
@@ -71,7 +72,7 @@ vc_halfvec_accum(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(1))
 		return PG_ARGISNULL(0) ? (fcinfo->isnull = true, (Datum) 0) : PG_GETARG_DATUM(0);
-	v = PG_GETARG_HALFVEC_P(1);
+	v = (VcHalfvec *) vc_detoast_arg(fcinfo, 1);
 	state = state_for_row(fcinfo, "halfvec", v->dim);
 	for (int i = 0; i < v->dim;)
 	{

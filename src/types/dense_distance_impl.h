@@ -56,8 +56,8 @@ measure_norm(const VC_TYPE *a)
 static inline void
 get_pair(FunctionCallInfo fcinfo, VC_TYPE **a, VC_TYPE **b)
 {
-	*a = (VC_TYPE *) PG_DETOAST_DATUM(PG_GETARG_DATUM(0));
-	*b = (VC_TYPE *) PG_DETOAST_DATUM(PG_GETARG_DATUM(1));
+	*a = (VC_TYPE *) vc_detoast_arg(fcinfo, 0);
+	*b = (VC_TYPE *) vc_detoast_arg(fcinfo, 1);
 	vc_check_same_dims(VC_TYPE_NAME, (*a)->dim, (*b)->dim);
 }
 

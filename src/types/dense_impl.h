@@ -13,6 +13,7 @@
  *	VC_WRITE(e, p)	 writes an element's text, returns the length	VC_WRITE_MAX	the most it writes
  */
 #include "types/check.h"
+#include "types/detoast.h"
 #include "types/distance.h"
 #include "types/literal.h"
 

@@ -1,0 +1,243 @@
+/*
+ * detoast.c
+ *		Fetching values that are stored out of line, one row after the other.
+ *
+ * A vector of more than about 500 dimensions is cut into chunks, rows of the table's TOAST table. The server looks every
+ * value up in that table's index, which in an exact search costs far more than the distance. But a scan meets values in the
+ * order in which they were written, and then the chunks of one value lie right behind those of the one before. So we
+ * remember, for each argument of a running function, where the last value ended, and look there first.
+ *
+ * A guess is never trusted: a chunk counts when it carries the value's id and the expected number and is visible to
+ * SnapshotToast, which is all that the server asks of what it finds through the index. Anything else, a compressed value,
+ * a TOAST table that is not a heap, a wrong guess, is left to the server. Where guesses keep failing, because rows come in
+ * another order, looking is given up for longer and longer.
+ *
+ * Locks: AccessShareLock on the TOAST table for the time of one call, as the server takes it; with it nobody truncates
+ * the table, so a block below its present size can be read. One buffer at a time is pinned and share-locked. Writes nothing.
+ */
+#include "types/detoast.h"
+
+#include "access/detoast.h"
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/heaptoast.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/toast_internals.h"
+#include "storage/bufmgr.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+#define MAX_ARGS 2
+#define FIRST_WAIT 2   /* one value is no scan */
+#define MAX_WAIT 1024
+
+/* Where the next value of one argument is looked for. */
+typedef struct Place
+{
+	Oid toast_table;
+	BlockNumber block; /* InvalidBlockNumber where nothing is known */
+	OffsetNumber offset;
+	int wait;  /* values to leave to the server before looking again */
+	int wrong; /* guesses failed since one was right */
+} Place;
+
+typedef struct State
+{
+	Place place[MAX_ARGS];
+} State;
+
+/*
+ * The data of the chunk at this place of a locked page, if it is chunk `number` of value `id`, and null otherwise.
+ */
+static const char *
+chunk_at(Page page, Buffer buffer, Oid table, BlockNumber block, OffsetNumber offset, Oid id, int32 number, Size *size)
+{
+	ItemId item = PageGetItemId(page, offset);
+	SnapshotData snapshot = {.snapshot_type = SNAPSHOT_TOAST};
+	HeapTupleData tuple;
+	const char *fields;
+	const struct varlena *data;
+	Oid chunk_id;
+	int32 chunk_number;
+
+	if (!ItemIdIsNormal(item))
+		return NULL;
+	tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
+	tuple.t_len = ItemIdGetLength(item);
+	tuple.t_tableOid = table;
+	ItemPointerSet(&tuple.t_self, block, offset);
+
+	/* (chunk_id oid, chunk_seq int4, chunk_data bytea), none of them null: fixed offsets, the last never compressed. */
+	if (HeapTupleHasNulls(&tuple) || HeapTupleHeaderGetNatts(tuple.t_data) != 3)
+		return NULL;
+	fields = (const char *) tuple.t_data + tuple.t_data->t_hoff;
+	memcpy(&chunk_id, fields, sizeof(chunk_id));
+	memcpy(&chunk_number, fields + sizeof(chunk_id), sizeof(chunk_number));
+	if (chunk_id != id || chunk_number != number || !HeapTupleSatisfiesVisibility(&tuple, &snapshot, buffer))
+		return NULL;
+
+	data = (const struct varlena *) (fields + sizeof(chunk_id) + sizeof(chunk_number));
+	if (VARATT_IS_EXTERNAL(data) || VARATT_IS_COMPRESSED(data) ||
+		(const char *) data + VARSIZE_ANY(data) > (const char *) tuple.t_data + tuple.t_len)
+		return NULL;
+	*size = VARSIZE_ANY_EXHDR(data);
+	return VARDATA_ANY(data);
+}
+
+/*
+ * Fill `result` with the value's `size` bytes from the place on; moves the place behind them. False where they are not
+ * there.
+ */
+static bool
+fetch_at_place(Relation toast, Place *place, Oid id, char *result, Size size)
+{
+	BlockNumber blocks = RelationGetNumberOfBlocks(toast);
+	BlockNumber block = place->block;
+	OffsetNumber offset = place->offset;
+	Size done = 0;
+	int32 number = 0;
+
+	while (done < size)
+	{
+		Buffer buffer;
+		Page page;
+		OffsetNumber last;
+
+		if (block >= blocks)
+			return false;
+		buffer = ReadBuffer(toast, block);
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		page = BufferGetPage(buffer);
+		last = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
+		for (; offset <= last && done < size; offset++)
+		{
+			Size length;
+			const char *data = chunk_at(page, buffer, RelationGetRelid(toast), block, offset, id, number, &length);
+
+			if (data == NULL || length > size - done)
+			{
+				UnlockReleaseBuffer(buffer);
+				return false;
+			}
+			memcpy(result + done, data, length);
+			done += length;
+			number++;
+		}
+		UnlockReleaseBuffer(buffer);
+		if (offset > last)
+		{
+			block++;
+			offset = FirstOffsetNumber;
+		}
+	}
+	place->block = block;
+	place->offset = offset;
+	return true;
+}
+
+/* Ask the index where the value's last chunk is, and set the place behind it. */
+static void
+find_place(Relation toast, Place *place, Oid id)
+{
+	SnapshotData snapshot = {.snapshot_type = SNAPSHOT_TOAST};
+	Relation *indexes;
+	int count;
+	int valid;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	place->block = InvalidBlockNumber;
+	valid = toast_open_indexes(toast, AccessShareLock, &indexes, &count);
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(id));
+	scan = systable_beginscan_ordered(toast, indexes[valid], &snapshot, 1, &key);
+	while ((tuple = systable_getnext_ordered(scan, ForwardScanDirection)) != NULL)
+	{
+		place->block = ItemPointerGetBlockNumber(&tuple->t_self);
+		place->offset = OffsetNumberNext(ItemPointerGetOffsetNumber(&tuple->t_self));
+	}
+	systable_endscan_ordered(scan);
+	toast_close_indexes(indexes, count, AccessShareLock);
+}
+
+/* The place to look for this argument, or null while it is not worth looking. */
+static Place *
+place_of(FunctionCallInfo fcinfo, int n)
+{
+	State *state = fcinfo->flinfo->fn_extra;
+	Place *place;
+
+	if (state == NULL)
+	{
+		state = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(State));
+		for (int i = 0; i < MAX_ARGS; i++)
+		{
+			state->place[i].block = InvalidBlockNumber;
+			state->place[i].wait = FIRST_WAIT;
+		}
+		fcinfo->flinfo->fn_extra = state;
+	}
+	place = &state->place[n];
+	if (place->wait > 0)
+	{
+		place->wait--;
+		return NULL;
+	}
+	return place;
+}
+
+struct varlena *
+vc_detoast_external(FunctionCallInfo fcinfo, int n)
+{
+	struct varlena *value = (struct varlena *) PG_GETARG_POINTER(n);
+	struct varatt_external pointer;
+	Place *place = fcinfo->flinfo != NULL && n < MAX_ARGS ? place_of(fcinfo, n) : NULL;
+	struct varlena *result;
+	Relation toast;
+	bool misled = false;
+
+	VARATT_EXTERNAL_GET_POINTER(pointer, value);
+	if (place == NULL || VARATT_EXTERNAL_IS_COMPRESSED(pointer))
+		return detoast_attr(value);
+
+	toast = table_open(pointer.va_toastrelid, AccessShareLock);
+	if (place->block != InvalidBlockNumber && place->toast_table == pointer.va_toastrelid)
+	{
+		Size size = VARATT_EXTERNAL_GET_EXTSIZE(pointer);
+
+		result = palloc(size + VARHDRSZ);
+		SET_VARSIZE(result, size + VARHDRSZ);
+		if (fetch_at_place(toast, place, pointer.va_valueid, VARDATA(result), size))
+		{
+			place->wrong = 0;
+			table_close(toast, AccessShareLock);
+			return result;
+		}
+		pfree(result);
+		place->wrong++;
+		misled = true;
+	}
+
+	/*
+	 * The server finds the value. Where it was is worth a look-up of our own, unless that has just misled us again: then
+	 * the scan does not follow the chunks, and the next attempt waits.
+	 */
+	result = detoast_attr(value);
+	place->block = InvalidBlockNumber;
+	if (misled && place->wrong >= 2)
+		place->wait = Min(8 << Min(place->wrong, 10), MAX_WAIT);
+	else if (toast->rd_tableam == GetHeapamTableAmRoutine())
+	{
+		place->toast_table = pointer.va_toastrelid;
+		find_place(toast, place, pointer.va_valueid);
+	}
+	else
+		place->wait = INT_MAX;
+	table_close(toast, AccessShareLock);
+	return result;
+}
