@@ -29,8 +29,8 @@ CREATE FUNCTION vectorcoll.insert(name text, data jsonb, partition_name text = N
 CREATE FUNCTION vectorcoll.insert_returning(name text, data jsonb, partition_name text = NULL) RETURNS SETOF text
     AS 'MODULE_PATHNAME', 'vc_insert_returning' LANGUAGE C VOLATILE;
 
--- Typed arrays, one element per row, for speed.
-CREATE FUNCTION vectorcoll.insert(collection text, ids bigint[], vectors @extschema@.vector[], payload jsonb[] = NULL, partition_name text = NULL)
+-- Typed arrays, one element per row, for speed. payload may be null but has no default: insert('c', '[...]', 'p') must mean a partition.
+CREATE FUNCTION vectorcoll.insert(collection text, ids bigint[], vectors @extschema@.vector[], payload jsonb[], partition_name text = NULL)
     RETURNS bigint AS 'MODULE_PATHNAME', 'vc_insert_arrays' LANGUAGE C VOLATILE;
 
 -- mode: upsert, insert_only (rows that exist stay as they are), update_only (rows that do not exist are left out).
@@ -87,10 +87,6 @@ CREATE FUNCTION vectorcoll.facet(name text, key text, top_k int = 10, filter tex
 CREATE FUNCTION vectorcoll.query(name text, filter jsonb, output_fields text[] = NULL, top_k int = NULL, skip int = 0,
                                  partition_names text[] = NULL, filter_params jsonb = NULL)
     RETURNS TABLE (id text, entity jsonb)
-LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 1000 AS $$
-    SELECT q.id, q.entity FROM vectorcoll.query(name, filter::pg_catalog.text, output_fields, top_k, skip, partition_names, filter_params) q
-$$;
+    AS 'MODULE_PATHNAME', 'vc_query' LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000 ROWS 1000;
 CREATE FUNCTION vectorcoll.count(name text, filter jsonb, partition_names text[] = NULL, filter_params jsonb = NULL) RETURNS bigint
-LANGUAGE sql STABLE PARALLEL RESTRICTED AS $$
-    SELECT vectorcoll.count(name, filter::pg_catalog.text, partition_names, filter_params)
-$$;
+    AS 'MODULE_PATHNAME', 'vc_count' LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000;

@@ -22,11 +22,7 @@ CREATE FUNCTION vectorcoll.search(name text, query @extschema@.vector, top_k int
                                   output_fields text[] = NULL, anns_field text = NULL, partition_names text[] = NULL, skip int = 0,
                                   filter_params jsonb = NULL)
     RETURNS TABLE (id text, distance float8, score float8, entity jsonb)
-LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 10 AS $$
-    SELECT s.id, s.distance, s.score, s.entity
-      FROM vectorcoll.search(name, query, top_k, filter::pg_catalog.text, search_params, output_fields, anns_field, partition_names, skip,
-                             filter_params) s
-$$;
+    AS 'MODULE_PATHNAME', 'vc_search' LANGUAGE C STABLE PARALLEL RESTRICTED COST 100 ROWS 10;
 
 -- Queries of another type have names of their own: beside `query vector`, a plain literal could be either.
 CREATE FUNCTION vectorcoll.search_sparse(name text, query @extschema@.sparsevec, top_k int = 10, filter text = NULL,

@@ -139,7 +139,7 @@ vc_query(PG_FUNCTION_ARGS)
 		bad_limit("top_k", PG_GETARG_INT32(3));
 	if (!PG_ARGISNULL(4) && PG_GETARG_INT32(4) < 0)
 		bad_limit("skip", PG_GETARG_INT32(4));
-	vc_append_where(&read.st, read.coll, VC_ARG_TEXT(1), VC_ARG_JSONB(6), VC_ARG_ARRAY(5), NULL);
+	vc_append_where(&read.st, read.coll, vc_arg_filter(fcinfo, 1), VC_ARG_JSONB(6), VC_ARG_ARRAY(5), NULL);
 	appendStringInfoString(&read.st.sql, " ORDER BY ");
 	append_primary(&read);
 	if (!PG_ARGISNULL(3))
@@ -196,7 +196,7 @@ vc_count(PG_FUNCTION_ARGS)
 	appendStringInfoString(&st.sql, "SELECT pg_catalog.count(*) FROM ");
 	vc_append_table(&st.sql, coll);
 	appendStringInfoString(&st.sql, " AS t");
-	vc_append_where(&st, coll, VC_ARG_TEXT(1), VC_ARG_JSONB(3), VC_ARG_ARRAY(2), NULL);
+	vc_append_where(&st, coll, vc_arg_filter(fcinfo, 1), VC_ARG_JSONB(3), VC_ARG_ARRAY(2), NULL);
 	SPI_connect();
 	vc_statement_run(&st, coll, true, NULL);
 	count = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));

@@ -47,6 +47,19 @@ vc_arg_name(FunctionCallInfo fcinfo, int n, const char *name)
 	return text_to_cstring(PG_GETARG_TEXT_PP(n));
 }
 
+text *
+vc_arg_filter(FunctionCallInfo fcinfo, int n)
+{
+	Jsonb *jsonb;
+
+	if (PG_ARGISNULL(n))
+		return NULL;
+	if (get_fn_expr_argtype(fcinfo->flinfo, n) != JSONBOID)
+		return PG_GETARG_TEXT_PP(n);
+	jsonb = PG_GETARG_JSONB_P(n);
+	return cstring_to_text(JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb)));
+}
+
 /*
  * The executor's own description of the row is used and no setDesc is returned: looking the OUT columns up in pg_proc,
  * as InitMaterializedSRF does, would cost more than the rest of a small search.
@@ -582,7 +595,7 @@ vc_search_arguments(VcSearch *search, FunctionCallInfo fcinfo, int at)
 {
 	vc_search_limits(search, PG_ARGISNULL(at), PG_ARGISNULL(at) ? 0 : PG_GETARG_INT32(at), PG_ARGISNULL(at + 6),
 					 PG_ARGISNULL(at + 6) ? 0 : PG_GETARG_INT32(at + 6));
-	search->filter = VC_ARG_TEXT(at + 1);
+	search->filter = vc_arg_filter(fcinfo, at + 1);
 	vc_search_params(search, VC_ARG_JSONB(at + 2));
 	search->entity = vc_entity_plan(search->coll, VC_ARG_ARRAY(at + 3));
 	search->partition_names = VC_ARG_ARRAY(at + 5);

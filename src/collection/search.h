@@ -116,6 +116,9 @@ extern void vc_arg_required(FunctionCallInfo fcinfo, int n, const char *name);
 #define VC_ARG_JSONB(n) (PG_NARGS() <= (n) || PG_ARGISNULL(n) ? NULL : PG_GETARG_JSONB_P(n))
 #define VC_ARG_ARRAY(n) (PG_NARGS() <= (n) || PG_ARGISNULL(n) ? NULL : PG_GETARG_ARRAYTYPE_P(n))
 
+/* A filter: text, or jsonb where the function is declared so; NULL when there is none. */
+extern text *vc_arg_filter(FunctionCallInfo fcinfo, int n);
+
 /* A set-returning function's result. */
 typedef struct VcResult
 {

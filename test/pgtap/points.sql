@@ -6,7 +6,7 @@ SELECT is(vectorcoll.insert('docs', '{"id": 3, "vector": [0, 0, 1], "$meta": {"n
 SELECT results_eq($$SELECT id, vector::text, "$meta" FROM docs ORDER BY id$$,
     $$VALUES (1::bigint, '[1,2,3]', '{"color": "red"}'::jsonb), (2, '[1,2,4]', '{}'), (3, '[0,0,1]', '{"n": 1}')$$, 'rows are there');
 SELECT is(vectorcoll.insert('docs', '{4,5}'::bigint[], '{"[1,1,1]","[2,2,2]"}'::vector[], ARRAY['{"a": 1}', '{}']::jsonb[]), 2::bigint, 'typed arrays');
-SELECT is(vectorcoll.insert('docs', '{6}'::bigint[], '{"[1,1,1]"}'::vector[]), 1::bigint, 'typed arrays without payload');
+SELECT is(vectorcoll.insert('docs', '{6}'::bigint[], '{"[1,1,1]"}'::vector[], NULL), 1::bigint, 'typed arrays without payload');
 SELECT is(vectorcoll.insert('docs', '[]'), 0::bigint, 'no rows');
 SELECT is((SELECT "$meta" FROM docs WHERE id = 4), '{"a": 1}', 'payload is stored');
 
@@ -31,10 +31,10 @@ SELECT throws_ok(format('SELECT vectorcoll.insert(%L, %L::jsonb)', name, data), 
     ('nope', '{}', 'VC100', 'unknown collection'),
     ('a"; drop table docs; --', '{}', 'VC110', 'hostile name')) t(name, data, code, what);
 SELECT throws_ok($$SELECT vectorcoll.insert('docs', NULL::jsonb)$$, 'VC111', NULL, 'null data');
-SELECT throws_ok($$SELECT vectorcoll.insert('docs', '{10,11}'::bigint[], '{"[1,2,3]"}'::vector[])$$, 'VC110', NULL, 'arrays of unequal length');
-SELECT throws_ok($$SELECT vectorcoll.insert('docs', '{10}'::bigint[], '{"[1,2]"}'::vector[])$$, 'VC110', NULL, 'typed: wrong dimension');
-SELECT throws_ok($$SELECT vectorcoll.insert('docs', '{10}'::bigint[], '{NULL}'::vector[])$$, 'VC110', NULL, 'typed: null vector');
-SELECT throws_ok($$SELECT vectorcoll.insert('docs', NULL::bigint[], '{"[1,2,3]"}'::vector[])$$, 'VC111', NULL, 'typed: no ids');
+SELECT throws_ok($$SELECT vectorcoll.insert('docs', '{10,11}'::bigint[], '{"[1,2,3]"}'::vector[], NULL)$$, 'VC110', NULL, 'arrays of unequal length');
+SELECT throws_ok($$SELECT vectorcoll.insert('docs', '{10}'::bigint[], '{"[1,2]"}'::vector[], NULL)$$, 'VC110', NULL, 'typed: wrong dimension');
+SELECT throws_ok($$SELECT vectorcoll.insert('docs', '{10}'::bigint[], '{NULL}'::vector[], NULL)$$, 'VC110', NULL, 'typed: null vector');
+SELECT throws_ok($$SELECT vectorcoll.insert('docs', NULL::bigint[], '{"[1,2,3]"}'::vector[], NULL)$$, 'VC111', NULL, 'typed: no ids');
 SELECT throws_ok($$SELECT vectorcoll.insert('docs', '{"id": 10, "vector": [1,2,3]}', partition_name => 'p')$$, 'VC200', NULL, 'unknown partition');
 SELECT is((SELECT count(*) FROM docs), 6::bigint, 'nothing of it stayed');
 
