@@ -62,6 +62,8 @@ typedef struct ScanState
 	Size			 ntids;
 	Size			 tids_size;
 	Size			 next_tid;
+	VcHnswId		 tids_of; /* that node */
+	BlockNumber		 heap_blocks; /* the table has at least so many */
 } ScanState;
 
 IndexScanDesc
@@ -314,6 +316,7 @@ load_tids(ScanState *state, VcHnswId id)
 	const VcHnswFound *found = vc_hnsw_search_lookup(state->search, id);
 
 	state->next_tid = 0;
+	state->tids_of = id;
 	if (found && !found->overflow)
 	{
 		memcpy(state->tids, found->tid, sizeof(ItemPointerData) * found->tids);
@@ -321,6 +324,21 @@ load_tids(ScanState *state, VcHnswId id)
 	}
 	else
 		state->ntids = vc_hnsw_node_tids(&state->graph, id, &state->tids, &state->tids_size);
+}
+
+/* The executor would take a row pointer beyond the table for a missing file. Tables do not shrink while they are scanned. */
+static void
+check_tid(IndexScanDesc scan, ScanState *state)
+{
+	BlockNumber block = ItemPointerGetBlockNumberNoCheck(&scan->xs_heaptid);
+
+	if (likely(block < state->heap_blocks) || scan->heapRelation == NULL)
+		return;
+	state->heap_blocks = RelationGetNumberOfBlocks(scan->heapRelation);
+	if (block >= state->heap_blocks)
+		vc_page_corrupted(scan->indexRelation, vc_hnsw_block(&state->graph.shape, state->tids_of),
+						  "node %u points to a row in block %u of a table of %u", state->tids_of, block,
+						  state->heap_blocks);
 }
 
 bool
@@ -363,6 +381,7 @@ vc_hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 	}
 
 	scan->xs_heaptid = state->tids[state->next_tid++];
+	check_tid(scan, state);
 	scan->xs_recheck = false;
 	scan->xs_recheckorderby = false;
 	state->returned++;
