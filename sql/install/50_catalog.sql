@@ -40,6 +40,9 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     NEW.relid := (SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                    WHERE n.nspname = NEW.nspname AND c.relname = NEW.relname);
+    IF TG_TABLE_NAME = 'collection_def' THEN
+        NEW.schema_hash := vectorcoll.schema_hash(NEW.schema); -- which refuses an illegal one
+    END IF;
     RETURN NEW;
 END $$;
 CREATE TRIGGER restore_relid BEFORE INSERT ON vectorcoll.collection_def
@@ -52,8 +55,9 @@ ALTER TABLE vectorcoll.alias_def ENABLE ALWAYS TRIGGER restore_relid;
 SELECT pg_catalog.pg_extension_config_dump('vectorcoll.collection_def', '');
 SELECT pg_catalog.pg_extension_config_dump('vectorcoll.alias_def', '');
 
--- pg_dump reads them with the rights of whoever runs it; the owner of the extension may dump the database.
-GRANT SELECT ON vectorcoll.collection_def, vectorcoll.alias_def TO @extowner@;
+-- pg_dump reads and pg_restore writes them with the rights of whoever runs it; the owner of the extension may do both
+-- without being a superuser.
+GRANT SELECT, INSERT ON vectorcoll.collection_def, vectorcoll.alias_def TO @extowner@;
 
 -- True when the current user could read something of the relation: what decides whether they see its registry row.
 CREATE FUNCTION vectorcoll._visible(relid oid) RETURNS boolean

@@ -1,16 +1,20 @@
 -- 56_namespaces.sql: a namespace is a schema.
 
 -- Returns whether it was created; false: it was there.
-CREATE FUNCTION vectorcoll.create_namespace(name text) RETURNS bool
+CREATE FUNCTION vectorcoll.create_namespace(name text, timeout interval = NULL) RETURNS bool
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM vectorcoll._check_namespace(name);
+    PERFORM vectorcoll._timeout_start(timeout);
     PERFORM vectorcoll._lock('namespace', name);
     IF EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = name) THEN
         RETURN false;
     END IF;
     EXECUTE format('CREATE SCHEMA %I', name);
     RETURN true;
+EXCEPTION WHEN query_canceled THEN
+    PERFORM vectorcoll._timed_out('create_namespace');
+    RAISE;
 END $$;
 
 CREATE FUNCTION vectorcoll._check_namespace(name text) RETURNS void

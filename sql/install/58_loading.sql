@@ -249,31 +249,41 @@ END $$;
 -- Upserts every record a loader returns. With if_empty, only into an empty collection. With token, under a lease acquired before.
 -- Returns {"state": loaded|skipped, "loaded", "failed", "failures": [{"record", "sqlstate", "message"}]}, failures
 -- being the first hundred.
-CREATE FUNCTION vectorcoll.load_records(collection text, loader regproc, batch_size int = 1000, if_empty bool = false, token bigint = NULL)
-    RETURNS jsonb
+CREATE FUNCTION vectorcoll.load_records(collection text, loader regproc, batch_size int = 1000, if_empty bool = false, token bigint = NULL,
+                                        timeout interval = NULL) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     rel oid := vectorcoll._resolve(collection);
     path text := vectorcoll._caller_path();
 BEGIN
     PERFORM vectorcoll._check_loader(loader), vectorcoll._check_batch_size(batch_size), vectorcoll._require(if_empty, 'if_empty');
+    PERFORM vectorcoll._timeout_start(timeout);
     RETURN vectorcoll._load_leased(rel, loader, path, batch_size, if_empty, token);
+EXCEPTION WHEN query_canceled THEN
+    PERFORM vectorcoll._timed_out('load_records');
+    RAISE;
 END $$;
 
 -- Replaces all rows by what the loader returns. Readers see the old rows until it commits.
-CREATE FUNCTION vectorcoll.rebuild_collection(collection text, loader regproc, batch_size int = 1000, token bigint = NULL) RETURNS jsonb
+CREATE FUNCTION vectorcoll.rebuild_collection(collection text, loader regproc, batch_size int = 1000, token bigint = NULL,
+                                              timeout interval = NULL) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     rel oid := vectorcoll._resolve(collection);
     path text := vectorcoll._caller_path();
 BEGIN
     PERFORM vectorcoll._check_loader(loader), vectorcoll._check_batch_size(batch_size);
+    PERFORM vectorcoll._timeout_start(timeout);
     RETURN vectorcoll._load_leased(rel, loader, path, batch_size, false, token, true);
+EXCEPTION WHEN query_canceled THEN
+    PERFORM vectorcoll._timed_out('rebuild_collection');
+    RAISE;
 END $$;
 
 -- One record into a collection that is a cache. Empty: loads everything instead, under the lease. Lease held elsewhere: skips, and
 -- for ten seconds does not even ask. Not empty: one upsert, no lock. Returns upserted, loaded or skipped.
-CREATE FUNCTION vectorcoll.upsert_or_load(collection text, record jsonb, loader regproc, batch_size int = 1000) RETURNS text
+CREATE FUNCTION vectorcoll.upsert_or_load(collection text, record jsonb, loader regproc, batch_size int = 1000,
+                                          timeout interval = NULL) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     rel oid := vectorcoll._resolve(collection);
@@ -284,6 +294,7 @@ DECLARE
     message text;
 BEGIN
     PERFORM vectorcoll._require(record, 'record'), vectorcoll._check_loader(loader), vectorcoll._check_batch_size(batch_size);
+    PERFORM vectorcoll._timeout_start(timeout);
     PERFORM vectorcoll._emit(rel, 'UPSERT_OR_LOAD__START');
     IF vectorcoll._local_flag(rel) THEN
         PERFORM vectorcoll._emit(rel, 'UPSERT_OR_LOAD__LOCAL_LOAD_IN_PROGRESS');
@@ -328,10 +339,13 @@ BEGIN
     END;
     PERFORM vectorcoll._emit(rel, 'UPSERT_OR_LOAD__UPSERT__ENDED');
     RETURN 'upserted';
+EXCEPTION WHEN query_canceled THEN
+    PERFORM vectorcoll._timed_out('upsert_or_load');
+    RAISE;
 END $$;
 
 -- Deletes records by primary key, without lease or flag. Returns how many there were.
-CREATE FUNCTION vectorcoll.remove_records(collection text, ids text[]) RETURNS bigint
+CREATE FUNCTION vectorcoll.remove_records(collection text, ids text[], timeout interval = NULL) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     rel oid := vectorcoll._resolve(collection);
@@ -341,11 +355,15 @@ BEGIN
     PERFORM vectorcoll._require(ids, 'ids');
     SELECT f->>'name' INTO key FROM jsonb_array_elements(vectorcoll._schema(rel)->'fields') f WHERE f->'is_primary' = 'true';
     BEGIN
+        PERFORM vectorcoll._timeout_start(timeout);
         EXECUTE format('DELETE FROM %s WHERE %I = ANY ($1::%s[])', vectorcoll._ident(rel), key,
             (SELECT format_type(a.atttypid, NULL) FROM pg_attribute a WHERE a.attrelid = rel AND a.attname = key)) USING ids;
-    EXCEPTION WHEN invalid_text_representation OR numeric_value_out_of_range THEN
+        GET DIAGNOSTICS n = ROW_COUNT;
+    EXCEPTION WHEN query_canceled THEN
+        PERFORM vectorcoll._timed_out('remove_records');
+        RAISE;
+    WHEN invalid_text_representation OR numeric_value_out_of_range THEN
         PERFORM vectorcoll._raise('VC110', 'ids are not of the type of the primary key', SQLERRM || '.', format('Field "%s" identifies a record.', key));
     END;
-    GET DIAGNOSTICS n = ROW_COUNT;
     RETURN n;
 END $$;

@@ -78,6 +78,23 @@ system_log('pg_restore', '-d', $target->connstr('partial'), '--data-only', '-t',
 is($target->safe_psql('partial', 'SELECT count(*), count(relid) FROM vectorcoll.collection_def; SELECT count(*) FROM vectorcoll.list_collections()'),
 	"3|0\n0", 'rows without a table are seen by nobody');
 
+# ---- a database whose owner is no superuser, the types in a schema of their own ----
+
+$target->safe_psql('postgres', 'CREATE ROLE plain_owner LOGIN; CREATE DATABASE theirs OWNER plain_owner');
+$target->safe_psql('theirs', <<'END', extra_params => [ '-U', 'plain_owner' ]);
+CREATE SCHEMA types;
+CREATE EXTENSION vectorcoll SCHEMA types;
+SELECT vectorcoll.create_collection('docs', 3);
+SELECT vectorcoll.insert('docs', '{"id": 1, "vector": [1, 2, 3]}');
+SELECT vectorcoll.create_alias('docs', 'live');
+END
+my $theirs = $target->basedir . '/theirs.dump';
+$target->command_ok([ 'pg_dump', '-Fc', '-U', 'plain_owner', '-f', $theirs, '-d', $target->connstr('theirs') ], 'its owner dumps it');
+$target->safe_psql('postgres', 'CREATE DATABASE theirs_again OWNER plain_owner');
+$target->command_ok([ 'pg_restore', '--exit-on-error', '--no-comments', '-U', 'plain_owner', '-d', $target->connstr('theirs_again'), $theirs ],
+	'and restores it');
+is($target->safe_psql('theirs_again', q{SELECT id FROM vectorcoll.search('live', '[1,2,3]')}, extra_params => [ '-U', 'plain_owner' ]), 1, 'alias and all');
+
 # ---- logical replication ----
 
 my $create = q{SELECT vectorcoll.create_collection('docs', '{"fields": [{"name": "id", "dtype": "int64", "is_primary": true},
