@@ -27,12 +27,16 @@ vc_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, const Vc
 	*selectivity = 1;
 	*correlation = 0;
 	*pages = index->pages;
-	if (path->indexorderbys == NIL)
+
+	/*
+	 * Rows come in the order of one distance. Without one (as for a partial index whose predicate is implied), or with a second one
+	 * to break ties, the scan cannot do what is asked. From 18 on a path is first judged by the number of its disabled nodes.
+	 */
+	if (list_length(path->indexorderbys) != 1)
 	{
 		*startup_cost = get_float8_infinity();
 		*total_cost = get_float8_infinity();
 #if PG_VERSION_NUM >= 180000
-		/* 18 compares what is disabled before it compares costs: be worse than a table scan under enable_seqscan = off. */
 		path->path.disabled_nodes += 2;
 #endif
 		return;

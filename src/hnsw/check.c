@@ -29,8 +29,11 @@
 #define FACTOR_TOLERANCE 1e-3
 #define SIGN_TOLERANCE 1e-5
 
-/* bfloat16 keeps 8 bits of a distance. */
-#define DISTANCE_TOLERANCE (1.0 / 128)
+/* Of codes of several bits the lower ones may be chosen otherwise there, within the error of the last one. */
+#define LONG_FACTOR_TOLERANCE 0.1
+
+/* A link keeps 7 bits of its distance. */
+#define DISTANCE_TOLERANCE (1.0 / 64)
 
 typedef struct RowPlace
 {
@@ -51,7 +54,7 @@ typedef struct CheckState
 	float		  *own_rotated;
 	float		  *rotated;
 	float		  *residual;
-	uint8		  *packed;
+	uint8		  *code;
 	uint8		  *stored;
 	MemoryContext row_context;
 } CheckState;
@@ -179,9 +182,15 @@ check_distance(CheckState *check, VcHnswId id, int link, float scale)
 }
 
 static bool
-about_equal(float a, float b, double scale)
+about_equal(const VcHnswShape *shape, float a, float b, double scale)
 {
-	return fabs((double) a - b) <= FACTOR_TOLERANCE * (scale + fabs((double) a));
+	return fabs((double) a - b) <= (shape->bits == 1 ? FACTOR_TOLERANCE : LONG_FACTOR_TOLERANCE) * (scale + fabs((double) a));
+}
+
+static bool
+code_sign(const VcHnswShape *shape, const uint8 *code, uint32 i)
+{
+	return shape->bits == 1 ? (code[i / 8] >> (i % 8)) & 1 : (code[i] >> (shape->bits - 1)) & 1;
 }
 
 static void
@@ -201,17 +210,17 @@ check_code(CheckState *check, VcHnswId id, int link, float scale)
 		check->residual[i] = check->rotated[i] - check->own_rotated[i];
 		size += (double) check->rotated[i] * check->rotated[i] + (double) check->own_rotated[i] * check->own_rotated[i];
 	}
-	vc_rabitq_encode1(vc_metric_rabitq(graph->metric), check->residual, check->own_rotated, padded, check->packed, &factors);
-	vc_rabitq_unpack1(vc_hnsw_codes(shape, check->node) + link / VC_RABITQ_BLOCK * shape->plane_bytes, padded,
-					  link % VC_RABITQ_BLOCK, check->stored);
+	vc_hnsw_encode(graph, check->residual, check->own_rotated, check->code, &factors);
+	vc_hnsw_get_code(shape, check->node, link, check->stored);
+	/* The highest bit of a code is the sign of the residual. The lower ones are chosen by a search that may end elsewhere. */
 	for (uint32 i = 0; i < padded && !wrong; i++)
-		wrong = ((check->packed[i / 8] ^ check->stored[i / 8]) >> (i % 8) & 1) &&
+		wrong = code_sign(shape, check->code, i) != code_sign(shape, check->stored, i) &&
 				fabs((double) check->residual[i]) > SIGN_TOLERANCE * sqrt(size);
 	if (wrong)
 		vc_page_corrupted(check->walk.index, block_of(check, id), "the code of link %d of node %u is not that of its value",
 						  link, id);
-	if (!about_equal(factors.add, vc_hnsw_links_add(shape, check->node)[link], size) ||
-		!about_equal(factors.rescale, vc_hnsw_links_rescale(shape, check->node)[link], sqrt(size / padded)))
+	if (!about_equal(shape, factors.add, vc_hnsw_links_add(shape, check->node)[link], size) ||
+		!about_equal(shape, factors.rescale, vc_hnsw_links_rescale(shape, check->node)[link], sqrt(size / padded)))
 		vc_page_corrupted(check->walk.index, block_of(check, id),
 						  "the factors of link %d of node %u are not those of its value", link, id);
 }
@@ -420,8 +429,8 @@ vc_hnsw_check(PG_FUNCTION_ARGS)
 		check.own_rotated = palloc(sizeof(float) * shape->padded);
 		check.rotated = palloc(sizeof(float) * shape->padded);
 		check.residual = palloc(sizeof(float) * shape->padded);
-		check.packed = palloc((shape->padded + 7) / 8);
-		check.stored = palloc((shape->padded + 7) / 8);
+		check.code = palloc(shape->padded);
+		check.stored = palloc(shape->padded);
 	}
 	check.row_context = AllocSetContextCreate(CurrentMemoryContext, "vc_hnsw check", ALLOCSET_DEFAULT_SIZES);
 

@@ -48,6 +48,18 @@ vc_hnsw_meta_fill(VcHnswMeta *meta, Relation index)
 	meta->slot_size = shape.slot_size;
 }
 
+/*
+ * One bit a dimension says enough from about a hundred dimensions on (docs/hnsw-layout.md). An estimate's error goes with the
+ * inverse root of the dimensions, so fewer of them get more bits, up to the same size.
+ */
+static int
+code_bits(uint32 dim)
+{
+	const uint32 enough = 96;
+
+	return dim >= enough ? 1 : (int) Min(VC_RABITQ_MAX_BITS, (enough + dim - 1) / dim);
+}
+
 void
 vc_hnsw_shape_fill(VcHnswShape *shape, const VcMetric *metric, const VcHnswMeta *meta)
 {
@@ -66,7 +78,8 @@ vc_hnsw_shape_fill(VcHnswShape *shape, const VcMetric *metric, const VcHnswMeta 
 	at += sizeof(VcHnswId) * shape->degree;
 	if (shape->coded)
 	{
-		shape->plane_bytes = vc_rabitq_plane_size(shape->padded);
+		shape->bits = code_bits(shape->padded);
+		shape->block_bytes = vc_rabitq_block_size(shape->padded, shape->bits);
 		shape->links_add = at;
 		at += sizeof(float) * shape->degree;
 		shape->links_rescale = at;
@@ -75,7 +88,7 @@ vc_hnsw_shape_fill(VcHnswShape *shape, const VcMetric *metric, const VcHnswMeta 
 	shape->links_distance = at;
 	at = MAXALIGN(at + sizeof(uint16) * shape->degree);
 	shape->codes = at;
-	at = MAXALIGN(at + shape->plane_bytes * (shape->degree / VC_RABITQ_BLOCK));
+	at = MAXALIGN(at + shape->block_bytes * (shape->degree / VC_RABITQ_BLOCK));
 	shape->value = at;
 	shape->slot_size = MAXALIGN(at + shape->value_bytes);
 	shape->slots_per_page = Max(1, VC_PAGE_PAYLOAD / shape->slot_size);
@@ -530,6 +543,55 @@ vc_hnsw_node_add_first(VcHnswGraph *graph, const VcHnswNode *image, VcHnswId *id
 	meta->insert_block = graph->fill_block;
 	vc_store_commit(&graph->store, &hold);
 	return true;
+}
+
+void
+vc_hnsw_encode(const VcHnswGraph *graph, const float *residual, const float *centre, uint8 *code,
+			   VcRabitqFactors *factors)
+{
+	VcRabitqMetric metric = vc_metric_rabitq(graph->metric);
+
+	if (graph->shape.bits == 1)
+		vc_rabitq_encode1(metric, residual, centre, graph->shape.padded, code, factors);
+	else
+		vc_rabitq_encode(metric, residual, centre, graph->shape.padded, graph->shape.bits, code, factors);
+}
+
+void
+vc_hnsw_set_code(const VcHnswShape *shape, VcHnswNode *node, int link, const uint8 *code,
+				 const VcRabitqFactors *factors)
+{
+	uint8 *block = vc_hnsw_codes(shape, node) + link / VC_RABITQ_BLOCK * shape->block_bytes;
+
+	vc_hnsw_links_add(shape, node)[link] = factors->add;
+	vc_hnsw_links_rescale(shape, node)[link] = factors->rescale;
+	if (shape->bits == 1)
+		vc_rabitq_pack1(block, shape->padded, link % VC_RABITQ_BLOCK, code);
+	else
+		vc_rabitq_pack(block, shape->padded, shape->bits, link % VC_RABITQ_BLOCK, code);
+}
+
+void
+vc_hnsw_get_code(const VcHnswShape *shape, const VcHnswNode *node, int link, uint8 *code)
+{
+	const uint8 *block = vc_hnsw_codes(shape, node) + link / VC_RABITQ_BLOCK * shape->block_bytes;
+
+	if (shape->bits == 1)
+		vc_rabitq_unpack1(block, shape->padded, link % VC_RABITQ_BLOCK, code);
+	else
+		vc_rabitq_unpack(block, shape->padded, shape->bits, link % VC_RABITQ_BLOCK, code);
+}
+
+void
+vc_hnsw_estimate(const VcHnswShape *shape, const VcRabitqQuery *query, const VcHnswNode *node, float distance,
+				 float *estimates)
+{
+	const uint8 *block = vc_hnsw_codes(shape, node);
+	const float *add = vc_hnsw_links_add(shape, node);
+	const float *rescale = vc_hnsw_links_rescale(shape, node);
+
+	for (int i = 0; i < node->links; i += VC_RABITQ_BLOCK, block += shape->block_bytes)
+		vc_rabitq_estimate32(query, block, shape->bits, add + i, rescale + i, distance, estimates + i);
 }
 
 bool

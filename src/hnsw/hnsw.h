@@ -12,8 +12,8 @@
  *		40				4 R				ids of the neighbours, VC_HNSW_NONE where a link was taken away
  *		links_add		4 R				RaBitQ factor `add` of each neighbour     (coded metrics only)
  *		links_rescale	4 R				RaBitQ factor `rescale`                    (coded metrics only)
- *		links_distance	2 R				distance of each neighbour from this node, bfloat16
- *		codes			R/32 blocks		1-bit RaBitQ codes of the neighbours, centred on this node, FastScan blocks (coded only)
+ *		links_distance	2 R				distance of each neighbour from this node, and whether the link is spare
+ *		codes			R/32 blocks		RaBitQ codes of the neighbours, centred on this node, FastScan blocks (coded only)
  *		value			value_bytes		the node's own value, as given
  *
  * So one page visit gives the exact distance of a node and an estimate for each of its neighbours. The header and the
@@ -119,7 +119,8 @@ typedef struct VcHnswShape
 	uint16 degree;
 	uint64 seed;
 	Size   value_bytes;
-	Size   plane_bytes; /* of one FastScan block */
+	int	   bits;		/* of a code, a dimension */
+	Size   block_bytes; /* of a FastScan block: the codes of 32 neighbours */
 	Size   links_add;
 	Size   links_rescale;
 	Size   links_distance;
@@ -190,20 +191,26 @@ vc_hnsw_block(const VcHnswShape *shape, VcHnswId id)
 	return id / shape->slots_per_page;
 }
 
-/* bfloat16 keeps a float's range and 8 bits of its precision: enough to compare edges by. */
+/*
+ * The distance of a link, for comparing links by: a bfloat16, which keeps a float's range, with 7 bits of its precision, because the
+ * last one says that the link is spare: a nearer neighbour of the node is nearer to this one than the node is, so a search
+ * would find its way without it.
+ */
+#define VC_HNSW_SPARE 1
+
 static inline uint16
 vc_hnsw_pack_distance(float distance)
 {
 	uint32 bits;
 
 	memcpy(&bits, &distance, sizeof(bits));
-	return (uint16) ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
+	return (uint16) ((bits + 0xFFFF + ((bits >> 17) & 1)) >> 16) & ~VC_HNSW_SPARE;
 }
 
 static inline float
 vc_hnsw_unpack_distance(uint16 packed)
 {
-	uint32 bits = (uint32) packed << 16;
+	uint32 bits = (uint32) (packed & ~VC_HNSW_SPARE) << 16;
 	float  distance;
 
 	memcpy(&distance, &bits, sizeof(distance));
@@ -267,6 +274,19 @@ extern VcHnswId vc_hnsw_node_add(VcHnswGraph *graph, const VcHnswNode *image);
  * empty any more; *id is as vc_hnsw_node_add returns it.
  */
 extern bool vc_hnsw_node_add_first(VcHnswGraph *graph, const VcHnswNode *image, VcHnswId *id);
+
+/*
+ * Codes of neighbours. encode: the residual, a neighbour less the node, both rotated, with the node as centre; code has
+ * shape.padded bytes. set_code: into a node's place `link`, with its factors. get_code: what lies there. estimate: distances of all a node's neighbours from
+ * a query, given the node's own.
+ */
+extern void vc_hnsw_encode(const VcHnswGraph *graph, const float *residual, const float *centre, uint8 *code,
+						   VcRabitqFactors *factors);
+extern void vc_hnsw_set_code(const VcHnswShape *shape, VcHnswNode *node, int link, const uint8 *code,
+							 const VcRabitqFactors *factors);
+extern void vc_hnsw_get_code(const VcHnswShape *shape, const VcHnswNode *node, int link, uint8 *code);
+extern void vc_hnsw_estimate(const VcHnswShape *shape, const VcRabitqQuery *query, const VcHnswNode *node,
+							 float distance, float *estimates);
 
 /* Add a heap TID to a node that has this value already. False where the node is no longer there for that. */
 extern bool vc_hnsw_node_add_tid(VcHnswGraph *graph, VcHnswId id, const void *value, ItemPointer tid);

@@ -12,9 +12,9 @@
  * would cost four times as much for a few per cent less work in later searches (docs/hnsw-layout.md). All nodes of a level have the same number of links (2m, rounded up to a FastScan block of 32), and a node that has
  * them all decides about a new link from its own page alone. Instead of pruning its neighbours against each other, it
  * compares the newcomer with them, by estimates from the codes it holds: the query table of the new value, made for the search,
- * serves for that. A newcomer that is nearer to one of the node's nearer neighbours than to the node is not linked from
- * it; otherwise it takes the place of the farthest neighbour that is nearer to the newcomer than to the node, or, where
- * there is none, of the farthest. The value's nearest node always links to it, so that there is a way to every node.
+ * serves for that. Each link remembers whether it is spare, that is, whether a nearer neighbour makes up for it; a newcomer takes
+ * the place of the farthest spare link, or, where there is none, of the farthest. The value's nearest node always links to it,
+ * so that there is a way to every node.
  *
  * Order of writes: first the new node, whole, then each back link as a change of its own. Until the first back link a crash
  * leaves a node that nobody refers to; after it every state is a graph with fewer links. A value that the index has already is
@@ -51,7 +51,7 @@ struct VcHnswInserter
 
 	LevelPlan plans[VC_HNSW_MAX_LEVEL + 1];
 	float	 *residual; /* [padded] */
-	uint8	 *packed;	/* [(padded + 7) / 8] */
+	uint8	 *code;		/* [padded] */
 };
 
 static Size
@@ -75,7 +75,7 @@ vc_hnsw_inserter_new(VcHnswGraph *graph)
 	if (shape->coded)
 	{
 		in->residual = palloc(sizeof(float) * shape->padded);
-		in->packed = palloc((shape->padded + 7) / 8);
+		in->code = palloc(shape->padded);
 	}
 	return in;
 }
@@ -218,7 +218,7 @@ collect_candidates(VcHnswInserter *in, int level)
 
 /* Add a neighbour to the image of the node to be. */
 static void
-plan_link(VcHnswInserter *in, LevelPlan *plan, uint32 candidate)
+plan_link(VcHnswInserter *in, LevelPlan *plan, uint32 candidate, bool spare)
 {
 	VcHnswGraph		  *graph = in->graph;
 	const VcHnswShape *shape = &graph->shape;
@@ -228,7 +228,7 @@ plan_link(VcHnswInserter *in, LevelPlan *plan, uint32 candidate)
 	plan->chosen[i] = in->candidates[candidate].id;
 	plan->distance[i] = in->candidates[candidate].distance;
 	vc_hnsw_links(image)[i] = plan->chosen[i];
-	vc_hnsw_links_distance(shape, image)[i] = vc_hnsw_pack_distance(plan->distance[i]);
+	vc_hnsw_links_distance(shape, image)[i] = vc_hnsw_pack_distance(plan->distance[i]) | (spare ? VC_HNSW_SPARE : 0);
 	image->links = plan->nchosen;
 	if (shape->coded)
 	{
@@ -239,12 +239,8 @@ plan_link(VcHnswInserter *in, LevelPlan *plan, uint32 candidate)
 		vc_rotation_apply(graph->rotation, rotated, rotated);
 		for (uint32 j = 0; j < shape->padded; j++)
 			in->residual[j] = rotated[j] - in->query.rotated[j];
-		vc_rabitq_encode1(vc_metric_rabitq(graph->metric), in->residual, in->query.rotated, shape->padded, in->packed,
-						  &factors);
-		vc_hnsw_links_add(shape, image)[i] = factors.add;
-		vc_hnsw_links_rescale(shape, image)[i] = factors.rescale;
-		vc_rabitq_pack1(vc_hnsw_codes(shape, image) + i / VC_RABITQ_BLOCK * shape->plane_bytes, shape->padded,
-						i % VC_RABITQ_BLOCK, in->packed);
+		vc_hnsw_encode(graph, in->residual, in->query.rotated, in->code, &factors);
+		vc_hnsw_set_code(shape, image, i, in->code, &factors);
 	}
 }
 
@@ -258,6 +254,7 @@ choose_links(VcHnswInserter *in, LevelPlan *plan)
 	bool			   taken[VC_HNSW_MAX_EF_CONSTRUCTION] = {0};
 	uint32			   chosen[VC_HNSW_MAX_M];
 	uint32			   nchosen = 0;
+	uint32			   nspare;
 
 	for (uint32 i = 0; i < n && nchosen < shape->m; i++)
 	{
@@ -272,49 +269,69 @@ choose_links(VcHnswInserter *in, LevelPlan *plan)
 			taken[i] = true;
 		}
 	}
-	for (uint32 i = 0; i < n && nchosen < shape->m; i++)
-		if (!taken[i])
-			taken[i] = true, nchosen++;
-
+	nspare = shape->m - nchosen;
 	/* Nearest first, so that the first link is to the nearest. */
 	for (uint32 i = 0; i < n; i++)
+	{
 		if (taken[i])
-			plan_link(in, plan, i);
+			plan_link(in, plan, i, false);
+		else if (nspare > 0)
+		{
+			plan_link(in, plan, i, true);
+			nspare--;
+		}
+	}
 }
 
-/* Which of a full node's links gives way to a newcomer at `distance`; -1 for none. between[] are its neighbours' distances from the newcomer. */
-static int
-link_to_replace(const VcHnswShape *shape, const VcHnswNode *node, const float *between, float distance, bool force)
+/* What becomes of a newcomer at a node: the link it takes, or -1, and whether that link is spare. */
+typedef struct Place
 {
-	const uint16 *packed = vc_hnsw_links_distance(shape, node);
-	bool		  dominated = false;
-	int			  covered = -1;
-	int			  farthest = -1;
-	float		  covered_distance = 0;
-	float		  farthest_distance = 0;
+	int	 link;
+	bool spare;
+} Place;
+
+/*
+ * Find a newcomer at `distance` a place among a node's links; between[] are its neighbours' distances from the newcomer. Links it
+ * makes spare are marked so. A free place is taken at once; otherwise, of the spare links the farthest gives way, and if
+ * there is none the farthest of all; never to a newcomer that is spare itself or farther, unless forced.
+ */
+static Place
+find_place(const VcHnswShape *shape, VcHnswNode *node, const float *between, float distance, bool force)
+{
+	uint16 *packed = vc_hnsw_links_distance(shape, node);
+	Place	place = {-1, false};
+	int		farthest = -1;
+	int		farthest_spare = -1;
 
 	for (int i = 0; i < node->links; i++)
 	{
 		float d = vc_hnsw_unpack_distance(packed[i]);
 
-		if (farthest < 0 || d > farthest_distance)
+		if (vc_hnsw_links(node)[i] == VC_HNSW_NONE)
 		{
+			place.link = i;
+			continue;
+		}
+		if (d <= distance && between[i] < distance)
+			place.spare = true;
+		else if (d > distance && between[i] < d)
+			packed[i] |= VC_HNSW_SPARE;
+		if (farthest < 0 || d > vc_hnsw_unpack_distance(packed[farthest]))
 			farthest = i;
-			farthest_distance = d;
-		}
-		if (d < distance && between[i] < distance)
-			dominated = true;
-		if (d > distance && between[i] < d && (covered < 0 || d > covered_distance))
-		{
-			covered = i;
-			covered_distance = d;
-		}
+		if ((packed[i] & VC_HNSW_SPARE) &&
+			(farthest_spare < 0 || d > vc_hnsw_unpack_distance(packed[farthest_spare])))
+			farthest_spare = i;
 	}
-	if (dominated && !force)
-		return -1;
-	if (covered >= 0)
-		return covered;
-	return force || farthest_distance > distance ? farthest : -1;
+	if (place.link >= 0)
+		return place;
+	if (node->links < shape->degree)
+		place.link = node->links++;
+	else if (farthest_spare >= 0 &&
+			 (force || !place.spare || vc_hnsw_unpack_distance(packed[farthest_spare]) > distance))
+		place.link = farthest_spare;
+	else if (force || (!place.spare && vc_hnsw_unpack_distance(packed[farthest]) > distance))
+		place.link = farthest;
+	return place;
 }
 
 /* Without codes the distances between a node's neighbours and the newcomer are computed, with the node unlocked. */
@@ -350,7 +367,8 @@ link_back(VcHnswInserter *in, VcHnswId id, VcHnswId newcomer, int level, float d
 	VcHnswId		   seen[VC_HNSW_MAX_DEGREE];
 	float			   between[VC_HNSW_MAX_DEGREE];
 	int				   nseen = 0;
-	int				   at = -1;
+	int				   at;
+	Place			   place;
 
 retry:
 	node = vc_hnsw_node_for_update(graph, &hold, id);
@@ -359,30 +377,25 @@ retry:
 		vc_hnsw_done(graph, &hold);
 		return;
 	}
-	for (int i = 0; i < node->links && at < 0; i++)
-		if (vc_hnsw_links(node)[i] == VC_HNSW_NONE)
-			at = i;
-	if (at < 0 && node->links < shape->degree)
-		at = node->links++;
-	if (at < 0)
+	if (shape->coded)
+		vc_hnsw_estimate(shape, &in->query.rabitq, node, distance, between);
+	else if (node->links < shape->degree)
 	{
-		if (shape->coded)
-			for (int i = 0; i < node->links; i += VC_RABITQ_BLOCK)
-				vc_rabitq_estimate32(&in->query.rabitq,
-									 vc_hnsw_codes(shape, node) + i / VC_RABITQ_BLOCK * shape->plane_bytes, 1,
-									 vc_hnsw_links_add(shape, node) + i, vc_hnsw_links_rescale(shape, node) + i, distance,
-									 between + i);
-		else if (nseen != node->links || memcmp(seen, vc_hnsw_links(node), sizeof(VcHnswId) * nseen) != 0)
-		{
-			nseen = node->links;
-			memcpy(seen, vc_hnsw_links(node), sizeof(VcHnswId) * nseen);
-			vc_hnsw_done(graph, &hold);
-			compute_between(in, seen, nseen, between);
-			CHECK_FOR_INTERRUPTS();
-			goto retry;
-		}
-		at = link_to_replace(shape, node, between, distance, force);
+		/* Computing them would cost a visit each; while there is room it does not matter which links are spare. */
+		for (int i = 0; i < node->links; i++)
+			between[i] = INFINITY;
 	}
+	else if (nseen != node->links || memcmp(seen, vc_hnsw_links(node), sizeof(VcHnswId) * nseen) != 0)
+	{
+		nseen = node->links;
+		memcpy(seen, vc_hnsw_links(node), sizeof(VcHnswId) * nseen);
+		vc_hnsw_done(graph, &hold);
+		compute_between(in, seen, nseen, between);
+		CHECK_FOR_INTERRUPTS();
+		goto retry;
+	}
+	place = find_place(shape, node, between, distance, force);
+	at = place.link;
 	if (at < 0)
 	{
 		vc_hnsw_done(graph, &hold);
@@ -390,18 +403,15 @@ retry:
 	}
 
 	vc_hnsw_links(node)[at] = newcomer;
-	vc_hnsw_links_distance(shape, node)[at] = vc_hnsw_pack_distance(distance);
+	vc_hnsw_links_distance(shape, node)[at] = vc_hnsw_pack_distance(distance) | (place.spare ? VC_HNSW_SPARE : 0);
 	if (shape->coded)
 	{
 		VcRabitqFactors factors;
 
 		for (uint32 j = 0; j < shape->padded; j++)
 			in->residual[j] = in->query.rotated[j] - rotated[j];
-		vc_rabitq_encode1(vc_metric_rabitq(graph->metric), in->residual, rotated, shape->padded, in->packed, &factors);
-		vc_hnsw_links_add(shape, node)[at] = factors.add;
-		vc_hnsw_links_rescale(shape, node)[at] = factors.rescale;
-		vc_rabitq_pack1(vc_hnsw_codes(shape, node) + at / VC_RABITQ_BLOCK * shape->plane_bytes, shape->padded,
-						at % VC_RABITQ_BLOCK, in->packed);
+		vc_hnsw_encode(graph, in->residual, rotated, in->code, &factors);
+		vc_hnsw_set_code(shape, node, at, in->code, &factors);
 	}
 	vc_hnsw_node_commit(graph, &hold, id, at);
 }

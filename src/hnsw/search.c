@@ -414,15 +414,8 @@ exact_distance(VcHnswSearch *s, const VcHnswNode *node)
 static inline uint32
 estimate_links(VcHnswSearch *s, const VcHnswNode *node, float distance)
 {
-	const VcHnswShape *shape = &s->graph->shape;
-	const float		  *add = vc_hnsw_links_add(shape, node);
-	const float		  *rescale = vc_hnsw_links_rescale(shape, node);
-	const uint8		  *codes = vc_hnsw_codes(shape, node);
-
 	memcpy(s->links, vc_hnsw_links(node), sizeof(VcHnswId) * node->links);
-	for (uint32 i = 0; i < node->links; i += VC_RABITQ_BLOCK)
-		vc_rabitq_estimate32(&s->query->rabitq, codes + i / VC_RABITQ_BLOCK * shape->plane_bytes, 1, add + i, rescale + i,
-							 distance, s->estimates + i);
+	vc_hnsw_estimate(&s->graph->shape, &s->query->rabitq, node, distance, s->estimates);
 	return node->links;
 }
 

@@ -49,7 +49,7 @@ typedef struct VacuumState
 	VcHnswQuery query;
 	float	   *rotated;  /* of a new neighbour */
 	float	   *residual;
-	uint8	   *packed;
+	uint8	   *code;
 	char	   *own;	  /* the repaired node's value */
 	char	   *theirs;	  /* a new neighbour's */
 } VacuumState;
@@ -323,11 +323,7 @@ expand_dead(VacuumState *v, VcHnswId id, Offers *offers)
 		float distance = graph->metric->distance(vc_hnsw_node_value(shape, node), node->scale, v->query.data,
 												 v->query.scale, shape->dim);
 
-		for (int i = 0; i < node->links; i += VC_RABITQ_BLOCK)
-			vc_rabitq_estimate32(&v->query.rabitq,
-								 vc_hnsw_codes(shape, node) + i / VC_RABITQ_BLOCK * shape->plane_bytes, 1,
-								 vc_hnsw_links_add(shape, node) + i, vc_hnsw_links_rescale(shape, node) + i, distance,
-								 estimates + i);
+		vc_hnsw_estimate(shape, &v->query.rabitq, node, distance, estimates);
 	}
 	else
 		for (int i = 0; i < node->links; i++)
@@ -416,8 +412,7 @@ replace_link(VacuumState *v, VcHnswId id, int at, VcHnswId dead, const Offer *of
 		vc_rotation_apply(graph->rotation, v->rotated, v->rotated);
 		for (uint32 i = 0; i < shape->padded; i++)
 			v->residual[i] = v->rotated[i] - v->query.rotated[i];
-		vc_rabitq_encode1(vc_metric_rabitq(graph->metric), v->residual, v->query.rotated, shape->padded, v->packed,
-						  &factors);
+		vc_hnsw_encode(graph, v->residual, v->query.rotated, v->code, &factors);
 	}
 	node = vc_hnsw_node_for_update(graph, &hold, id);
 	if (at >= node->links || vc_hnsw_links(node)[at] != dead)
@@ -431,12 +426,7 @@ replace_link(VacuumState *v, VcHnswId id, int at, VcHnswId dead, const Offer *of
 	{
 		vc_hnsw_links_distance(shape, node)[at] = vc_hnsw_pack_distance(offer->distance);
 		if (shape->coded)
-		{
-			vc_hnsw_links_add(shape, node)[at] = factors.add;
-			vc_hnsw_links_rescale(shape, node)[at] = factors.rescale;
-			vc_rabitq_pack1(vc_hnsw_codes(shape, node) + at / VC_RABITQ_BLOCK * shape->plane_bytes, shape->padded,
-							at % VC_RABITQ_BLOCK, v->packed);
-		}
+			vc_hnsw_set_code(shape, node, at, v->code, &factors);
 	}
 	vc_hnsw_node_commit(graph, &hold, id, offer ? at : -1);
 }
@@ -480,11 +470,8 @@ link_back(VacuumState *v, VcHnswId id, VcHnswId to, float distance)
 		/* replace_link has left the offer's rotated value. */
 		for (uint32 i = 0; i < shape->padded; i++)
 			v->residual[i] = v->query.rotated[i] - v->rotated[i];
-		vc_rabitq_encode1(vc_metric_rabitq(graph->metric), v->residual, v->rotated, shape->padded, v->packed, &factors);
-		vc_hnsw_links_add(shape, node)[at] = factors.add;
-		vc_hnsw_links_rescale(shape, node)[at] = factors.rescale;
-		vc_rabitq_pack1(vc_hnsw_codes(shape, node) + at / VC_RABITQ_BLOCK * shape->plane_bytes, shape->padded,
-						at % VC_RABITQ_BLOCK, v->packed);
+		vc_hnsw_encode(graph, v->residual, v->rotated, v->code, &factors);
+		vc_hnsw_set_code(shape, node, at, v->code, &factors);
 	}
 	vc_hnsw_node_commit(graph, &hold, id, at);
 }
@@ -680,7 +667,7 @@ vc_hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, IndexBu
 	{
 		v.rotated = palloc(sizeof(float) * v.graph.shape.padded);
 		v.residual = palloc(sizeof(float) * v.graph.shape.padded);
-		v.packed = palloc((v.graph.shape.padded + 7) / 8);
+		v.code = palloc(v.graph.shape.padded);
 	}
 
 	for_each_block(&v, v.nblocks, mark_block);
