@@ -24,6 +24,13 @@
 #define FIRST_ROWS 1000
 #define GROWTH 8
 
+/* With so many rows an index is due for new lists. One list serves until there are rows enough for several. */
+static double
+rows_due(const VcIvfMeta *meta)
+{
+	return meta->sample == 0 ? FIRST_ROWS : Max(FIRST_ROWS, GROWTH * meta->built_rows);
+}
+
 /* Rows the index has, by its pages: exact enough, and never far too low. */
 static double
 estimated_rows(VcIvf *ivf)
@@ -103,7 +110,7 @@ retrain(VcIvf *old, Relation table, uint32 wanted_lists)
 
 	rows.tids = palloc(sizeof(ItemPointerData) * rows.room);
 	collect_rows(&ivf, &rows);
-	if (rows.count < Max(FIRST_ROWS, GROWTH * ivf.meta.built_rows))
+	if (rows.count < rows_due(&ivf.meta))
 		return; /* many pages, but few rows in them */
 	room = Max(2, Min(rows.count, (Size) maintenance_work_mem * 1024 / 2 / (sizeof(float) * padded)));
 	sample = palloc_extended(sizeof(float) * padded * room, MCXT_ALLOC_HUGE);
@@ -160,11 +167,11 @@ vc_ivf_retrain_if_due(Relation index, Relation table)
 
 	/* Somebody inserting at this moment, a vacuum, or another process that has had this idea: the next growth asks again. */
 	if (lists != 1 && (lists == 0 || ivf.meta.sample == 0) && vc_ivf_may_train(&ivf.meta) &&
-		estimated_rows(&ivf) >= Max(FIRST_ROWS, GROWTH * ivf.meta.built_rows) &&
+		estimated_rows(&ivf) >= rows_due(&ivf.meta) &&
 		ConditionalLockPage(index, VC_IVF_META_BLOCK, ExclusiveLock))
 	{
 		vc_ivf_open(&ivf, index);
-		if (vc_ivf_may_train(&ivf.meta) && estimated_rows(&ivf) >= Max(FIRST_ROWS, GROWTH * ivf.meta.built_rows))
+		if (vc_ivf_may_train(&ivf.meta) && estimated_rows(&ivf) >= rows_due(&ivf.meta))
 			retrain(&ivf, table, lists);
 		UnlockPage(index, VC_IVF_META_BLOCK, ExclusiveLock);
 	}
