@@ -7,12 +7,12 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "common/shortest_dec.h"
 #include "funcapi.h"
 #include "points.h"
 #include "types/vector.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -88,8 +88,9 @@ put_group_hit(void *arg, VcSearch *search, VcHit *hit)
 		if (scalar.type == jbvNull)
 			return true;
 	}
-	key.low = hash_bytes_extended((unsigned char *) VARDATA(value), VARSIZE(value) - VARHDRSZ, 1);
-	key.high = hash_bytes_extended((unsigned char *) VARDATA(value), VARSIZE(value) - VARHDRSZ, 2);
+	/* The type's own hash: 5 and 5.0 are one group. */
+	key.low = DatumGetUInt64(DirectFunctionCall2(jsonb_hash_extended, JsonbPGetDatum(value), Int64GetDatum(1)));
+	key.high = DatumGetUInt64(DirectFunctionCall2(jsonb_hash_extended, JsonbPGetDatum(value), Int64GetDatum(2)));
 	entry = hash_search(sink->index, &key, sink->ngroups < sink->wanted ? HASH_ENTER : HASH_FIND, &found);
 	if (entry && !found)
 		entry->group = sink->ngroups++;
@@ -594,7 +595,6 @@ vc_recommend(PG_FUNCTION_ARGS)
 		VcResult result;
 		StringInfoData more;
 
-		/* The query takes the statement's first parameter only in a statement of its own; any number will do here. */
 		vc_statement_init(&st);
 		search.st = &st;
 		initStringInfo(&more);

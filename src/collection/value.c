@@ -47,6 +47,10 @@ vc_value_input(Oid typid, const char *text, int32 typmod, Datum *value)
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
+		/* A cancelled query or a lack of memory is not the text's fault. */
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION &&
+			ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
+			PG_RE_THROW();
 		FlushErrorState();
 		fault = error->message;
 	}

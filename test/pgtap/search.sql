@@ -1,5 +1,5 @@
 -- Search in all its forms: order, scores, ranges, parameters, errors.
-SELECT plan(91);
+SELECT plan(92);
 SELECT lives_ok($$SELECT vectorcoll.create_collection('p', '{"enable_dynamic_field": true, "fields": [
     {"name": "id", "dtype": "int64", "is_primary": true}, {"name": "body", "dtype": "text", "nullable": true},
     {"name": "v", "dtype": "float_vector", "dim": 2}, {"name": "s", "dtype": "sparse_float_vector", "nullable": true}]}'::jsonb,
@@ -95,6 +95,8 @@ SELECT results_eq($$SELECT group_value, id FROM vectorcoll.search_groups('p', '[
     $$VALUES ('"b"'::jsonb, '1'), ('"b"', '4'), ('"c"', '2'), ('"c"', '5')$$, 'search_groups');
 SELECT results_eq($$SELECT group_value, id FROM vectorcoll.search_groups('p', '[1,0]', 'kind', top_k => 1, skip => 2, filter => 'id > 3')$$,
     $$VALUES ('"a"'::jsonb, '6')$$, 'groups with skip and filter');
+SELECT vectorcoll.insert('i', '[{"id": 5, "vector": [9, 0], "g": 5}, {"id": 6, "vector": [8, 0], "g": 5.0}, {"id": 7, "vector": [7, 0], "g": "5"}]');
+SELECT results_eq($$SELECT id FROM vectorcoll.search_groups('i', '[1,0]', 'g', top_k => 5, strict_group_size => true)$$, $$VALUES ('5'), ('7')$$, 'equal numbers are one group');
 SELECT throws_ok($$SELECT * FROM vectorcoll.search_groups('p', '[1,0]', 'kind', group_size => 0)$$, 'VC110', NULL, 'group_size 0');
 SELECT throws_ok($$SELECT * FROM vectorcoll.search_groups('p', '[1,0]', 'v')$$, 'VC110', NULL, 'groups by vector');
 
