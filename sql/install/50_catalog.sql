@@ -102,7 +102,8 @@ CREATE FUNCTION vectorcoll._lookup(name text, namespace text = NULL) RETURNS oid
 CREATE FUNCTION vectorcoll._target(name text, namespace text = NULL, OUT nspname name, OUT relname name)
     AS 'MODULE_PATHNAME', 'vc_target' LANGUAGE C VOLATILE;
 
--- Locks of a kind ('namespace', 'definition', 'alias', 'load', 'lease', taken in this order) on names, held to the end of the transaction.
+-- Locks of a kind ('namespace', 'definition', 'alias', 'load', 'lease', taken in this order) on names, held to the
+-- end of the transaction.
 CREATE FUNCTION vectorcoll._lock(kind text, VARIADIC keys text[]) RETURNS void
     AS 'MODULE_PATHNAME', 'vc_lock' LANGUAGE C STRICT;
 CREATE FUNCTION vectorcoll._try_lock(kind text, key text) RETURNS bool
@@ -129,7 +130,8 @@ CREATE FUNCTION vectorcoll._redefine(relid oid, schema jsonb, properties jsonb =
 -- "schema.name" without quotes: the key of definition locks, and what messages show. Null when the relation is gone.
 CREATE FUNCTION vectorcoll._qualified(relid oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relid
+    SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE c.oid = relid
 $$;
 
 -- The same, quoted for a statement.

@@ -9,7 +9,8 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
         WHEN 'double' THEN 'double precision' WHEN 'varchar' THEN format('character varying(%s)', field->>'max_length')
         WHEN 'text' THEN 'text' WHEN 'json' THEN 'jsonb' WHEN 'timestamptz' THEN 'timestamp with time zone'
         WHEN 'uuid' THEN 'uuid'
-        WHEN 'array' THEN vectorcoll._sql_type(jsonb_build_object('dtype', field->'element_type', 'max_length', field->'max_length'))
+        WHEN 'array' THEN vectorcoll._sql_type(jsonb_build_object('dtype', field->'element_type', 'max_length',
+                field->'max_length'))
                           || '[]'
         WHEN 'float_vector' THEN format('@extschema@.vector(%s)', field->>'dim')
         WHEN 'float16_vector' THEN format('@extschema@.halfvec(%s)', field->>'dim')
@@ -24,7 +25,8 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     VALUES ('schema', 'fields', ARRAY['array']), ('schema', 'description', ARRAY['string']),
            ('schema', 'enable_dynamic_field', ARRAY['boolean']), ('schema', 'auto_id', ARRAY['boolean']),
            ('schema', 'shard_num', ARRAY['number']), ('schema', 'num_partitions', ARRAY['number']),
-           ('field', 'name', ARRAY['string']), ('field', 'dtype', ARRAY['string']), ('field', 'description', ARRAY['string']),
+           ('field', 'name', ARRAY['string']), ('field', 'dtype', ARRAY['string']), ('field', 'description',
+                   ARRAY['string']),
            ('field', 'is_primary', ARRAY['boolean']), ('field', 'auto_id', ARRAY['boolean']),
            ('field', 'is_partition_key', ARRAY['boolean']), ('field', 'nullable', ARRAY['boolean']),
            ('field', 'default_value', ARRAY['string', 'number', 'boolean', 'array', 'object']),
@@ -34,7 +36,8 @@ $$;
 
 CREATE FUNCTION vectorcoll._is_reserved(name text) RETURNS boolean
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT lower(name) IN ('like', 'exists', 'and', 'or', 'not', 'in', 'null', 'true', 'false', '$meta', '$partition', 'ctid',
+    SELECT lower(name) IN ('like', 'exists', 'and', 'or', 'not', 'in', 'null', 'true', 'false', '$meta', '$partition',
+            'ctid',
         'xmin', 'xmax', 'cmin', 'cmax', 'tableoid',
         'json_contains', 'json_contains_all', 'json_contains_any', 'array_contains', 'array_contains_all',
         'array_contains_any', 'array_length', 'text_match', 'text_match_all', 'text_match_any', 'phrase_match',
@@ -62,7 +65,8 @@ CREATE FUNCTION vectorcoll._field_faults(f jsonb, label text)
     RETURNS TABLE (field text, code text, message text, hint text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    dtypes constant text[] := ARRAY['bool', 'int8', 'int16', 'int32', 'int64', 'float', 'double', 'varchar', 'text', 'json',
+    dtypes constant text[] := ARRAY['bool', 'int8', 'int16', 'int32', 'int64', 'float', 'double', 'varchar', 'text',
+            'json',
         'array', 'timestamptz', 'uuid', 'float_vector', 'float16_vector', 'binary_vector', 'sparse_float_vector'];
     dtype text := CASE WHEN jsonb_typeof(f->'dtype') = 'string' THEN f->>'dtype' END;
     fname text := CASE WHEN jsonb_typeof(f->'name') = 'string' THEN f->>'name' END;
@@ -80,10 +84,12 @@ BEGIN
         message := format('field name "%s" is reserved', fname); hint := 'Choose another name.'; RETURN NEXT;
     END IF;
     IF f->'dtype' IS NULL THEN
-        code := 'VC111'; message := 'field has no dtype'; hint := 'Set dtype to one of: ' || array_to_string(dtypes, ', ') || '.';
+        code := 'VC111'; message := 'field has no dtype'; hint := 'Set dtype to one of: ' || array_to_string(dtypes,
+                ', ') || '.';
         RETURN NEXT; code := 'VC105';
     ELSIF dtype IS NOT NULL AND dtype <> ALL (dtypes) THEN
-        message := format('unknown dtype %s', f->'dtype'); hint := 'Use one of: ' || array_to_string(dtypes, ', ') || '.'; RETURN NEXT;
+        message := format('unknown dtype %s', f->'dtype'); hint := 'Use one of: ' || array_to_string(dtypes,
+                ', ') || '.'; RETURN NEXT;
     END IF;
 
     IF f->'is_primary' = 'true' AND dtype IS NOT NULL AND dtype NOT IN ('int64', 'varchar') THEN
@@ -100,7 +106,8 @@ BEGIN
     END IF;
     IF f->'is_partition_key' = 'true' THEN
         IF dtype IS NOT NULL AND dtype NOT IN ('int64', 'varchar') THEN
-            message := format('partition key cannot be of dtype %s', dtype); hint := 'Use int64 or varchar.'; RETURN NEXT;
+            message := format('partition key cannot be of dtype %s',
+                    dtype); hint := 'Use int64 or varchar.'; RETURN NEXT;
         END IF;
         IF f->'is_primary' = 'true' THEN
             message := 'partition key cannot be the primary key';
@@ -114,12 +121,15 @@ BEGIN
     IF dtype IN ('float_vector', 'float16_vector', 'binary_vector') THEN
         max_dim := CASE dtype WHEN 'binary_vector' THEN 64000 ELSE 16000 END;
         IF f->'dim' IS NULL THEN
-            code := 'VC111'; message := format('%s needs dim', dtype); hint := 'Set dim to the number of dimensions.'; RETURN NEXT;
+            code := 'VC111'; message := format('%s needs dim',
+                    dtype); hint := 'Set dim to the number of dimensions.'; RETURN NEXT;
             code := 'VC105';
         ELSIF jsonb_typeof(f->'dim') = 'number' AND vectorcoll._int_between(f->'dim', 1, max_dim) IS NULL THEN
-            message := format('dim %s is out of range', f->'dim'); hint := format('Use a whole number from 1 to %s.', max_dim); RETURN NEXT;
+            message := format('dim %s is out of range', f->'dim'); hint := format('Use a whole number from 1 to %s.',
+                    max_dim); RETURN NEXT;
         ELSIF dtype = 'binary_vector' AND vectorcoll._int_between(f->'dim', 1, max_dim) % 8 <> 0 THEN
-            message := format('dim %s of a binary_vector is not a multiple of 8', f->'dim'); hint := 'Pad the vectors with zero bits.';
+            message := format('dim %s of a binary_vector is not a multiple of 8',
+                    f->'dim'); hint := 'Pad the vectors with zero bits.';
             RETURN NEXT;
         END IF;
         IF f ? 'default_value' THEN
@@ -133,7 +143,8 @@ BEGIN
         code := 'VC111'; message := 'varchar needs max_length'; hint := 'Set max_length from 1 to 65535, or use dtype text.'; RETURN NEXT;
         code := 'VC105';
     ELSIF jsonb_typeof(f->'max_length') = 'number' AND vectorcoll._int_between(f->'max_length', 1, 65535) IS NULL THEN
-        message := format('max_length %s is out of range', f->'max_length'); hint := 'Use a whole number from 1 to 65535.'; RETURN NEXT;
+        message := format('max_length %s is out of range',
+                f->'max_length'); hint := 'Use a whole number from 1 to 65535.'; RETURN NEXT;
     ELSIF f ? 'max_length' AND dtype = ANY (dtypes) AND dtype <> 'varchar'
           AND NOT (dtype = 'array' AND f->>'element_type' = 'varchar') THEN
         message := format('%s takes no max_length', dtype); hint := 'Drop max_length.'; RETURN NEXT;
@@ -144,8 +155,10 @@ BEGIN
             code := 'VC111'; message := 'array needs element_type'; hint := 'Set element_type to a scalar dtype.'; RETURN NEXT;
             code := 'VC105';
         ELSIF jsonb_typeof(f->'element_type') = 'string' AND f->>'element_type' NOT IN
-              ('bool', 'int8', 'int16', 'int32', 'int64', 'float', 'double', 'varchar', 'text', 'timestamptz', 'uuid') THEN
-            message := format('array cannot have element_type %s', f->'element_type'); hint := 'Use a scalar dtype other than json.';
+              ('bool', 'int8', 'int16', 'int32', 'int64', 'float', 'double', 'varchar', 'text', 'timestamptz',
+                      'uuid') THEN
+            message := format('array cannot have element_type %s',
+                    f->'element_type'); hint := 'Use a scalar dtype other than json.';
             RETURN NEXT;
         ELSIF f->>'element_type' = 'varchar' AND f->'max_length' IS NULL THEN
             code := 'VC111'; message := 'array of varchar needs max_length'; hint := 'Set max_length from 1 to 65535.'; RETURN NEXT;
@@ -154,12 +167,15 @@ BEGIN
         IF f->'max_capacity' IS NULL THEN
             code := 'VC111'; message := 'array needs max_capacity'; hint := 'Set max_capacity from 1 to 4096.'; RETURN NEXT;
             code := 'VC105';
-        ELSIF jsonb_typeof(f->'max_capacity') = 'number' AND vectorcoll._int_between(f->'max_capacity', 1, 4096) IS NULL THEN
-            message := format('max_capacity %s is out of range', f->'max_capacity'); hint := 'Use a whole number from 1 to 4096.';
+        ELSIF jsonb_typeof(f->'max_capacity') = 'number' AND vectorcoll._int_between(f->'max_capacity', 1,
+                4096) IS NULL THEN
+            message := format('max_capacity %s is out of range',
+                    f->'max_capacity'); hint := 'Use a whole number from 1 to 4096.';
             RETURN NEXT;
         END IF;
     ELSIF dtype = ANY (dtypes) AND (f ? 'element_type' OR f ? 'max_capacity') THEN
-        message := format('%s takes neither element_type nor max_capacity', dtype); hint := 'Drop them, or use dtype array.'; RETURN NEXT;
+        message := format('%s takes neither element_type nor max_capacity',
+                dtype); hint := 'Drop them, or use dtype array.'; RETURN NEXT;
     END IF;
 END $$;
 
@@ -181,21 +197,26 @@ BEGIN
 
     RETURN QUERY
         SELECT NULL::text, 'VC105'::text, format('unknown key "%s" in schema', k.key), 'Known keys: ' || (
-                   SELECT string_agg(s.key, ', ' ORDER BY s.key COLLATE "C") FROM vectorcoll._schema_keys() s WHERE s.level = 'schema') || '.'
+                   SELECT string_agg(s.key,
+                           ', ' ORDER BY s.key COLLATE "C") FROM vectorcoll._schema_keys() s
+                           WHERE s.level = 'schema') || '.'
           FROM jsonb_object_keys(schema) AS k(key)
          WHERE k.key NOT IN (SELECT s.key FROM vectorcoll._schema_keys() s WHERE s.level = 'schema')
          ORDER BY k.key COLLATE "C";
     RETURN QUERY
-        SELECT NULL::text, 'VC105'::text, format('%s is not of JSON type %s', s.key, array_to_string(s.json_types, ' or ')),
+        SELECT NULL::text, 'VC105'::text, format('%s is not of JSON type %s', s.key, array_to_string(s.json_types,
+                ' or ')),
                format('It is of type %s.', jsonb_typeof(schema->s.key))
           FROM vectorcoll._schema_keys() s
          WHERE s.level = 'schema' AND schema ? s.key AND jsonb_typeof(schema->s.key) <> ALL (s.json_types)
          ORDER BY s.key COLLATE "C";
     IF jsonb_typeof(schema->'shard_num') = 'number' AND vectorcoll._int_between(schema->'shard_num', 1, 16) IS NULL THEN
-        code := 'VC105'; message := format('shard_num %s is out of range', schema->'shard_num'); hint := 'Use a whole number from 1 to 16.';
+        code := 'VC105'; message := format('shard_num %s is out of range',
+                schema->'shard_num'); hint := 'Use a whole number from 1 to 16.';
         RETURN NEXT;
     END IF;
-    IF jsonb_typeof(schema->'num_partitions') = 'number' AND vectorcoll._int_between(schema->'num_partitions', 1, 1024) IS NULL THEN
+    IF jsonb_typeof(schema->'num_partitions') = 'number' AND vectorcoll._int_between(schema->'num_partitions', 1,
+            1024) IS NULL THEN
         code := 'VC105'; message := format('num_partitions %s is out of range', schema->'num_partitions');
         hint := 'Use a whole number from 1 to 1024.';
         RETURN NEXT;
@@ -213,7 +234,9 @@ BEGIN
         RETURN NEXT;
     END IF;
 
-    FOR f IN SELECT e.value AS j, CASE WHEN jsonb_typeof(e.value->'name') = 'string' THEN e.value->>'name' ELSE '#' || e.ordinality END AS label
+    FOR f IN SELECT e.value AS j,
+            CASE WHEN jsonb_typeof(e.value->'name') = 'string' THEN e.value->>'name' ELSE '#'
+            || e.ordinality END AS label
                FROM jsonb_array_elements(fields) WITH ORDINALITY e LOOP
         IF jsonb_typeof(f.j) <> 'object' THEN
             field := f.label; code := 'VC105'; message := 'field is not a JSON object'; hint := 'Write {"name": ..., "dtype": ...}.';
@@ -222,12 +245,15 @@ BEGIN
         END IF;
         RETURN QUERY
             SELECT f.label, 'VC105'::text, format('unknown key "%s"', k.key), 'Known keys: ' || (
-                       SELECT string_agg(s.key, ', ' ORDER BY s.key COLLATE "C") FROM vectorcoll._schema_keys() s WHERE s.level = 'field') || '.'
+                       SELECT string_agg(s.key,
+                               ', ' ORDER BY s.key COLLATE "C") FROM vectorcoll._schema_keys() s
+                               WHERE s.level = 'field') || '.'
               FROM jsonb_object_keys(f.j) AS k(key)
              WHERE k.key NOT IN (SELECT s.key FROM vectorcoll._schema_keys() s WHERE s.level = 'field')
              ORDER BY k.key COLLATE "C";
         RETURN QUERY
-            SELECT f.label, 'VC105'::text, format('%s is not of JSON type %s', s.key, array_to_string(s.json_types, ' or ')),
+            SELECT f.label, 'VC105'::text, format('%s is not of JSON type %s', s.key, array_to_string(s.json_types,
+                    ' or ')),
                    format('It is of type %s.', jsonb_typeof(f.j->s.key))
               FROM vectorcoll._schema_keys() s
              WHERE s.level = 'field' AND f.j ? s.key AND jsonb_typeof(f.j->s.key) <> ALL (s.json_types)
@@ -236,7 +262,8 @@ BEGIN
     END LOOP;
 
     RETURN QUERY
-        SELECT d.name, 'VC105'::text, format('field name "%s" is used %s times', d.name, count(*)), 'Rename the others.'::text
+        SELECT d.name, 'VC105'::text, format('field name "%s" is used %s times', d.name, count(*)),
+                'Rename the others.'::text
           FROM (SELECT e.value->>'name' AS name FROM jsonb_array_elements(fields) e
                  WHERE jsonb_typeof(e.value) = 'object' AND jsonb_typeof(e.value->'name') = 'string') d
          GROUP BY d.name HAVING count(*) > 1 ORDER BY d.name COLLATE "C";
@@ -257,7 +284,8 @@ BEGIN
     END IF;
     SELECT count(*) INTO n FROM jsonb_array_elements(fields) e WHERE e.value->'is_partition_key' = 'true';
     IF n > 1 THEN
-        message := format('schema has %s partition keys', n); hint := 'Set is_partition_key on at most one field.'; RETURN NEXT;
+        message := format('schema has %s partition keys',
+                n); hint := 'Set is_partition_key on at most one field.'; RETURN NEXT;
     ELSIF n = 0 AND schema ? 'num_partitions' THEN
         message := 'num_partitions without a partition key'; hint := 'Set is_partition_key on a field, or drop num_partitions.'; RETURN NEXT;
     END IF;
@@ -274,7 +302,8 @@ BEGIN
                                        '(' || v.code || '). ' || v.hint), E'\n')
       INTO n, faults FROM vectorcoll.validate_schema(schema) v;
     IF n > 0 THEN
-        PERFORM vectorcoll._raise('VC105', format('illegal schema: %s %s', n, CASE n WHEN 1 THEN 'fault' ELSE 'faults' END), faults,
+        PERFORM vectorcoll._raise('VC105', format('illegal schema: %s %s', n,
+                CASE n WHEN 1 THEN 'fault' ELSE 'faults' END), faults,
                                   'vectorcoll.validate_schema(schema) returns the faults as rows.');
     END IF;
 END $$;
@@ -289,7 +318,8 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
                    THEN jsonb_build_object('num_partitions', coalesce(schema->'num_partitions', '16')) ELSE '{}' END
            || jsonb_build_object('fields', jsonb_agg(
                   '{"description": "", "is_primary": false, "auto_id": false, "is_partition_key": false, "nullable": false}' || e.value
-                  || CASE WHEN e.value->'is_primary' = 'true' AND schema->'auto_id' = 'true' THEN '{"auto_id": true}' ELSE '{}'::jsonb END
+                  || CASE WHEN e.value->'is_primary' = 'true' AND schema->'auto_id' = 'true'
+                          THEN '{"auto_id": true}' ELSE '{}'::jsonb END
                   ORDER BY e.ordinality))
       FROM jsonb_array_elements(schema->'fields') WITH ORDINALITY e
 $$;
@@ -300,8 +330,10 @@ CREATE FUNCTION vectorcoll._canonical_schema(schema jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT format('{"enable_dynamic_field": %s, "fields": [%s], "shard_num": %s}', s->'enable_dynamic_field',
                   string_agg(format('{"auto_id": %s%s, "dtype": %s%s, "is_partition_key": %s, "is_primary": %s%s, "name": %s}',
-                                    f->'auto_id', ', "dim": ' || trunc((f->'dim')::numeric), f->'dtype', ', "element_type": "' || (f->>'element_type') || '"',
-                                    f->'is_partition_key', f->'is_primary', ', "max_length": ' || trunc((f->'max_length')::numeric),
+                                    f->'auto_id', ', "dim": ' || trunc((f->'dim')::numeric), f->'dtype',
+                                            ', "element_type": "' || (f->>'element_type') || '"',
+                                    f->'is_partition_key', f->'is_primary',
+                                            ', "max_length": ' || trunc((f->'max_length')::numeric),
                                     f->'name'), ', ' ORDER BY f->>'name' COLLATE "C"),
                   trunc((s->'shard_num')::numeric))
       FROM vectorcoll._normalise_schema(schema) s, jsonb_array_elements(s->'fields') f
@@ -325,14 +357,18 @@ BEGIN
     PERFORM vectorcoll._require_valid_schema(b);
     RETURN QUERY
         WITH pa AS (SELECT x.fname, p.key, p.value FROM (
-                 SELECT NULL::text AS fname, c - 'fields' AS obj FROM (SELECT vectorcoll._canonical_schema(a)::jsonb) AS s(c)
+                 SELECT NULL::text AS fname,
+                         c - 'fields' AS obj FROM (SELECT vectorcoll._canonical_schema(a)::jsonb) AS s(c)
                  UNION ALL
-                 SELECT f->>'name', f - 'name' FROM jsonb_array_elements(vectorcoll._canonical_schema(a)::jsonb->'fields') f) x,
+                 SELECT f->>'name', f - 'name'
+                         FROM jsonb_array_elements(vectorcoll._canonical_schema(a)::jsonb->'fields') f) x,
                  jsonb_each_text(x.obj) p),
              pb AS (SELECT x.fname, p.key, p.value FROM (
-                 SELECT NULL::text AS fname, c - 'fields' AS obj FROM (SELECT vectorcoll._canonical_schema(b)::jsonb) AS s(c)
+                 SELECT NULL::text AS fname,
+                         c - 'fields' AS obj FROM (SELECT vectorcoll._canonical_schema(b)::jsonb) AS s(c)
                  UNION ALL
-                 SELECT f->>'name', f - 'name' FROM jsonb_array_elements(vectorcoll._canonical_schema(b)::jsonb->'fields') f) x,
+                 SELECT f->>'name', f - 'name'
+                         FROM jsonb_array_elements(vectorcoll._canonical_schema(b)::jsonb->'fields') f) x,
                  jsonb_each_text(x.obj) p)
         SELECT coalesce(pa.fname, pb.fname), coalesce(pa.key, pb.key), pa.value, pb.value
           FROM pa FULL JOIN pb ON coalesce(pa.fname, '') = coalesce(pb.fname, '') AND pa.key = pb.key
@@ -352,8 +388,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         WHEN t.typelem <> 0 AND t.typcategory = 'A' THEN (
             SELECT jsonb_build_object('dtype', 'array', 'element_type', e.dtype, 'max_capacity', 4096)
                    || CASE WHEN e.dtype = 'varchar' THEN jsonb_build_object('max_length', a.atttypmod - 4) ELSE '{}' END
-              FROM (VALUES ('boolean'::regtype, 'bool'), ('smallint', 'int16'), ('integer', 'int32'), ('bigint', 'int64'), ('real', 'float'),
-                           ('double precision', 'double'), ('varchar', 'varchar'), ('text', 'text'), ('timestamptz', 'timestamptz'),
+              FROM (VALUES ('boolean'::regtype, 'bool'), ('smallint', 'int16'), ('integer', 'int32'), ('bigint',
+                      'int64'), ('real', 'float'),
+                           ('double precision', 'double'), ('varchar', 'varchar'), ('text', 'text'), ('timestamptz',
+                                   'timestamptz'),
                            ('uuid', 'uuid')) AS e(typ, dtype)
              WHERE e.typ = t.typelem AND (e.dtype <> 'varchar' OR a.atttypmod - 4 BETWEEN 1 AND 65535))
         WHEN t.typnamespace = x.extnamespace AND t.typname = 'vector' AND a.atttypmod > 0
@@ -367,7 +405,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
             THEN jsonb_build_object('dtype', 'varchar', 'max_length', a.atttypmod - 4)
         WHEN t.oid = 'varchar'::regtype THEN '{"dtype": "text"}'
         ELSE (SELECT jsonb_build_object('dtype', e.dtype)
-                FROM (VALUES ('boolean'::regtype, 'bool'), ('smallint', 'int16'), ('integer', 'int32'), ('bigint', 'int64'),
+                FROM (VALUES ('boolean'::regtype, 'bool'), ('smallint', 'int16'), ('integer', 'int32'), ('bigint',
+                        'int64'),
                              ('real', 'float'), ('double precision', 'double'), ('text', 'text'), ('jsonb', 'json'),
                              ('timestamptz', 'timestamptz'), ('uuid', 'uuid')) AS e(typ, dtype)
                WHERE e.typ = t.oid)
@@ -384,22 +423,28 @@ DECLARE
     actual text;
 BEGIN
     PERFORM vectorcoll._require_valid_schema(schema);
-    PERFORM FROM pg_class c WHERE c.oid = relid AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND NOT c.relispartition;
+    PERFORM FROM pg_class c WHERE c.oid = relid AND c.relkind IN ('r',
+            'p') AND c.relpersistence <> 't' AND NOT c.relispartition;
     IF NOT FOUND THEN
-        PERFORM vectorcoll._raise('VC110', format('"%s" cannot be a collection', coalesce(vectorcoll._qualified(relid), relid::text)),
+        PERFORM vectorcoll._raise('VC110', format('"%s" cannot be a collection', coalesce(vectorcoll._qualified(relid),
+                relid::text)),
                                   'A collection is an ordinary or partitioned table that is neither temporary nor itself a partition.', NULL);
     END IF;
     FOR f IN SELECT value FROM jsonb_array_elements(schema->'fields') LOOP
         SELECT format_type(a.atttypid, a.atttypmod) INTO actual FROM pg_attribute a
          WHERE a.attrelid = relid AND a.attname = f->>'name' AND a.attnum > 0 AND NOT a.attisdropped;
         IF actual IS NULL THEN
-            PERFORM vectorcoll._raise('VC904', format('table "%s" has no column "%s"', vectorcoll._qualified(relid), f->>'name'),
-                                      'The schema names a field that the table lacks.', 'Add the column or drop the field.');
+            PERFORM vectorcoll._raise('VC904', format('table "%s" has no column "%s"', vectorcoll._qualified(relid),
+                    f->>'name'),
+                                      'The schema names a field that the table lacks.',
+                                              'Add the column or drop the field.');
         ELSIF actual <> vectorcoll._sql_type(f) AND NOT (actual = 'character varying' AND f->>'dtype' = 'text')
               AND NOT (f->'is_primary' = 'true' AND (f->>'dtype' = 'int64' AND actual IN ('smallint', 'integer')
                        OR f->>'dtype' = 'varchar' AND actual IN ('text', 'character varying', 'uuid'))) THEN
-            PERFORM vectorcoll._raise('VC904', format('column "%s" of table "%s" is of type %s', f->>'name', vectorcoll._qualified(relid), actual),
-                                      format('The schema asks for %s.', vectorcoll._sql_type(f)), 'Make column and schema agree.');
+            PERFORM vectorcoll._raise('VC904', format('column "%s" of table "%s" is of type %s', f->>'name',
+                    vectorcoll._qualified(relid), actual),
+                                      format('The schema asks for %s.', vectorcoll._sql_type(f)),
+                                              'Make column and schema agree.');
         END IF;
     END LOOP;
 END $$;

@@ -16,7 +16,8 @@ BEGIN
         PERFORM vectorcoll._lock('definition', old_name, target.nspname || '.' || target.relname);
         PERFORM vectorcoll._lock('alias', target.nspname || '.' || target.relname);
         PERFORM vectorcoll._lock_collection(rel);
-        IF vectorcoll._resolve(name, namespace, false) <> rel OR vectorcoll._qualified(rel) IS DISTINCT FROM old_name THEN
+        IF vectorcoll._resolve(name, namespace,
+                false) <> rel OR vectorcoll._qualified(rel) IS DISTINCT FROM old_name THEN
             PERFORM vectorcoll._raise('VC903', format('collection "%s" was replaced meanwhile', old_name),
                                       'Another session renamed or replaced it while this one waited.', 'Try again.');
         END IF;
@@ -64,7 +65,8 @@ WHEN undefined_table THEN
 END $$;
 
 -- Sets the keys given; a key whose value is null is removed. Returns all properties.
-CREATE FUNCTION vectorcoll.alter_collection_properties(name text, properties jsonb, namespace text = NULL, timeout interval = NULL)
+CREATE FUNCTION vectorcoll.alter_collection_properties(name text, properties jsonb, namespace text = NULL,
+    timeout interval = NULL)
     RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -92,7 +94,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 
 -- A field of a collection with rows must be nullable or have a default_value, since old rows need something to show.
-CREATE FUNCTION vectorcoll.add_collection_field(name text, field jsonb, namespace text = NULL, timeout interval = NULL) RETURNS jsonb
+CREATE FUNCTION vectorcoll.add_collection_field(name text, field jsonb, namespace text = NULL,
+    timeout interval = NULL) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     rel oid;
@@ -106,16 +109,22 @@ BEGIN
         PERFORM vectorcoll._require_valid_schema(new_schema);
         new_schema := vectorcoll._normalise_schema(new_schema);
         IF field->'is_primary' = 'true' OR field->'is_partition_key' = 'true' THEN
-            PERFORM vectorcoll._raise('VC110', 'cannot add a key field', 'The table is laid out by its keys.', 'Create a new collection and move an alias.');
+            PERFORM vectorcoll._raise('VC110', 'cannot add a key field', 'The table is laid out by its keys.',
+                    'Create a new collection and move an alias.');
         END IF;
         BEGIN
-            EXECUTE format('ALTER TABLE %s ADD COLUMN %s', vectorcoll._ident(rel), vectorcoll._column_definition(new_schema#>'{fields,-1}'));
+            EXECUTE format('ALTER TABLE %s ADD COLUMN %s', vectorcoll._ident(rel),
+                    vectorcoll._column_definition(new_schema#>'{fields,-1}'));
         EXCEPTION WHEN not_null_violation THEN
-            PERFORM vectorcoll._raise('VC110', format('field "%s" must be nullable or have a default_value', field->>'name'),
-                                      'The collection has rows, which have no value for it.', 'Set nullable or default_value.');
-        WHEN invalid_text_representation OR numeric_value_out_of_range OR datetime_field_overflow OR invalid_datetime_format
+            PERFORM vectorcoll._raise('VC110', format('field "%s" must be nullable or have a default_value',
+                    field->>'name'),
+                                      'The collection has rows, which have no value for it.',
+                                              'Set nullable or default_value.');
+        WHEN invalid_text_representation OR numeric_value_out_of_range OR datetime_field_overflow
+                OR invalid_datetime_format
              OR string_data_right_truncation OR check_violation THEN
-            PERFORM vectorcoll._raise('VC105', format('default_value of field "%s" is not of its dtype', field->>'name'), SQLERRM || '.',
+            PERFORM vectorcoll._raise('VC105', format('default_value of field "%s" is not of its dtype',
+                    field->>'name'), SQLERRM || '.',
                                       'Give a value of the field''s dtype.');
         END;
         PERFORM vectorcoll._redefine(rel, new_schema);
@@ -126,7 +135,8 @@ BEGIN
     RETURN vectorcoll._describe(rel);
 END $$;
 
-CREATE FUNCTION vectorcoll.drop_collection_field(name text, field text, namespace text = NULL, timeout interval = NULL) RETURNS jsonb
+CREATE FUNCTION vectorcoll.drop_collection_field(name text, field text, namespace text = NULL,
+    timeout interval = NULL) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     rel oid;
@@ -141,10 +151,13 @@ BEGIN
         def := vectorcoll._schema(rel);
         f := vectorcoll._field(rel, field);
         IF f->'is_primary' = 'true' OR f->'is_partition_key' = 'true' THEN
-            PERFORM vectorcoll._raise('VC110', format('cannot drop key field "%s"', field), 'The table is laid out by its keys.',
+            PERFORM vectorcoll._raise('VC110', format('cannot drop key field "%s"', field),
+                    'The table is laid out by its keys.',
                                       'Create a new collection and move an alias.');
         END IF;
-        def := jsonb_set(def, '{fields}', (SELECT jsonb_agg(e.value ORDER BY e.ordinality) FROM jsonb_array_elements(def->'fields') WITH ORDINALITY e
+        def := jsonb_set(def, '{fields}',
+                (SELECT jsonb_agg(e.value ORDER BY e.ordinality)
+                FROM jsonb_array_elements(def->'fields') WITH ORDINALITY e
                                             WHERE e.value->>'name' <> field));
         PERFORM vectorcoll._require_valid_schema(def);
         -- Alias views list the column. They are made again without it.
@@ -170,7 +183,8 @@ DECLARE
     bad text;
 BEGIN
     PERFORM vectorcoll._require(relation, 'relation');
-    PERFORM vectorcoll._target(c.relname, n.nspname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation;
+    PERFORM vectorcoll._target(c.relname,
+            n.nspname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation;
     IF NOT FOUND THEN
         PERFORM vectorcoll._raise('VC100', format('table %s does not exist', relation::oid), NULL, NULL);
     END IF;
@@ -183,25 +197,35 @@ BEGIN
         SELECT i.indkey::smallint[] INTO key_columns FROM pg_index i WHERE i.indrelid = relation AND i.indisprimary;
         SELECT p.partattrs::smallint[] INTO partition_columns FROM pg_partitioned_table p WHERE p.partrelid = relation;
         -- A partition key is part of the primary key without being what identifies a row.
-        SELECT array_agg(k) INTO key_columns FROM unnest(key_columns) k WHERE cardinality(key_columns) = 1 OR k <> ALL (coalesce(partition_columns, '{}'));
+        SELECT array_agg(k) INTO key_columns FROM unnest(key_columns) k WHERE cardinality(key_columns) = 1
+                OR k <> ALL (coalesce(partition_columns, '{}'));
         IF key_columns IS NULL OR cardinality(key_columns) <> 1 THEN
-            PERFORM vectorcoll._raise('VC105', format('table "%s" has no primary key of one column', vectorcoll._qualified(relation)),
-                'A collection identifies a point by one field.', 'Add a primary key on a bigint, integer, varchar, text or uuid column.');
+            PERFORM vectorcoll._raise('VC105', format('table "%s" has no primary key of one column',
+                    vectorcoll._qualified(relation)),
+                'A collection identifies a point by one field.',
+                        'Add a primary key on a bigint, integer, varchar, text or uuid column.');
         END IF;
-        SELECT format('column "%s" is of type %s without dimensions', a.attname, format_type(a.atttypid, a.atttypmod)) INTO bad
-          FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_extension x ON x.extname = 'vectorcoll' AND x.extnamespace = t.typnamespace
-         WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND t.typname IN ('vector', 'halfvec') AND a.atttypmod < 0;
+        SELECT format('column "%s" is of type %s without dimensions', a.attname, format_type(a.atttypid,
+                a.atttypmod)) INTO bad
+          FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_extension x ON x.extname = 'vectorcoll'
+                  AND x.extnamespace = t.typnamespace
+         WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND t.typname IN ('vector',
+                 'halfvec') AND a.atttypmod < 0;
         IF bad IS NOT NULL THEN
-            PERFORM vectorcoll._raise('VC105', bad, 'A vector field has a fixed number of dimensions.', 'Run ALTER TABLE ... ALTER COLUMN ... TYPE vector(n) first.');
+            PERFORM vectorcoll._raise('VC105', bad, 'A vector field has a fixed number of dimensions.',
+                    'Run ALTER TABLE ... ALTER COLUMN ... TYPE vector(n) first.');
         END IF;
         SELECT jsonb_build_object('description', description, 'enable_dynamic_field', bool_or(a.attname = '$meta'),
-                   'fields', jsonb_agg(f.field || jsonb_build_object('name', a.attname, 'nullable', NOT a.attnotnull AND a.attnum <> key_columns[1],
+                   'fields', jsonb_agg(f.field || jsonb_build_object('name', a.attname, 'nullable',
+                           NOT a.attnotnull AND a.attnum <> key_columns[1],
                                   'is_primary', a.attnum = key_columns[1],
                                   'auto_id', a.attnum = key_columns[1] AND (a.attidentity <> '' OR a.atthasdef))
                               ORDER BY a.attnum) FILTER (WHERE a.attname <> '$meta'))
           INTO new_schema
-          FROM pg_attribute a CROSS JOIN LATERAL (SELECT vectorcoll._field_of_column(relation, a.attnum, a.attnum = key_columns[1]) AS field) f
-         WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND (f.field IS NOT NULL OR a.attname = '$meta');
+          FROM pg_attribute a CROSS JOIN LATERAL (SELECT vectorcoll._field_of_column(relation, a.attnum,
+                  a.attnum = key_columns[1]) AS field) f
+         WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND (f.field IS NOT NULL
+                 OR a.attname = '$meta');
         PERFORM vectorcoll._require_valid_schema(new_schema);
         PERFORM vectorcoll._register(relation, vectorcoll._normalise_schema(new_schema), '{}', '{}');
     EXCEPTION WHEN query_canceled THEN
@@ -229,7 +253,8 @@ BEGIN
     EXECUTE format('SELECT count(*) FROM %s', vectorcoll._ident(relid)) INTO n;
     SELECT jsonb_build_object('row_count', n, 'table_bytes', coalesce(sum(pg_relation_size(l)), 0),
                'toast_bytes', coalesce(sum(pg_table_size(l) - pg_relation_size(l)), 0),
-               'index_bytes', coalesce(sum(pg_indexes_size(l)), 0), 'total_bytes', coalesce(sum(pg_total_relation_size(l)), 0))
+               'index_bytes', coalesce(sum(pg_indexes_size(l)), 0), 'total_bytes',
+                       coalesce(sum(pg_total_relation_size(l)), 0))
       INTO result FROM vectorcoll._leaves(relid) l;
     RETURN result;
 END $$;
@@ -244,14 +269,17 @@ END $$;
 
 -- green: searchable and indexed; yellow: an index is being built or the collection loaded; grey: rows without a vector
 -- index; red: an index is invalid. percent is of the work in progress.
-CREATE FUNCTION vectorcoll.collection_status(name text, namespace text = NULL, OUT status text, OUT reason text, OUT percent float8)
+CREATE FUNCTION vectorcoll.collection_status(name text, namespace text = NULL, OUT status text, OUT reason text,
+    OUT percent float8)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     rel oid := vectorcoll._resolve_read(name, namespace);
     item record;
 BEGIN
-    SELECT i.relname INTO item FROM vectorcoll._leaves(rel) l JOIN pg_index x ON x.indrelid = l JOIN pg_class i ON i.oid = x.indexrelid
-     WHERE NOT x.indisvalid AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = x.indexrelid) LIMIT 1;
+    SELECT i.relname INTO item FROM vectorcoll._leaves(rel) l JOIN pg_index x ON x.indrelid = l
+            JOIN pg_class i ON i.oid = x.indexrelid
+     WHERE NOT x.indisvalid AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p
+             WHERE p.index_relid = x.indexrelid) LIMIT 1;
     IF FOUND THEN
         status := 'red'; reason := format('index "%s" is invalid; REINDEX it', item.relname);
         RETURN;

@@ -23,9 +23,12 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                 WHEN field ? 'default_value' THEN ' DEFAULT ' || vectorcoll._default_literal(field) ELSE '' END
         || CASE WHEN field->'nullable' = 'true' THEN '' ELSE ' NOT NULL' END
         || CASE field->>'dtype'
-             WHEN 'int8' THEN format(' CHECK (%I OPERATOR(pg_catalog.>=) -128 AND %1$I OPERATOR(pg_catalog.<=) 127)', field->>'name')
-             WHEN 'varchar' THEN format(' CHECK (pg_catalog.octet_length(%I) OPERATOR(pg_catalog.<=) %s)', field->>'name', field->>'max_length')
-             WHEN 'array' THEN format(' CHECK (pg_catalog.cardinality(%I) OPERATOR(pg_catalog.<=) %s)', field->>'name', field->>'max_capacity')
+             WHEN 'int8' THEN format(' CHECK (%I OPERATOR(pg_catalog.>=) -128 AND %1$I OPERATOR(pg_catalog.<=) 127)',
+                     field->>'name')
+             WHEN 'varchar' THEN format(' CHECK (pg_catalog.octet_length(%I) OPERATOR(pg_catalog.<=) %s)',
+                     field->>'name', field->>'max_length')
+             WHEN 'array' THEN format(' CHECK (pg_catalog.cardinality(%I) OPERATOR(pg_catalog.<=) %s)', field->>'name',
+                     field->>'max_capacity')
              ELSE '' END
 $$;
 
@@ -37,18 +40,20 @@ DECLARE
     partition_key text;
     columns text;
     parts int;
-    -- A row that fits a page stays in it, vector and all: an exact scan that fetches every vector from TOAST takes several
-    -- times as long. Bigger rows still go to TOAST, field by field, until they fit.
+    -- A row that fits a page stays in it, vector and all: an exact scan that fetches every vector from TOAST takes
+    -- several times as long. Bigger rows still go to TOAST, field by field, until they fit.
     inline CONSTANT text := ' WITH (toast_tuple_target = 8160)';
 BEGIN
-    SELECT max(f->>'name') FILTER (WHERE f->'is_primary' = 'true'), max(f->>'name') FILTER (WHERE f->'is_partition_key' = 'true'),
+    SELECT max(f->>'name') FILTER (WHERE f->'is_primary' = 'true'),
+            max(f->>'name') FILTER (WHERE f->'is_partition_key' = 'true'),
            string_agg(vectorcoll._column_definition(f), ', ' ORDER BY n)
       INTO primary_key, partition_key, columns
       FROM jsonb_array_elements(schema->'fields') WITH ORDINALITY AS e(f, n);
     IF schema->'enable_dynamic_field' = 'true' THEN
         columns := columns || ', "$meta" jsonb NOT NULL DEFAULT ''{}''';
     END IF;
-    parts := CASE WHEN partition_key IS NOT NULL THEN (schema->>'num_partitions')::int ELSE (schema->>'shard_num')::int END;
+    parts := CASE WHEN partition_key IS NOT NULL
+            THEN (schema->>'num_partitions')::int ELSE (schema->>'shard_num')::int END;
     IF partition_key IS NOT NULL THEN
         columns := columns || format(', PRIMARY KEY (%I, %I)', primary_key, partition_key);
     ELSE
@@ -86,7 +91,8 @@ BEGIN
         END IF;
         tail := suffix || i;
     END LOOP;
-    PERFORM vectorcoll._raise('VC000', format('no free name for "%s"', base || suffix), 'A hundred thousand are taken.', NULL);
+    PERFORM vectorcoll._raise('VC000', format('no free name for "%s"', base || suffix),
+            'A hundred thousand are taken.', NULL);
 END $$;
 
 -- The difference of two schemas as the DETAIL of VC904.
@@ -98,7 +104,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 
 -- What create_collection does once the name is settled. Returns the description, of the new or of the equal old one.
-CREATE FUNCTION vectorcoll._create(nspname text, relname text, schema jsonb, index_params jsonb, properties jsonb, field_options jsonb)
+CREATE FUNCTION vectorcoll._create(nspname text, relname text, schema jsonb, index_params jsonb, properties jsonb,
+    field_options jsonb)
     RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -117,7 +124,8 @@ BEGIN
                      ELSE 'It is a relation that is not a collection, or not one you may use.' END,
                 'Choose another name; vectorcoll.adopt_table makes a table a collection.');
         ELSIF def.schema_hash <> vectorcoll.schema_hash(schema) THEN
-            PERFORM vectorcoll._raise('VC904', format('collection "%s.%s" exists with another schema', nspname, relname),
+            PERFORM vectorcoll._raise('VC904', format('collection "%s.%s" exists with another schema', nspname,
+                    relname),
                                       vectorcoll._diff_text(def.schema, schema),
                                       'Choose another name, alter the collection, or drop it first.');
         END IF;
@@ -127,7 +135,8 @@ BEGIN
     PERFORM vectorcoll._register(rel, schema, properties, field_options);
     FOR p IN SELECT value FROM jsonb_array_elements(CASE jsonb_typeof(index_params) WHEN 'array' THEN index_params
                                                     ELSE jsonb_build_array(index_params) END) LOOP
-        PERFORM vectorcoll._create_index(rel, p->>'field_name', coalesce(p->>'index_type', 'AUTOINDEX'), p->>'metric_type',
+        PERFORM vectorcoll._create_index(rel, p->>'field_name', coalesce(p->>'index_type', 'AUTOINDEX'),
+                p->>'metric_type',
                                          coalesce(p->'params', '{}'), p->>'index_name');
     END LOOP;
     RETURN vectorcoll._describe(rel);
@@ -143,10 +152,12 @@ BEGIN
     FOR p IN SELECT value FROM jsonb_array_elements(CASE jsonb_typeof(index_params) WHEN 'array' THEN index_params
                                                     ELSE jsonb_build_array(index_params) END) LOOP
         IF jsonb_typeof(p) <> 'object' THEN
-            PERFORM vectorcoll._raise('VC110', 'index_params is not an object or an array of objects', format('Got %s.', p),
+            PERFORM vectorcoll._raise('VC110', 'index_params is not an object or an array of objects',
+                    format('Got %s.', p),
                                       'Write [{"field_name": "vector", "index_type": "HNSW", "metric_type": "L2"}].');
         END IF;
-        SELECT key INTO k FROM jsonb_object_keys(p) AS key WHERE key NOT IN ('field_name', 'index_type', 'metric_type', 'params', 'index_name');
+        SELECT key INTO k FROM jsonb_object_keys(p) AS key WHERE key NOT IN ('field_name', 'index_type', 'metric_type',
+                'params', 'index_name');
         IF FOUND THEN
             PERFORM vectorcoll._raise('VC110', format('unknown key "%s" in index_params', k), NULL,
                                       'Known keys: field_name, index_type, metric_type, params, index_name.');
@@ -155,7 +166,8 @@ BEGIN
     END LOOP;
 END $$;
 
-CREATE FUNCTION vectorcoll.create_collection(name text, schema jsonb, index_params jsonb = NULL, properties jsonb = '{}',
+CREATE FUNCTION vectorcoll.create_collection(name text, schema jsonb, index_params jsonb = NULL,
+    properties jsonb = '{}',
                                              namespace text = NULL, timeout interval = NULL) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -182,13 +194,17 @@ END $$;
 CREATE FUNCTION vectorcoll.create_collection(name text, schema text, index_params jsonb = NULL, properties jsonb = '{}',
                                              namespace text = NULL, timeout interval = NULL) RETURNS jsonb
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    SELECT vectorcoll.create_collection(t.nspname || '.' || t.relname, schema::jsonb, index_params, properties, NULL, timeout)
+    SELECT vectorcoll.create_collection(t.nspname || '.' || t.relname, schema::jsonb, index_params, properties, NULL,
+            timeout)
       FROM vectorcoll._target(name, namespace) t
 $$;
 
--- Quick form: a key, one float_vector field and the dynamic field. The metric is remembered for create_index and search.
-CREATE FUNCTION vectorcoll.create_collection(name text, dimension int, primary_field_name text = 'id', id_type text = 'int64',
-                                             vector_field_name text = 'vector', metric_type text = 'COSINE', auto_id bool = false,
+-- Quick form: a key, one float_vector field and the dynamic field. The metric is remembered for create_index and
+-- search.
+CREATE FUNCTION vectorcoll.create_collection(name text, dimension int, primary_field_name text = 'id',
+    id_type text = 'int64',
+                                             vector_field_name text = 'vector', metric_type text = 'COSINE',
+                                                     auto_id bool = false,
                                              namespace text = NULL, timeout interval = NULL) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -201,11 +217,13 @@ BEGIN
             vectorcoll._require(id_type, 'id_type'), vectorcoll._require(vector_field_name, 'vector_field_name'),
             vectorcoll._require(metric_type, 'metric_type'), vectorcoll._require(auto_id, 'auto_id');
     IF id_type NOT IN ('int64', 'int', 'varchar', 'string') THEN
-        PERFORM vectorcoll._raise('VC110', format('unknown id_type "%s"', id_type), 'A primary key is a number or a string.', 'Use int64 or varchar.');
+        PERFORM vectorcoll._raise('VC110', format('unknown id_type "%s"', id_type),
+                'A primary key is a number or a string.', 'Use int64 or varchar.');
     END IF;
     schema := jsonb_build_object('enable_dynamic_field', true, 'fields', jsonb_build_array(
         jsonb_build_object('name', primary_field_name, 'is_primary', true, 'auto_id', auto_id)
-            || CASE WHEN id_type LIKE 'int%' THEN '{"dtype": "int64"}' ELSE '{"dtype": "varchar", "max_length": 65535}'::jsonb END,
+            || CASE WHEN id_type LIKE 'int%'
+                    THEN '{"dtype": "int64"}' ELSE '{"dtype": "varchar", "max_length": 65535}'::jsonb END,
         jsonb_build_object('name', vector_field_name, 'dtype', 'float_vector', 'dim', dimension)));
     PERFORM vectorcoll._require_valid_schema(schema);
     PERFORM vectorcoll._check_metric('float_vector', metric_type);
@@ -225,7 +243,8 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM vectorcoll._require(properties, 'properties');
     IF jsonb_typeof(properties) <> 'object' THEN
-        PERFORM vectorcoll._raise('VC110', 'properties is not a JSON object', format('Got %s.', jsonb_typeof(properties)),
+        PERFORM vectorcoll._raise('VC110', 'properties is not a JSON object', format('Got %s.',
+                jsonb_typeof(properties)),
                                   'Write {"key": "value"}.');
     END IF;
 END $$;
@@ -252,13 +271,17 @@ CREATE FUNCTION vectorcoll._describe(relid oid) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT jsonb_build_object(
                'name', c.name, 'namespace', c.namespace, 'description', c.schema->'description',
-               'fields', (SELECT jsonb_agg(e.value || coalesce((c.field_options->(e.value->>'name')) - 'index_type', '{}') ORDER BY e.ordinality)
+               'fields', (SELECT jsonb_agg(e.value || coalesce((c.field_options->(e.value->>'name')) - 'index_type',
+                       '{}') ORDER BY e.ordinality)
                             FROM jsonb_array_elements(c.schema->'fields') WITH ORDINALITY e),
                'enable_dynamic_field', c.schema->'enable_dynamic_field', 'shard_num', c.schema->'shard_num',
                'schema_hash', c.schema_hash, 'properties', c.properties, 'created_at', c.created_at,
-               'aliases', (SELECT coalesce(jsonb_agg(a.alias ORDER BY a.namespace, a.alias), '[]') FROM vectorcoll.aliases a WHERE a.collection_relid = c.relid),
-               'indexes', (SELECT coalesce(jsonb_agg(to_jsonb(i) - 'index_relid' ORDER BY i.index_name), '[]') FROM vectorcoll._indexes(c.relid) i))
-           || CASE WHEN c.schema ? 'num_partitions' THEN jsonb_build_object('num_partitions', c.schema->'num_partitions') ELSE '{}' END
+               'aliases', (SELECT coalesce(jsonb_agg(a.alias ORDER BY a.namespace, a.alias),
+                       '[]') FROM vectorcoll.aliases a WHERE a.collection_relid = c.relid),
+               'indexes', (SELECT coalesce(jsonb_agg(to_jsonb(i) - 'index_relid' ORDER BY i.index_name),
+                       '[]') FROM vectorcoll._indexes(c.relid) i))
+           || CASE WHEN c.schema ? 'num_partitions' THEN jsonb_build_object('num_partitions',
+                   c.schema->'num_partitions') ELSE '{}' END
       FROM vectorcoll.collections c WHERE c.relid = $1
 $$;
 
@@ -278,7 +301,8 @@ END $$;
 CREATE FUNCTION vectorcoll._gone(name text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM vectorcoll._raise('VC100', format('collection "%s" does not exist', name), 'Another session dropped it meanwhile.',
+    PERFORM vectorcoll._raise('VC100', format('collection "%s" does not exist', name),
+            'Another session dropped it meanwhile.',
                               'vectorcoll.list_collections() shows the collections there are.');
 END $$;
 
@@ -291,8 +315,8 @@ BEGIN
     END IF;
 END $$;
 
--- Locks the names and views of a collection's aliases, whose definition lock is held, and returns them. Others may move an alias away
--- while we wait for its lock, but none hither, so one more look settles it.
+-- Locks the names and views of a collection's aliases, whose definition lock is held, and returns them. Others may
+-- move an alias away while we wait for its lock, but none hither, so one more look settles it.
 CREATE FUNCTION vectorcoll._lock_aliases(relid oid) RETURNS SETOF vectorcoll.aliases
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -308,7 +332,8 @@ BEGIN
     END LOOP;
 END $$;
 
-CREATE FUNCTION vectorcoll.drop_collection(name text, safe bool = true, namespace text = NULL, timeout interval = NULL) RETURNS void
+CREATE FUNCTION vectorcoll.drop_collection(name text, safe bool = true, namespace text = NULL,
+    timeout interval = NULL) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     relid oid;
@@ -325,7 +350,8 @@ BEGIN
     END;
 END $$;
 
--- Drops a collection whose definition lock is held. Alias views go first: whoever reads through one locks it before the table.
+-- Drops a collection whose definition lock is held. Alias views go first: whoever reads through one locks it before
+-- the table.
 CREATE FUNCTION vectorcoll._drop(relid oid, safe bool) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -337,12 +363,16 @@ BEGIN
     END IF;
     PERFORM vectorcoll._lock_collection(relid);
     IF safe AND vectorcoll._load_state(relid) IN ('Loading', 'Loaded') THEN
-        PERFORM vectorcoll._raise('VC903', format('collection "%s" is %s', vectorcoll._qualified(relid), lower(vectorcoll._load_state(relid))),
-                                  'A loaded collection is in use.', 'Call vectorcoll.release_collection first, or pass safe => false.');
+        PERFORM vectorcoll._raise('VC903', format('collection "%s" is %s', vectorcoll._qualified(relid),
+                lower(vectorcoll._load_state(relid))),
+                                  'A loaded collection is in use.',
+                                          'Call vectorcoll.release_collection first, or pass safe => false.');
     END IF;
-    FOR a IN SELECT x.namespace, x.alias FROM vectorcoll.aliases x WHERE x.collection_relid = _drop.relid ORDER BY 1, 2 LOOP
+    FOR a IN SELECT x.namespace, x.alias FROM vectorcoll.aliases x WHERE x.collection_relid = _drop.relid ORDER BY 1,
+            2 LOOP
         IF safe THEN
-            PERFORM vectorcoll._raise('VC903', format('collection "%s" has alias "%s.%s"', vectorcoll._qualified(relid), a.namespace, a.alias),
+            PERFORM vectorcoll._raise('VC903', format('collection "%s" has alias "%s.%s"',
+                    vectorcoll._qualified(relid), a.namespace, a.alias),
                                       'Whoever uses the alias would be left without a collection.',
                                       'Move or drop the alias first, or pass safe => false.');
         END IF;

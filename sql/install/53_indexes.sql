@@ -15,9 +15,11 @@ $$;
 CREATE FUNCTION vectorcoll._check_metric(dtype text, metric text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM vectorcoll._metrics() m WHERE m.dtype = _check_metric.dtype AND m.metric = upper(_check_metric.metric)) THEN
+    IF NOT EXISTS (SELECT FROM vectorcoll._metrics() m WHERE m.dtype = _check_metric.dtype
+            AND m.metric = upper(_check_metric.metric)) THEN
         PERFORM vectorcoll._raise('VC110', format('unknown metric_type "%s" for dtype %s', metric, dtype), NULL,
-            'Use one of: ' || (SELECT string_agg(m.metric, ', ') FROM vectorcoll._metrics() m WHERE m.dtype = _check_metric.dtype) || '.');
+            'Use one of: ' || (SELECT string_agg(m.metric,
+                    ', ') FROM vectorcoll._metrics() m WHERE m.dtype = _check_metric.dtype) || '.');
     END IF;
 END $$;
 
@@ -31,9 +33,11 @@ BEGIN
     SELECT e.value INTO result FROM vectorcoll.collections c, jsonb_array_elements(c.schema->'fields') e
      WHERE c.relid = _field.relid AND e.value->>'name' = field;
     IF result IS NULL THEN
-        PERFORM vectorcoll._raise('VC120', format('collection "%s" has no field "%s"', vectorcoll._qualified(relid), field),
+        PERFORM vectorcoll._raise('VC120', format('collection "%s" has no field "%s"', vectorcoll._qualified(relid),
+                field),
             'Its fields are: ' || (SELECT string_agg(e.value->>'name', ', ' ORDER BY e.ordinality)
-                FROM vectorcoll.collections c, jsonb_array_elements(c.schema->'fields') WITH ORDINALITY e WHERE c.relid = _field.relid) || '.',
+                FROM vectorcoll.collections c,
+                        jsonb_array_elements(c.schema->'fields') WITH ORDINALITY e WHERE c.relid = _field.relid) || '.',
             'vectorcoll.describe_collection shows the schema.');
     END IF;
     RETURN result;
@@ -41,17 +45,20 @@ END $$;
 
 -- Indexes of a collection on its fields: those of the server, and FLAT, which is the absence of one.
 CREATE FUNCTION vectorcoll._indexes(relid oid)
-    RETURNS TABLE (index_name text, field_name text, index_type text, metric_type text, params jsonb, is_vector bool, index_relid oid)
+    RETURNS TABLE (index_name text, field_name text, index_type text, metric_type text, params jsonb, is_vector bool,
+        index_relid oid)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT i.relname::text, a.attname::text,
            CASE am.amname WHEN 'vc_hnsw' THEN 'HNSW' WHEN 'vc_ivf' THEN 'IVF' ELSE upper(am.amname) END,
            m.metric,
-           (SELECT coalesce(jsonb_object_agg(split_part(o, '=', 1), substr(o, strpos(o, '=') + 1)), '{}') FROM unnest(i.reloptions) o),
+           (SELECT coalesce(jsonb_object_agg(split_part(o, '=', 1), substr(o, strpos(o, '=') + 1)),
+                   '{}') FROM unnest(i.reloptions) o),
            m.metric IS NOT NULL, i.oid
       FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_am am ON am.oid = i.relam
            JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[0]
            JOIN pg_opclass oc ON oc.oid = x.indclass[0]
-           LEFT JOIN vectorcoll._metrics() m ON m.opclass = oc.opcname AND am.amname IN ('vc_hnsw', 'vc_ivf', 'hnsw', 'ivfflat')
+           LEFT JOIN vectorcoll._metrics() m ON m.opclass = oc.opcname AND am.amname IN ('vc_hnsw', 'vc_ivf', 'hnsw',
+                   'ivfflat')
      WHERE x.indrelid = relid AND NOT x.indisprimary AND a.attname NOT IN ('$partition')
     UNION ALL
     SELECT o.key || '_flat', o.key, 'FLAT', o.value->>'metric_type', '{}', true, NULL
@@ -63,11 +70,13 @@ $$;
 -- Access method parameters: the names of Milvus, and our own. Null: not one of ours.
 CREATE FUNCTION vectorcoll._index_option(param text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE param WHEN 'M' THEN 'm' WHEN 'efConstruction' THEN 'ef_construction' WHEN 'nlist' THEN 'lists' ELSE lower(param) END
+    SELECT CASE param WHEN 'M' THEN 'm' WHEN 'efConstruction' THEN 'ef_construction' WHEN 'nlist'
+            THEN 'lists' ELSE lower(param) END
 $$;
 
 -- Creates the index a definition lock is held for; returns its name. An equal index that exists is left alone.
-CREATE FUNCTION vectorcoll._create_index(relid oid, field text, index_type text, metric_type text, params jsonb, index_name text = NULL)
+CREATE FUNCTION vectorcoll._create_index(relid oid, field text, index_type text, metric_type text, params jsonb,
+    index_name text = NULL)
     RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -82,40 +91,51 @@ DECLARE
     with_clause text;
     nspname text;
 BEGIN
-    SELECT c.field_options, c.namespace INTO options, nspname FROM vectorcoll.collections c WHERE c.relid = _create_index.relid;
+    SELECT c.field_options, c.namespace INTO options,
+            nspname FROM vectorcoll.collections c WHERE c.relid = _create_index.relid;
     IF dtype NOT LIKE '%\_vector' THEN
-        PERFORM vectorcoll._raise('VC110', format('field "%s" is not a vector field', field), format('Its dtype is %s.', dtype),
+        PERFORM vectorcoll._raise('VC110', format('field "%s" is not a vector field', field),
+                format('Its dtype is %s.', dtype),
                                   'Use vectorcoll.create_payload_index for scalar fields.');
     END IF;
     IF kind NOT IN ('AUTOINDEX', 'HNSW', 'IVF', 'IVF_FLAT', 'FLAT') THEN
-        PERFORM vectorcoll._raise('VC110', format('unknown index_type "%s"', index_type), NULL, 'Use AUTOINDEX, HNSW, IVF or FLAT.');
+        PERFORM vectorcoll._raise('VC110', format('unknown index_type "%s"', index_type), NULL,
+                'Use AUTOINDEX, HNSW, IVF or FLAT.');
     END IF;
     IF jsonb_typeof(params) <> 'object' THEN
-        PERFORM vectorcoll._raise('VC110', 'params is not a JSON object', format('Got %s.', jsonb_typeof(params)), 'Write {"m": 16}.');
+        PERFORM vectorcoll._raise('VC110', 'params is not a JSON object', format('Got %s.', jsonb_typeof(params)),
+                'Write {"m": 16}.');
     END IF;
     wanted := upper(coalesce(metric_type, options->field->>'metric_type',
-                             CASE dtype WHEN 'binary_vector' THEN 'HAMMING' WHEN 'sparse_float_vector' THEN 'IP' ELSE 'COSINE' END));
+                             CASE dtype WHEN 'binary_vector' THEN 'HAMMING' WHEN 'sparse_float_vector'
+                                     THEN 'IP' ELSE 'COSINE' END));
     PERFORM vectorcoll._check_metric(dtype, wanted);
     SELECT m.opclass INTO opclass_name FROM vectorcoll._metrics() m WHERE m.dtype = f->>'dtype' AND m.metric = wanted;
 
     SELECT a.amname INTO am_name
-      FROM pg_am a JOIN pg_opclass oc ON oc.opcmethod = a.oid JOIN pg_extension x ON x.extname = 'vectorcoll' AND x.extnamespace = oc.opcnamespace
+      FROM pg_am a JOIN pg_opclass oc ON oc.opcmethod = a.oid JOIN pg_extension x ON x.extname = 'vectorcoll'
+              AND x.extnamespace = oc.opcnamespace
      WHERE oc.opcname = opclass_name
-       AND a.amname = ANY (CASE kind WHEN 'HNSW' THEN ARRAY['vc_hnsw'] WHEN 'IVF' THEN ARRAY['vc_ivf'] WHEN 'IVF_FLAT' THEN ARRAY['vc_ivf']
+       AND a.amname = ANY (CASE kind WHEN 'HNSW' THEN ARRAY['vc_hnsw'] WHEN 'IVF'
+               THEN ARRAY['vc_ivf'] WHEN 'IVF_FLAT' THEN ARRAY['vc_ivf']
                                      WHEN 'AUTOINDEX' THEN ARRAY['vc_hnsw', 'vc_ivf'] ELSE '{}'::text[] END)
      ORDER BY a.amname = 'vc_hnsw' DESC LIMIT 1;
     IF am_name IS NULL AND kind = 'AUTOINDEX' THEN
         kind := 'FLAT'; -- exact search is what is left for types that no access method indexes
     END IF;
     IF am_name IS NULL AND kind <> 'FLAT' THEN
-        PERFORM vectorcoll._raise('VC110', format('index_type %s does not support metric_type %s on dtype %s', kind, wanted, dtype),
-            format('There is no operator class %s for it.', opclass_name), 'Use another index_type, or FLAT for exact search.');
+        PERFORM vectorcoll._raise('VC110', format('index_type %s does not support metric_type %s on dtype %s', kind,
+                wanted, dtype),
+            format('There is no operator class %s for it.', opclass_name),
+                    'Use another index_type, or FLAT for exact search.');
     END IF;
 
     FOR old IN SELECT i.* FROM vectorcoll._indexes(relid) i WHERE i.field_name = field AND i.is_vector LOOP
-        IF old.metric_type = wanted AND old.index_type = (CASE am_name WHEN 'vc_hnsw' THEN 'HNSW' WHEN 'vc_ivf' THEN 'IVF' ELSE 'FLAT' END)
+        IF old.metric_type = wanted AND old.index_type = (CASE am_name WHEN 'vc_hnsw' THEN 'HNSW' WHEN 'vc_ivf'
+                THEN 'IVF' ELSE 'FLAT' END)
            AND (index_name IS NULL OR index_name = old.index_name)
-           AND old.params = (SELECT coalesce(jsonb_object_agg(vectorcoll._index_option(p.key), p.value), '{}') FROM jsonb_each_text(params) p) THEN
+           AND old.params = (SELECT coalesce(jsonb_object_agg(vectorcoll._index_option(p.key), p.value),
+                   '{}') FROM jsonb_each_text(params) p) THEN
             RETURN old.index_name;
         END IF;
         IF old.index_type <> 'FLAT' THEN
@@ -127,37 +147,46 @@ BEGIN
 
     IF kind = 'FLAT' THEN
         IF params <> '{}' THEN
-            PERFORM vectorcoll._raise('VC110', 'index_type FLAT takes no params', format('Got %s.', params), 'Drop params.');
+            PERFORM vectorcoll._raise('VC110', 'index_type FLAT takes no params', format('Got %s.', params),
+                    'Drop params.');
         END IF;
         index_name := field || '_flat';
     ELSE
         IF index_name IS NULL THEN
-            index_name := vectorcoll._free_name(nspname, (SELECT c.relname FROM pg_class c WHERE c.oid = relid) || '_' || field, '_idx');
+            index_name := vectorcoll._free_name(nspname,
+                    (SELECT c.relname FROM pg_class c WHERE c.oid = relid) || '_' || field, '_idx');
         ELSIF octet_length(index_name) > 63 OR vectorcoll._relid(nspname, index_name) IS NOT NULL THEN
-            PERFORM vectorcoll._raise('VC706', format('index name "%s" is taken or too long', index_name), NULL, 'Choose another name, or leave it out.');
+            PERFORM vectorcoll._raise('VC706', format('index name "%s" is taken or too long', index_name), NULL,
+                    'Choose another name, or leave it out.');
         END IF;
-        SELECT string_agg(format('%I = %L', vectorcoll._index_option(p.key), p.value), ', ') INTO with_clause FROM jsonb_each_text(params) p;
+        SELECT string_agg(format('%I = %L', vectorcoll._index_option(p.key), p.value),
+                ', ') INTO with_clause FROM jsonb_each_text(params) p;
         BEGIN
-            EXECUTE format('CREATE INDEX %I ON %s USING %I (%I @extschema@.%I)', index_name, vectorcoll._ident(relid), am_name, field, opclass_name)
+            EXECUTE format('CREATE INDEX %I ON %s USING %I (%I @extschema@.%I)', index_name, vectorcoll._ident(relid),
+                    am_name, field, opclass_name)
                     || coalesce(' WITH (' || with_clause || ')', '');
         EXCEPTION WHEN invalid_parameter_value OR syntax_error THEN
-            PERFORM vectorcoll._raise('VC110', 'invalid params for ' || kind, SQLERRM || '.', 'See the options of the access method in the reference.');
+            PERFORM vectorcoll._raise('VC110', 'invalid params for ' || kind, SQLERRM || '.',
+                    'See the options of the access method in the reference.');
         END;
     END IF;
     PERFORM vectorcoll._redefine(relid, NULL, NULL, options || jsonb_build_object(field,
-        jsonb_build_object('metric_type', wanted) || CASE kind WHEN 'FLAT' THEN '{"index_type": "FLAT"}' ELSE '{}'::jsonb END));
+        jsonb_build_object('metric_type',
+                wanted) || CASE kind WHEN 'FLAT' THEN '{"index_type": "FLAT"}' ELSE '{}'::jsonb END));
     RETURN index_name;
 END $$;
 
 CREATE FUNCTION vectorcoll.create_index(name text, field text, index_type text = 'AUTOINDEX', metric_type text = NULL,
-                                        params jsonb = '{}', index_name text = NULL, namespace text = NULL, timeout interval = NULL)
+                                        params jsonb = '{}', index_name text = NULL, namespace text = NULL,
+                                                timeout interval = NULL)
     RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     relid oid;
     result text;
 BEGIN
-    PERFORM vectorcoll._require(field, 'field'), vectorcoll._require(index_type, 'index_type'), vectorcoll._require(params, 'params');
+    PERFORM vectorcoll._require(field, 'field'), vectorcoll._require(index_type, 'index_type'),
+            vectorcoll._require(params, 'params');
     BEGIN
         PERFORM vectorcoll._timeout_start(timeout);
         relid := vectorcoll._resolve_locked(name, namespace, 'SHARE');
@@ -170,7 +199,8 @@ BEGIN
 END $$;
 
 -- Drops the vector index of a field. The metric stays remembered for exact search.
-CREATE FUNCTION vectorcoll.drop_index(name text, field text, namespace text = NULL, timeout interval = NULL) RETURNS void
+CREATE FUNCTION vectorcoll.drop_index(name text, field text, namespace text = NULL,
+    timeout interval = NULL) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     rel oid;
@@ -201,9 +231,11 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     idx record;
 BEGIN
-    SELECT i.* INTO idx FROM vectorcoll._indexes(relid) i WHERE i.field_name = field AND i.is_vector ORDER BY i.index_relid NULLS LAST LIMIT 1;
+    SELECT i.* INTO idx FROM vectorcoll._indexes(relid) i WHERE i.field_name = field
+            AND i.is_vector ORDER BY i.index_relid NULLS LAST LIMIT 1;
     IF NOT FOUND THEN
-        PERFORM vectorcoll._raise('VC700', format('field "%s" of collection "%s" has no index', field, vectorcoll._qualified(relid)),
+        PERFORM vectorcoll._raise('VC700', format('field "%s" of collection "%s" has no index', field,
+                vectorcoll._qualified(relid)),
                                   'Search on it is exact.', 'Create one with vectorcoll.create_index.');
     END IF;
     RETURN idx;
@@ -215,7 +247,8 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     rel oid := vectorcoll._resolve_read(name, namespace);
 BEGIN
-    RETURN QUERY SELECT i.index_name, i.field_name, i.index_type, i.metric_type, i.params FROM vectorcoll._indexes(rel) i;
+    RETURN QUERY SELECT i.index_name, i.field_name, i.index_type, i.metric_type,
+            i.params FROM vectorcoll._indexes(rel) i;
 END $$;
 
 -- A running build of an index on the collection or a partition of it; no row when there is none. Only the builder's own
@@ -237,7 +270,8 @@ BEGIN
     idx := vectorcoll._vector_index(rel, field);
     RETURN to_jsonb(idx) - ARRAY['is_vector', 'index_relid']
         || jsonb_build_object('state', (vectorcoll._index_state(rel, field)).state, 'total_bytes', coalesce(
-               (SELECT sum(pg_relation_size(t.relid)) FROM pg_partition_tree(idx.index_relid) t WHERE t.isleaf), pg_relation_size(idx.index_relid), 0));
+               (SELECT sum(pg_relation_size(t.relid)) FROM pg_partition_tree(idx.index_relid) t WHERE t.isleaf),
+                       pg_relation_size(idx.index_relid), 0));
 END $$;
 
 CREATE FUNCTION vectorcoll._index_state(relid oid, field text, OUT state text, OUT percent float8)
@@ -245,7 +279,8 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     idx record;
 BEGIN
-    SELECT i.index_relid, x.indisvalid INTO idx FROM vectorcoll._indexes(relid) i LEFT JOIN pg_index x ON x.indexrelid = i.index_relid
+    SELECT i.index_relid, x.indisvalid INTO idx FROM vectorcoll._indexes(relid) i LEFT
+            JOIN pg_index x ON x.indexrelid = i.index_relid
      WHERE i.field_name = field AND i.is_vector ORDER BY x.indisvalid LIMIT 1;
     IF FOUND AND idx.indisvalid IS NOT FALSE THEN
         state := 'Finished'; percent := 100;
@@ -258,7 +293,8 @@ BEGIN
 END $$;
 
 -- NotExist, InProgress, Finished or Failed (an invalid index that nobody is building), and per cent.
-CREATE FUNCTION vectorcoll.get_index_state(name text, field text, namespace text = NULL, OUT state text, OUT percent float8)
+CREATE FUNCTION vectorcoll.get_index_state(name text, field text, namespace text = NULL, OUT state text,
+    OUT percent float8)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     rel oid := vectorcoll._resolve_read(name, namespace);
@@ -267,7 +303,8 @@ BEGIN
     SELECT s.state, s.percent INTO state, percent FROM vectorcoll._index_state(rel, field) s;
 END $$;
 
--- Index on a scalar field, or on the whole dynamic field as "$meta": btree for what has an order, gin for json and arrays.
+-- Index on a scalar field, or on the whole dynamic field as "$meta": btree for what has an order, gin for json and
+-- arrays.
 CREATE FUNCTION vectorcoll.create_payload_index(name text, field text, index_name text = NULL, namespace text = NULL,
                                                 timeout interval = NULL) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -284,7 +321,8 @@ BEGIN
         dtype := CASE WHEN field = '$meta' AND vectorcoll._schema(rel)->'enable_dynamic_field' = 'true' THEN 'json'
                       ELSE vectorcoll._field(rel, field)->>'dtype' END;
         IF dtype LIKE '%\_vector' THEN
-            PERFORM vectorcoll._raise('VC110', format('field "%s" is a vector field', field), NULL, 'Use vectorcoll.create_index for vector fields.');
+            PERFORM vectorcoll._raise('VC110', format('field "%s" is a vector field', field), NULL,
+                    'Use vectorcoll.create_index for vector fields.');
         END IF;
         SELECT i.index_name INTO old FROM vectorcoll._indexes(rel) i WHERE i.field_name = field AND NOT i.is_vector;
         IF FOUND THEN
@@ -292,9 +330,11 @@ BEGIN
         END IF;
         nspname := split_part(vectorcoll._qualified(rel), '.', 1);
         IF index_name IS NULL THEN
-            index_name := vectorcoll._free_name(nspname, split_part(vectorcoll._qualified(rel), '.', 2) || '_' || replace(field, '$', ''), '_idx');
+            index_name := vectorcoll._free_name(nspname, split_part(vectorcoll._qualified(rel), '.',
+                    2) || '_' || replace(field, '$', ''), '_idx');
         ELSIF octet_length(index_name) > 63 OR vectorcoll._relid(nspname, index_name) IS NOT NULL THEN
-            PERFORM vectorcoll._raise('VC706', format('index name "%s" is taken or too long', index_name), NULL, 'Choose another name, or leave it out.');
+            PERFORM vectorcoll._raise('VC706', format('index name "%s" is taken or too long', index_name), NULL,
+                    'Choose another name, or leave it out.');
         END IF;
         EXECUTE format('CREATE INDEX %I ON %s USING %s (%I%s)', index_name, vectorcoll._ident(rel),
                        CASE WHEN dtype IN ('json', 'array') THEN 'gin' ELSE 'btree' END, field,
@@ -306,7 +346,8 @@ BEGIN
     RETURN index_name;
 END $$;
 
-CREATE FUNCTION vectorcoll.drop_payload_index(name text, field text, namespace text = NULL, timeout interval = NULL) RETURNS void
+CREATE FUNCTION vectorcoll.drop_payload_index(name text, field text, namespace text = NULL,
+    timeout interval = NULL) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     rel oid;
@@ -321,7 +362,8 @@ BEGIN
         END IF;
         SELECT i.index_relid INTO idx FROM vectorcoll._indexes(rel) i WHERE i.field_name = field AND NOT i.is_vector;
         IF NOT FOUND THEN
-            PERFORM vectorcoll._raise('VC700', format('field "%s" of collection "%s" has no index', field, vectorcoll._qualified(rel)), NULL,
+            PERFORM vectorcoll._raise('VC700', format('field "%s" of collection "%s" has no index', field,
+                    vectorcoll._qualified(rel)), NULL,
                                       'Create one with vectorcoll.create_payload_index.');
         END IF;
         EXECUTE format('DROP INDEX %s', vectorcoll._ident(idx));

@@ -1,17 +1,20 @@
 -- 55_partitions.sql: named partitions over list partitioning by the column "$partition".
 --
 -- A collection is a plain table until its first named partition: then its table becomes partition _default of a
--- partitioned table that takes its name, without copying a row. Rows that name no partition go to _default. The primary key becomes
--- (key, "$partition"), as PostgreSQL asks the partition column to be part of it, so a key is unique within its partition.
--- Collections with shards or a partition key are hash partitioned from the start and have no named partitions.
+-- partitioned table that takes its name, without copying a row. Rows that name no partition go to _default. The
+-- primary key becomes (key, "$partition"), as PostgreSQL asks the partition column to be part of it, so a key is
+-- unique within its partition. Collections with shards or a partition key are hash partitioned from the start and
+-- have no named partitions.
 
 CREATE FUNCTION vectorcoll._retarget(old oid, new oid) RETURNS void
     AS 'MODULE_PATHNAME', 'vc_retarget' LANGUAGE C STRICT;
 
--- Partitions of a collection: named ones by their name, hash partitions by that of their table, a plain table as _default.
+-- Partitions of a collection: named ones by their name, hash partitions by that of their table, a plain table as
+-- _default.
 CREATE FUNCTION vectorcoll._partitions(relid oid) RETURNS TABLE (partition_name text, partition_relid oid, kind text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE p.partstrat WHEN 'l' THEN substring(pg_get_expr(c.relpartbound, c.oid) FROM '^FOR VALUES IN \(''(.*)''\)$') ELSE c.relname END,
+    SELECT CASE p.partstrat WHEN 'l' THEN substring(pg_get_expr(c.relpartbound,
+            c.oid) FROM '^FOR VALUES IN \(''(.*)''\)$') ELSE c.relname END,
            c.oid, CASE p.partstrat WHEN 'l' THEN 'named' ELSE 'hash' END
       FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_partitioned_table p ON p.partrelid = i.inhparent
      WHERE i.inhparent = relid
@@ -26,9 +29,11 @@ DECLARE
     result oid;
 BEGIN
     PERFORM vectorcoll._require(partition_name, 'partition_name');
-    SELECT p.partition_relid INTO result FROM vectorcoll._partitions(relid) p WHERE p.partition_name = _partition.partition_name;
+    SELECT p.partition_relid INTO result FROM vectorcoll._partitions(relid) p
+            WHERE p.partition_name = _partition.partition_name;
     IF NOT FOUND THEN
-        PERFORM vectorcoll._raise('VC200', format('collection "%s" has no partition "%s"', vectorcoll._qualified(relid), partition_name), NULL,
+        PERFORM vectorcoll._raise('VC200', format('collection "%s" has no partition "%s"',
+                vectorcoll._qualified(relid), partition_name), NULL,
                                   'vectorcoll.list_partitions shows the partitions there are.');
     END IF;
     RETURN result;
@@ -38,14 +43,18 @@ END $$;
 CREATE FUNCTION vectorcoll._partitioning_obstacle(relid oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT string_agg(o.what, ', ' ORDER BY o.what) FROM (
-        SELECT format('foreign key %s', conname) FROM pg_constraint WHERE (confrelid = $1 OR conrelid = $1) AND contype = 'f'
+        SELECT format('foreign key %s',
+                conname) FROM pg_constraint WHERE (confrelid = $1 OR conrelid = $1) AND contype = 'f'
         UNION ALL SELECT format('policy %s', polname) FROM pg_policy WHERE polrelid = $1
         UNION ALL SELECT 'row level security' FROM pg_class WHERE oid = $1 AND relrowsecurity
         UNION ALL SELECT format('trigger %s', tgname) FROM pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal
-        UNION ALL SELECT format('publication %s', p.pubname) FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = $1
+        UNION ALL SELECT format('publication %s',
+                p.pubname) FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = $1
         UNION ALL SELECT format('child table %s', vectorcoll._qualified(inhrelid)) FROM pg_inherits WHERE inhparent = $1
-        UNION ALL SELECT DISTINCT format('view %s', vectorcoll._qualified(r.ev_class)) FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid
-                   WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND r.ev_class <> $1
+        UNION ALL SELECT DISTINCT format('view %s',
+                vectorcoll._qualified(r.ev_class)) FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid
+                   WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
+                           AND d.refobjid = $1 AND r.ev_class <> $1
                      AND NOT EXISTS (SELECT FROM vectorcoll.aliases a WHERE a.relid = r.ev_class)) o(what)
 $$;
 
@@ -68,17 +77,22 @@ BEGIN
     PERFORM vectorcoll._lock_collection(relid);
     obstacle := vectorcoll._partitioning_obstacle(relid);
     IF obstacle IS NOT NULL THEN
-        PERFORM vectorcoll._raise('VC110', format('collection "%s" cannot be partitioned by name', vectorcoll._qualified(relid)),
-            format('Objects depend on its table as it is: %s.', obstacle), 'Drop them, create the partition, and make them again on the partitioned table.');
+        PERFORM vectorcoll._raise('VC110', format('collection "%s" cannot be partitioned by name',
+                vectorcoll._qualified(relid)),
+            format('Objects depend on its table as it is: %s.', obstacle),
+                    'Drop them, create the partition, and make them again on the partitioned table.');
     END IF;
     SELECT n.nspname, c.relname, c.relowner, c.relacl, obj_description(c.oid, 'pg_class') AS comment INTO old
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relid;
-    EXECUTE format('ALTER TABLE %s ADD COLUMN "$partition" text NOT NULL DEFAULT ''_default''', vectorcoll._ident(relid));
-    SELECT x.conname, a.attname INTO item FROM pg_constraint x JOIN pg_attribute a ON a.attrelid = x.conrelid AND a.attnum = x.conkey[1]
+    EXECUTE format('ALTER TABLE %s ADD COLUMN "$partition" text NOT NULL DEFAULT ''_default''',
+            vectorcoll._ident(relid));
+    SELECT x.conname, a.attname INTO item FROM pg_constraint x JOIN pg_attribute a ON a.attrelid = x.conrelid
+            AND a.attnum = x.conkey[1]
      WHERE x.conrelid = relid AND x.contype = 'p';
     key := item.attname;
     EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', vectorcoll._ident(relid), item.conname);
-    SELECT a.attname, a.attidentity, pg_get_serial_sequence(vectorcoll._ident(relid), a.attname) AS sequence INTO identity
+    SELECT a.attname, a.attidentity, pg_get_serial_sequence(vectorcoll._ident(relid),
+            a.attname) AS sequence INTO identity
       FROM pg_attribute a WHERE a.attrelid = relid AND a.attidentity <> '' AND NOT a.attisdropped;
     IF identity.attname IS NOT NULL THEN
         EXECUTE format('SELECT CASE WHEN is_called THEN last_value END FROM %s', identity.sequence) INTO last_value;
@@ -87,29 +101,38 @@ BEGIN
     child_name := vectorcoll._free_name(old.nspname, old.relname, '__default');
     EXECUTE format('ALTER TABLE %s RENAME TO %I', vectorcoll._ident(relid), child_name);
     EXECUTE format('CREATE TABLE %I.%I (LIKE %I.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED INCLUDING STORAGE'
-                   ' INCLUDING COMPRESSION INCLUDING COMMENTS) PARTITION BY LIST ("$partition")', old.nspname, old.relname, old.nspname, child_name);
+                   ' INCLUDING COMPRESSION INCLUDING COMMENTS) PARTITION BY LIST ("$partition")', old.nspname,
+                           old.relname, old.nspname, child_name);
     parent := vectorcoll._relid(old.nspname, old.relname);
     IF identity.attname IS NOT NULL THEN
-        EXECUTE format('ALTER TABLE %I.%I ALTER COLUMN %I ADD GENERATED BY DEFAULT AS IDENTITY', old.nspname, old.relname, identity.attname);
+        EXECUTE format('ALTER TABLE %I.%I ALTER COLUMN %I ADD GENERATED BY DEFAULT AS IDENTITY', old.nspname,
+                old.relname, identity.attname);
         IF last_value IS NOT NULL THEN
             PERFORM setval(pg_get_serial_sequence(vectorcoll._ident(parent), identity.attname), last_value);
         END IF;
     END IF;
     -- Indexes of the same definition on the empty parent; ATTACH finds them and takes the child's over.
-    FOR item IN SELECT i.oid, i.relname, x.indisunique, pg_get_indexdef(i.oid) AS definition FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
+    FOR item IN SELECT i.oid, i.relname, x.indisunique,
+            pg_get_indexdef(i.oid) AS definition FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
                  WHERE x.indrelid = _make_partitioned.relid LOOP
-        prefix := format('CREATE %sINDEX %I ON %I.%I ', CASE WHEN item.indisunique THEN 'UNIQUE ' ELSE '' END, item.relname, old.nspname, child_name);
+        prefix := format('CREATE %sINDEX %I ON %I.%I ', CASE WHEN item.indisunique THEN 'UNIQUE ' ELSE '' END,
+                item.relname, old.nspname, child_name);
         IF item.indisunique OR NOT starts_with(item.definition, prefix) THEN
-            PERFORM vectorcoll._raise('VC110', format('index "%s" cannot be carried over', item.relname), 'It is unique without the partition column.',
+            PERFORM vectorcoll._raise('VC110', format('index "%s" cannot be carried over', item.relname),
+                    'It is unique without the partition column.',
                                       'Drop it, create the partition, and make it again.');
         END IF;
-        EXECUTE format('ALTER INDEX %I.%I RENAME TO %I', old.nspname, item.relname, vectorcoll._free_name(old.nspname, child_name, '_idx'));
-        EXECUTE format('CREATE INDEX %I ON %I.%I ', item.relname, old.nspname, old.relname) || substr(item.definition, length(prefix) + 1);
+        EXECUTE format('ALTER INDEX %I.%I RENAME TO %I', old.nspname, item.relname, vectorcoll._free_name(old.nspname,
+                child_name, '_idx'));
+        EXECUTE format('CREATE INDEX %I ON %I.%I ', item.relname, old.nspname, old.relname) || substr(item.definition,
+                length(prefix) + 1);
     END LOOP;
     EXECUTE format('ALTER TABLE %I.%I ADD PRIMARY KEY (%I, "$partition")', old.nspname, child_name, key);
     EXECUTE format('ALTER TABLE %I.%I ADD PRIMARY KEY (%I, "$partition")', old.nspname, old.relname, key);
-    EXECUTE format('ALTER TABLE %I.%I ATTACH PARTITION %I.%I FOR VALUES IN (''_default'')', old.nspname, old.relname, old.nspname, child_name);
-    FOR item IN SELECT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END AS grantee, x.privilege_type, x.is_grantable
+    EXECUTE format('ALTER TABLE %I.%I ATTACH PARTITION %I.%I FOR VALUES IN (''_default'')', old.nspname, old.relname,
+            old.nspname, child_name);
+    FOR item IN SELECT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END AS grantee,
+            x.privilege_type, x.is_grantable
                   FROM aclexplode(old.relacl) x WHERE x.grantee <> old.relowner LOOP
         EXECUTE format('GRANT %s ON %I.%I TO %s', item.privilege_type, old.nspname, old.relname, item.grantee)
                 || CASE WHEN item.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END;
@@ -128,7 +151,8 @@ BEGIN
 END $$;
 
 -- Creates a named partition; one that exists is left alone.
-CREATE FUNCTION vectorcoll.create_partition(name text, partition_name text, namespace text = NULL, timeout interval = NULL) RETURNS void
+CREATE FUNCTION vectorcoll.create_partition(name text, partition_name text, namespace text = NULL,
+    timeout interval = NULL) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     rel oid;
@@ -138,7 +162,8 @@ BEGIN
     PERFORM vectorcoll._require(partition_name, 'partition_name');
     IF partition_name !~ '^[A-Za-z_][A-Za-z0-9_]*$' OR octet_length(partition_name) > 63 THEN
         PERFORM vectorcoll._raise('VC110', format('invalid partition name "%s"', partition_name),
-            'A name is a letter or underscore followed by letters, digits or underscores, at most 63 bytes.', 'Choose another name.');
+            'A name is a letter or underscore followed by letters, digits or underscores, at most 63 bytes.',
+                    'Choose another name.');
     END IF;
     BEGIN
         PERFORM vectorcoll._timeout_start(timeout);
@@ -148,22 +173,28 @@ BEGIN
         END IF;
         SELECT p.partstrat INTO strategy FROM pg_partitioned_table p WHERE p.partrelid = rel;
         IF strategy <> 'l' THEN
-            PERFORM vectorcoll._raise('VC110', format('collection "%s" is partitioned by hash', vectorcoll._qualified(rel)),
-                'Its rows are spread by partition key or shards.', 'Create a collection without them to partition it by name.');
+            PERFORM vectorcoll._raise('VC110', format('collection "%s" is partitioned by hash',
+                    vectorcoll._qualified(rel)),
+                'Its rows are spread by partition key or shards.',
+                        'Create a collection without them to partition it by name.');
         END IF;
-        IF EXISTS (SELECT FROM vectorcoll._partitions(rel) p WHERE p.partition_name = create_partition.partition_name) THEN
+        IF EXISTS (SELECT FROM vectorcoll._partitions(rel) p
+                WHERE p.partition_name = create_partition.partition_name) THEN
             RETURN;
         END IF;
         SELECT count(*) INTO n FROM vectorcoll._partitions(rel);
         IF n >= 1024 THEN
-            PERFORM vectorcoll._raise('VC906', format('collection "%s" has %s partitions', vectorcoll._qualified(rel), n), 'At most 1024 are allowed.',
+            PERFORM vectorcoll._raise('VC906', format('collection "%s" has %s partitions', vectorcoll._qualified(rel),
+                    n), 'At most 1024 are allowed.',
                                       'Use a partition key for many tenants.');
         END IF;
         IF strategy IS NULL THEN
             rel := vectorcoll._make_partitioned(rel);
         END IF;
-        EXECUTE format('CREATE TABLE %I.%I PARTITION OF %s FOR VALUES IN (%L)', split_part(vectorcoll._qualified(rel), '.', 1),
-            vectorcoll._free_name(split_part(vectorcoll._qualified(rel), '.', 1), split_part(vectorcoll._qualified(rel), '.', 2), '_' || left(partition_name, 40)),
+        EXECUTE format('CREATE TABLE %I.%I PARTITION OF %s FOR VALUES IN (%L)', split_part(vectorcoll._qualified(rel),
+                '.', 1),
+            vectorcoll._free_name(split_part(vectorcoll._qualified(rel), '.', 1),
+                    split_part(vectorcoll._qualified(rel), '.', 2), '_' || left(partition_name, 40)),
             vectorcoll._ident(rel), partition_name);
     EXCEPTION WHEN query_canceled THEN
         PERFORM vectorcoll._timed_out('create_partition');
@@ -172,7 +203,8 @@ BEGIN
 END $$;
 
 -- Drops a partition and its rows. One that is loaded must be released first.
-CREATE FUNCTION vectorcoll.drop_partition(name text, partition_name text, namespace text = NULL, timeout interval = NULL) RETURNS void
+CREATE FUNCTION vectorcoll.drop_partition(name text, partition_name text, namespace text = NULL,
+    timeout interval = NULL) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     rel oid;
@@ -182,12 +214,15 @@ BEGIN
         PERFORM vectorcoll._timeout_start(timeout);
         rel := vectorcoll._resolve_locked(name, namespace, 'ACCESS EXCLUSIVE');
         part := vectorcoll._partition(rel, partition_name);
-        IF partition_name = '_default' OR NOT EXISTS (SELECT FROM pg_partitioned_table p WHERE p.partrelid = rel AND p.partstrat = 'l') THEN
+        IF partition_name = '_default' OR NOT EXISTS (SELECT FROM pg_partitioned_table p WHERE p.partrelid = rel
+                AND p.partstrat = 'l') THEN
             PERFORM vectorcoll._raise('VC110', format('partition "%s" cannot be dropped', partition_name),
-                'It is the default partition, or one of a hash partitioned collection.', 'Delete its rows, or drop the collection.');
+                'It is the default partition, or one of a hash partitioned collection.',
+                        'Delete its rows, or drop the collection.');
         END IF;
         IF vectorcoll._load_state(part) IN ('Loading', 'Loaded') THEN
-            PERFORM vectorcoll._raise('VC903', format('partition "%s" is loaded', partition_name), 'A loaded partition is in use.',
+            PERFORM vectorcoll._raise('VC903', format('partition "%s" is loaded', partition_name),
+                    'A loaded partition is in use.',
                                       'Call vectorcoll.release_partitions first.');
         END IF;
         EXECUTE format('DROP TABLE %s', vectorcoll._ident(part));
@@ -206,12 +241,14 @@ BEGIN
     RETURN EXISTS (SELECT FROM vectorcoll._partitions(rel) p WHERE p.partition_name = has_partition.partition_name);
 END $$;
 
-CREATE FUNCTION vectorcoll.list_partitions(name text, namespace text = NULL) RETURNS TABLE (partition_name text, kind text, relation regclass)
+CREATE FUNCTION vectorcoll.list_partitions(name text, namespace text = NULL) RETURNS TABLE (partition_name text,
+    kind text, relation regclass)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     rel oid := vectorcoll._resolve_read(name, namespace);
 BEGIN
-    RETURN QUERY SELECT p.partition_name, p.kind, p.partition_relid::regclass FROM vectorcoll._partitions(rel) p ORDER BY p.partition_name COLLATE "C";
+    RETURN QUERY SELECT p.partition_name, p.kind,
+            p.partition_relid::regclass FROM vectorcoll._partitions(rel) p ORDER BY p.partition_name COLLATE "C";
 END $$;
 
 CREATE FUNCTION vectorcoll.get_partition_stats(name text, partition_name text, namespace text = NULL) RETURNS jsonb

@@ -21,7 +21,8 @@ CREATE FUNCTION vectorcoll._check_namespace(name text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM vectorcoll._require(name, 'name');
-    IF name !~ '^[A-Za-z_][A-Za-z0-9_]*$' OR octet_length(name) > 63 OR name ~ '^pg_' OR name IN ('information_schema', 'vectorcoll') THEN
+    IF name !~ '^[A-Za-z_][A-Za-z0-9_]*$' OR octet_length(name) > 63 OR name ~ '^pg_' OR name IN ('information_schema',
+            'vectorcoll') THEN
         PERFORM vectorcoll._raise('VC110', format('invalid namespace name "%s"', name),
             'A name is a letter or underscore followed by letters, digits or underscores, at most 63 bytes, and not one of the system''s.', 'Choose another name.');
     END IF;
@@ -32,12 +33,14 @@ CREATE FUNCTION vectorcoll.list_namespaces() RETURNS TABLE (namespace text, coll
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT n.nspname::text, (SELECT count(*) FROM vectorcoll.collections c WHERE c.namespace = n.nspname)
       FROM pg_namespace n
-     WHERE has_schema_privilege(n.oid, 'USAGE') AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'vectorcoll')
+     WHERE has_schema_privilege(n.oid, 'USAGE') AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema',
+             'vectorcoll')
      ORDER BY 1
 $$;
 
--- Drops a namespace with its collections and aliases. Anything else in the schema stops it. Takes the lease and the local flag of
--- every collection, so that no loader writes into what goes away. Returns the number of collections dropped.
+-- Drops a namespace with its collections and aliases. Anything else in the schema stops it. Takes the lease and the
+-- local flag of every collection, so that no loader writes into what goes away. Returns the number of collections
+-- dropped.
 CREATE FUNCTION vectorcoll.delete_namespace(name text, confirm bool = false, timeout interval = NULL) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -47,21 +50,26 @@ DECLARE
 BEGIN
     PERFORM vectorcoll._check_namespace(name);
     IF confirm IS NOT TRUE THEN
-        PERFORM vectorcoll._raise('VC110', format('deleting namespace "%s" was not confirmed', name), 'All its collections would be dropped.',
+        PERFORM vectorcoll._raise('VC110', format('deleting namespace "%s" was not confirmed', name),
+                'All its collections would be dropped.',
                                   'Pass confirm => true.');
     END IF;
     IF NOT EXISTS (SELECT FROM pg_namespace s WHERE s.nspname = name) THEN
-        RAISE invalid_schema_name USING MESSAGE = format('namespace "%s" does not exist', name), DETAIL = 'A namespace is a schema of this database.',
+        RAISE invalid_schema_name USING MESSAGE = format('namespace "%s" does not exist', name),
+                DETAIL = 'A namespace is a schema of this database.',
             HINT = 'vectorcoll.list_namespaces() shows the namespaces there are.';
     END IF;
     BEGIN
         PERFORM vectorcoll._timeout_start(timeout);
         PERFORM vectorcoll._lock('namespace', name);
-        SELECT array_agg(x.namespace || '.' || x.name) INTO keys FROM vectorcoll.collections x WHERE x.namespace = delete_namespace.name;
+        SELECT array_agg(x.namespace || '.' || x.name) INTO keys FROM vectorcoll.collections x
+                WHERE x.namespace = delete_namespace.name;
         PERFORM vectorcoll._lock('definition', VARIADIC coalesce(keys, '{}'));
-        SELECT array_agg(x.namespace || '.' || x.alias) INTO keys FROM vectorcoll.aliases x WHERE x.namespace = delete_namespace.name;
+        SELECT array_agg(x.namespace || '.' || x.alias) INTO keys FROM vectorcoll.aliases x
+                WHERE x.namespace = delete_namespace.name;
         PERFORM vectorcoll._lock('alias', VARIADIC coalesce(keys, '{}'));
-        FOR c IN SELECT x.relid FROM vectorcoll.collections x WHERE x.namespace = delete_namespace.name ORDER BY x.relid LOOP
+        FOR c IN SELECT x.relid FROM vectorcoll.collections x
+                WHERE x.namespace = delete_namespace.name ORDER BY x.relid LOOP
             PERFORM vectorcoll._take_lease(c.relid, 'delete_namespace');
             PERFORM vectorcoll._drop(c.relid, false);
             n := n + 1;
@@ -71,7 +79,8 @@ BEGIN
         PERFORM vectorcoll._timed_out('delete_namespace');
         RAISE;
     WHEN dependent_objects_still_exist THEN
-        PERFORM vectorcoll._raise('VC903', format('namespace "%s" is in use', name), SQLERRM || '.', 'Drop or move what is left in the schema.');
+        PERFORM vectorcoll._raise('VC903', format('namespace "%s" is in use', name), SQLERRM || '.',
+                'Drop or move what is left in the schema.');
     END;
     RETURN n;
 END $$;

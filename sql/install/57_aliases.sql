@@ -1,9 +1,10 @@
 -- 57_aliases.sql: names that stand for a collection and can be moved to another in one step.
 --
--- An alias is a view, so that any SQL can use it, and a row, so that the functions resolve it without locking. Both change
--- in one transaction. The view casts every column to its type without modifier: then CREATE OR REPLACE VIEW can move it
--- from vector(384) to vector(768), and grants, dependent objects and prepared statements stay. It is security_invoker, so it lends
--- nobody the rights of its owner. A cast column is not updatable by itself, hence the INSTEAD OF trigger.
+-- An alias is a view, so that any SQL can use it, and a row, so that the functions resolve it without locking. Both
+-- change in one transaction. The view casts every column to its type without modifier: then CREATE OR REPLACE VIEW
+-- can move it from vector(384) to vector(768), and grants, dependent objects and prepared statements stay. It is
+-- security_invoker, so it lends nobody the rights of its owner. A cast column is not updatable by itself, hence the
+-- INSTEAD OF trigger.
 
 CREATE FUNCTION vectorcoll._set_alias(view oid, relid oid) RETURNS void
     AS 'MODULE_PATHNAME', 'vc_set_alias' LANGUAGE C STRICT;
@@ -38,10 +39,12 @@ BEGIN
            string_agg(format('%I', t.attname), ', ' ORDER BY v.attnum)
       INTO columns, vals, assignments, returned
       FROM pg_attribute v JOIN pg_attribute t ON t.attrelid = rel AND t.attname = v.attname AND NOT t.attisdropped,
-           LATERAL (SELECT t.attgenerated = '' AND (TG_OP = 'UPDATE' OR given ? t.attname OR NOT (t.atthasdef OR t.attidentity <> '')) AS writes) w
+           LATERAL (SELECT t.attgenerated = '' AND (TG_OP = 'UPDATE' OR given ? t.attname OR NOT (t.atthasdef
+                   OR t.attidentity <> '')) AS writes) w
      WHERE v.attrelid = TG_RELID AND v.attnum > 0;
     IF TG_OP = 'INSERT' THEN
-        EXECUTE format('INSERT INTO %s (%s) VALUES (%s) RETURNING %s', vectorcoll._ident(rel), columns, vals, returned) INTO NEW USING NEW;
+        EXECUTE format('INSERT INTO %s (%s) VALUES (%s) RETURNING %s', vectorcoll._ident(rel), columns, vals,
+                returned) INTO NEW USING NEW;
         RETURN NEW;
     END IF;
     EXECUTE format('UPDATE %s SET %s WHERE %s', vectorcoll._ident(rel), assignments, match) USING NEW, OLD;
@@ -55,9 +58,11 @@ CREATE FUNCTION vectorcoll._alias_columns(view oid, relid oid, without_field tex
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE WHEN NOT EXISTS (
                     SELECT FROM pg_attribute v WHERE v.attrelid = view AND v.attnum > 0 AND NOT EXISTS (
-                        SELECT FROM pg_attribute t WHERE t.attrelid = relid AND t.attname = v.attname AND t.atttypid = v.atttypid
+                        SELECT FROM pg_attribute t WHERE t.attrelid = relid AND t.attname = v.attname
+                                AND t.atttypid = v.atttypid
                            AND t.attnum > 0 AND NOT t.attisdropped AND t.attname IS DISTINCT FROM without_field))
-           THEN string_agg(CASE WHEN t.atttypmod >= 0 THEN format('%I::%s AS %1$I', t.attname, format_type(t.atttypid, -1))
+           THEN string_agg(CASE WHEN t.atttypmod >= 0 THEN format('%I::%s AS %1$I', t.attname, format_type(t.atttypid,
+                   -1))
                                 ELSE quote_ident(t.attname) END, ', ' ORDER BY v.attnum NULLS LAST, t.attnum) END
       FROM pg_attribute t LEFT JOIN pg_attribute v ON v.attrelid = view AND v.attname = t.attname AND v.attnum > 0
      WHERE t.attrelid = relid AND t.attnum > 0 AND NOT t.attisdropped AND t.attname IS DISTINCT FROM without_field
@@ -89,7 +94,8 @@ DECLARE
     new_view oid;
 BEGIN
     IF columns IS NOT NULL THEN
-        EXECUTE format('CREATE OR REPLACE VIEW %s WITH (security_invoker = true) AS SELECT %s FROM %s', vectorcoll._ident(view), columns,
+        EXECUTE format('CREATE OR REPLACE VIEW %s WITH (security_invoker = true) AS SELECT %s FROM %s',
+                vectorcoll._ident(view), columns,
                        vectorcoll._ident(relid));
         PERFORM vectorcoll._set_alias(view, relid);
         RETURN;
@@ -100,10 +106,12 @@ BEGIN
         EXECUTE format('DROP VIEW %I.%I', old.nspname, old.relname);
     EXCEPTION WHEN dependent_objects_still_exist THEN
         PERFORM vectorcoll._raise('VC903', format('alias "%s.%s" is used by other objects', old.nspname, old.relname),
-            'The columns of the collection differ, so the view must be made anew: ' || SQLERRM || '.', 'Drop the dependent objects first.');
+            'The columns of the collection differ, so the view must be made anew: ' || SQLERRM || '.',
+                    'Drop the dependent objects first.');
     END;
     new_view := vectorcoll._make_alias(old.nspname, old.relname, relid, without_field);
-    FOR g IN SELECT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END AS grantee, x.privilege_type, x.is_grantable
+    FOR g IN SELECT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END AS grantee,
+            x.privilege_type, x.is_grantable
                FROM aclexplode(old.relacl) x WHERE x.grantee <> old.relowner LOOP
         EXECUTE format('GRANT %s ON %I.%I TO %s', g.privilege_type, old.nspname, old.relname, g.grantee)
                 || CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END;
@@ -116,7 +124,8 @@ END $$;
 CREATE FUNCTION vectorcoll._alias_not_found(alias text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM vectorcoll._raise('VC704', format('alias "%s" does not exist', alias), 'There is no alias of that name that you may use.',
+    PERFORM vectorcoll._raise('VC704', format('alias "%s" does not exist', alias),
+            'There is no alias of that name that you may use.',
                               'vectorcoll.list_aliases() shows the aliases there are.');
 END $$;
 
@@ -141,8 +150,10 @@ BEGIN
     SELECT t.nspname, t.relname INTO nspname, relname
       FROM vectorcoll._target(alias, CASE WHEN strpos(alias, '.') = 0 THEN split_part(collection, '.', 1) END) t;
     IF nspname <> split_part(collection, '.', 1) THEN
-        PERFORM vectorcoll._raise('VC110', format('alias "%s" is not in the namespace of collection "%s"', alias, collection),
-                                  'An alias lives in the namespace of the collection it stands for.', 'Leave the namespace of the alias out.');
+        PERFORM vectorcoll._raise('VC110', format('alias "%s" is not in the namespace of collection "%s"', alias,
+                collection),
+                                  'An alias lives in the namespace of the collection it stands for.',
+                                          'Leave the namespace of the alias out.');
     END IF;
 END $$;
 
@@ -162,11 +173,13 @@ BEGIN
     END IF;
     SELECT a.collection_relid INTO current FROM vectorcoll.aliases a WHERE a.relid = existing;
     IF NOT FOUND THEN
-        PERFORM vectorcoll._raise('VC706', format('name "%s.%s" is taken', nspname, relname), 'There is a relation of that name that is not an alias.',
+        PERFORM vectorcoll._raise('VC706', format('name "%s.%s" is taken', nspname, relname),
+                'There is a relation of that name that is not an alias.',
                                   'Choose another name.');
     ELSIF current <> rel THEN
         PERFORM vectorcoll._raise('VC705', format('alias "%s.%s" exists', nspname, relname),
-                                  format('It stands for collection "%s".', vectorcoll._qualified(current)), 'Move it with vectorcoll.alter_alias.');
+                                  format('It stands for collection "%s".', vectorcoll._qualified(current)),
+                                          'Move it with vectorcoll.alter_alias.');
     END IF;
 END $$;
 
@@ -190,7 +203,8 @@ BEGIN
     END;
 END $$;
 
--- After waiting for a lock: the collection is still what the name stood for. Locks no table, as the alias's view comes first.
+-- After waiting for a lock: the collection is still what the name stood for. Locks no table, as the alias's view
+-- comes first.
 CREATE FUNCTION vectorcoll._same(relid oid, name text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -200,7 +214,8 @@ BEGIN
 END $$;
 
 -- Moves an alias. With expected, only if it stands for that collection now.
-CREATE FUNCTION vectorcoll.alter_alias(collection text, alias text, expected text = NULL, timeout interval = NULL) RETURNS void
+CREATE FUNCTION vectorcoll.alter_alias(collection text, alias text, expected text = NULL,
+    timeout interval = NULL) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     rel oid := vectorcoll._resolve(collection, NULL, false);
@@ -257,7 +272,8 @@ BEGIN
         PERFORM vectorcoll._timed_out('drop_alias');
         RAISE;
     WHEN dependent_objects_still_exist THEN
-        PERFORM vectorcoll._raise('VC903', format('alias "%s" is used by other objects', alias), SQLERRM || '.', 'Drop the dependent objects first.');
+        PERFORM vectorcoll._raise('VC903', format('alias "%s" is used by other objects', alias), SQLERRM || '.',
+                'Drop the dependent objects first.');
     END;
 END $$;
 
@@ -287,9 +303,9 @@ BEGIN
                   WHERE $1 IS NULL OR a.collection_relid = rel ORDER BY a.namespace, a.alias;
 END $$;
 
--- Several alias operations in one transaction, in order, as Qdrant words them:
--- [{"create_alias": {"collection_name": c, "alias_name": a}}, {"delete_alias": {"alias_name": a}},
---  {"rename_alias": {"old_alias_name": a, "new_alias_name": b}}, {"alter_alias": {"collection_name": c, "alias_name": a}}]
+-- Several alias operations in one transaction, in order, as Qdrant words them: [{"create_alias": {"collection_name":
+-- c, "alias_name": a}}, {"delete_alias": {"alias_name": a}},  {"rename_alias": {"old_alias_name": a,
+-- "new_alias_name": b}}, {"alter_alias": {"collection_name": c, "alias_name": a}}]
 CREATE FUNCTION vectorcoll.update_aliases(operations jsonb, timeout interval = NULL) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -303,40 +319,51 @@ DECLARE
 BEGIN
     PERFORM vectorcoll._require(operations, 'operations');
     IF jsonb_typeof(operations) <> 'array' THEN
-        PERFORM vectorcoll._raise('VC110', 'operations is not a JSON array', format('Got %s.', jsonb_typeof(operations)),
+        PERFORM vectorcoll._raise('VC110', 'operations is not a JSON array', format('Got %s.',
+                jsonb_typeof(operations)),
                                   'Write [{"create_alias": {"collection_name": "docs_v2", "alias_name": "docs"}}].');
     END IF;
     -- Names first, as the caller's path says, then every lock in one order, then the work.
     FOR op IN SELECT o.ordinality AS n, e.key AS kind, e.value AS args
-                FROM jsonb_array_elements(operations) WITH ORDINALITY o, jsonb_each(CASE jsonb_typeof(o.value) WHEN 'object' THEN o.value ELSE '{}' END) e
+                FROM jsonb_array_elements(operations) WITH ORDINALITY o,
+                        jsonb_each(CASE jsonb_typeof(o.value) WHEN 'object' THEN o.value ELSE '{}' END) e
                ORDER BY o.ordinality LOOP
-        IF op.kind NOT IN ('create_alias', 'delete_alias', 'rename_alias', 'alter_alias') OR jsonb_typeof(op.args) <> 'object' THEN
+        IF op.kind NOT IN ('create_alias', 'delete_alias', 'rename_alias',
+                'alter_alias') OR jsonb_typeof(op.args) <> 'object' THEN
             PERFORM vectorcoll._raise('VC110', format('unknown alias operation %s', op.kind), NULL,
                                       'Use create_alias, delete_alias, rename_alias or alter_alias with an object.');
         END IF;
         IF op.kind IN ('create_alias', 'alter_alias') THEN
-            PERFORM vectorcoll._require(op.args->>'collection_name', 'collection_name'), vectorcoll._require(op.args->>'alias_name', 'alias_name');
+            PERFORM vectorcoll._require(op.args->>'collection_name', 'collection_name'),
+                    vectorcoll._require(op.args->>'alias_name', 'alias_name');
             rel := vectorcoll._resolve(op.args->>'collection_name', NULL, false);
             target := vectorcoll._alias_target(op.args->>'alias_name', rel);
             collections := collections || vectorcoll._name_of(rel, op.args->>'collection_name');
             names := names || (target.nspname || '.' || target.relname);
-            steps := steps || jsonb_build_object('kind', op.kind, 'rel', rel, 'nspname', target.nspname, 'relname', target.relname);
+            steps := steps || jsonb_build_object('kind', op.kind, 'rel', rel, 'nspname', target.nspname, 'relname',
+                    target.relname);
         ELSIF op.kind = 'delete_alias' THEN
             PERFORM vectorcoll._require(op.args->>'alias_name', 'alias_name');
-            SELECT a.namespace AS nspname, a.alias AS relname INTO target FROM vectorcoll.aliases a WHERE a.relid = vectorcoll._lookup(op.args->>'alias_name');
+            SELECT a.namespace AS nspname,
+                    a.alias AS relname INTO target FROM vectorcoll.aliases a
+                    WHERE a.relid = vectorcoll._lookup(op.args->>'alias_name');
             IF NOT FOUND THEN
                 target := vectorcoll._target(op.args->>'alias_name'); -- an operation before this one may make it
             END IF;
             names := names || (target.nspname || '.' || target.relname);
             steps := steps || jsonb_build_object('kind', op.kind, 'nspname', target.nspname, 'relname', target.relname);
         ELSE
-            PERFORM vectorcoll._require(op.args->>'old_alias_name', 'old_alias_name'), vectorcoll._require(op.args->>'new_alias_name', 'new_alias_name');
-            SELECT a.namespace AS nspname, a.alias AS relname INTO target FROM vectorcoll.aliases a WHERE a.relid = vectorcoll._lookup(op.args->>'old_alias_name');
+            PERFORM vectorcoll._require(op.args->>'old_alias_name', 'old_alias_name'),
+                    vectorcoll._require(op.args->>'new_alias_name', 'new_alias_name');
+            SELECT a.namespace AS nspname,
+                    a.alias AS relname INTO target FROM vectorcoll.aliases a
+                    WHERE a.relid = vectorcoll._lookup(op.args->>'old_alias_name');
             IF NOT FOUND THEN
                 target := vectorcoll._target(op.args->>'old_alias_name');
             END IF;
             PERFORM vectorcoll._target(op.args->>'new_alias_name', target.nspname);
-            names := names || (target.nspname || '.' || target.relname) || (target.nspname || '.' || (op.args->>'new_alias_name'));
+            names := names || (target.nspname || '.' || target.relname) || (target.nspname || '.'
+                    || (op.args->>'new_alias_name'));
             steps := steps || jsonb_build_object('kind', op.kind, 'nspname', target.nspname, 'relname', target.relname,
                                                  'new', op.args->>'new_alias_name');
         END IF;
@@ -345,8 +372,10 @@ BEGIN
         PERFORM vectorcoll._timeout_start(timeout);
         PERFORM vectorcoll._lock('definition', VARIADIC collections);
         PERFORM vectorcoll._lock('alias', VARIADIC names);
-        FOR op IN SELECT s.value->>'kind' AS kind, (s.value->>'rel')::oid AS rel, s.value->>'nspname' AS nspname, s.value->>'relname' AS relname,
-                         s.value->>'new' AS new FROM jsonb_array_elements(steps) WITH ORDINALITY s ORDER BY s.ordinality LOOP
+        FOR op IN SELECT s.value->>'kind' AS kind, (s.value->>'rel')::oid AS rel, s.value->>'nspname' AS nspname,
+                s.value->>'relname' AS relname,
+                         s.value->>'new' AS new
+                                 FROM jsonb_array_elements(steps) WITH ORDINALITY s ORDER BY s.ordinality LOOP
             view := vectorcoll._relid(op.nspname, op.relname);
             IF op.kind <> 'create_alias' AND NOT EXISTS (SELECT FROM vectorcoll.aliases a WHERE a.relid = view) THEN
                 PERFORM vectorcoll._alias_not_found(op.nspname || '.' || op.relname);
@@ -362,7 +391,8 @@ BEGIN
                     EXECUTE format('DROP VIEW %I.%I', op.nspname, op.relname);
                 ELSE
                     IF vectorcoll._relid(op.nspname, op.new) IS NOT NULL THEN
-                        PERFORM vectorcoll._raise('VC706', format('name "%s.%s" is taken', op.nspname, op.new), NULL, 'Choose another name.');
+                        PERFORM vectorcoll._raise('VC706', format('name "%s.%s" is taken', op.nspname, op.new), NULL,
+                                'Choose another name.');
                     END IF;
                     EXECUTE format('ALTER VIEW %I.%I RENAME TO %I', op.nspname, op.relname, op.new);
             END CASE;

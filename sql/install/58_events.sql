@@ -1,5 +1,5 @@
--- 58_events.sql: what happened to collections that are loaded from a source. events.c tells how rows of failed transactions
--- get here: a background worker writes them, with committed = false.
+-- 58_events.sql: what happened to collections that are loaded from a source. events.c tells how rows of failed
+-- transactions get here: a background worker writes them, with committed = false.
 
 CREATE TABLE vectorcoll.event_log (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -1,4 +1,5 @@
--- 58_loading.sql: collections as a cache of data that lives elsewhere. Leases say who loads; lease.c tells how they are kept.
+-- 58_loading.sql: collections as a cache of data that lives elsewhere. Leases say who loads; lease.c tells how they
+-- are kept.
 
 CREATE TABLE vectorcoll.lease (
     relid       oid PRIMARY KEY,
@@ -11,19 +12,24 @@ COMMENT ON TABLE vectorcoll.lease IS 'who may load a collection; not dumped';
 
 CREATE VIEW vectorcoll.leases WITH (security_barrier) AS
     SELECT l.relid, n.nspname AS namespace, c.relname AS collection, l.holder, l.token, l.acquired_at, l.expires_at
-      FROM vectorcoll.lease l JOIN pg_catalog.pg_class c ON c.oid = l.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      FROM vectorcoll.lease l JOIN pg_catalog.pg_class c ON c.oid = l.relid
+              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE l.holder IS NOT NULL AND vectorcoll._visible(l.relid);
 GRANT SELECT ON vectorcoll.leases TO PUBLIC;
 
 CREATE FUNCTION vectorcoll._lease_acquire(relid oid, holder text, ttl interval) RETURNS bigint
     AS 'MODULE_PATHNAME', 'vc_lease_acquire' LANGUAGE C STRICT;
-CREATE FUNCTION vectorcoll._lease_use(relid oid, token bigint) RETURNS bool AS 'MODULE_PATHNAME', 'vc_lease_use' LANGUAGE C STRICT;
+CREATE FUNCTION vectorcoll._lease_use(relid oid, token bigint) RETURNS bool
+    AS 'MODULE_PATHNAME', 'vc_lease_use' LANGUAGE C STRICT;
 CREATE FUNCTION vectorcoll._lease_renew(relid oid, token bigint, ttl interval) RETURNS bool
     AS 'MODULE_PATHNAME', 'vc_lease_renew' LANGUAGE C STRICT;
-CREATE FUNCTION vectorcoll._lease_release(relid oid, token bigint) RETURNS bool AS 'MODULE_PATHNAME', 'vc_lease_release' LANGUAGE C STRICT;
+CREATE FUNCTION vectorcoll._lease_release(relid oid, token bigint) RETURNS bool
+    AS 'MODULE_PATHNAME', 'vc_lease_release' LANGUAGE C STRICT;
 CREATE FUNCTION vectorcoll._local_flag(relid oid) RETURNS bool AS 'MODULE_PATHNAME', 'vc_local_flag' LANGUAGE C STRICT;
-CREATE FUNCTION vectorcoll._set_local_flag(relid oid, seconds int) RETURNS void AS 'MODULE_PATHNAME', 'vc_set_local_flag' LANGUAGE C;
-CREATE FUNCTION vectorcoll._call_loader(loader regproc, path text) RETURNS SETOF jsonb AS 'MODULE_PATHNAME', 'vc_call_loader' LANGUAGE C;
+CREATE FUNCTION vectorcoll._set_local_flag(relid oid, seconds int) RETURNS void
+    AS 'MODULE_PATHNAME', 'vc_set_local_flag' LANGUAGE C;
+CREATE FUNCTION vectorcoll._call_loader(loader regproc, path text) RETURNS SETOF jsonb
+    AS 'MODULE_PATHNAME', 'vc_call_loader' LANGUAGE C;
 CREATE FUNCTION vectorcoll._caller_path() RETURNS text AS 'MODULE_PATHNAME', 'vc_caller_path' LANGUAGE C;
 
 CREATE FUNCTION vectorcoll._lease_time() RETURNS interval
@@ -34,17 +40,21 @@ $$;
 CREATE FUNCTION vectorcoll._lease_held(relid oid) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM vectorcoll._raise('VC902', format('lease of collection "%s" is held elsewhere', vectorcoll._qualified(relid)),
-        coalesce((SELECT format('Holder is %s since %s, until %s.', l.holder, l.acquired_at, l.expires_at) FROM vectorcoll.leases l WHERE l.relid = _lease_held.relid),
+    PERFORM vectorcoll._raise('VC902', format('lease of collection "%s" is held elsewhere',
+            vectorcoll._qualified(relid)),
+        coalesce((SELECT format('Holder is %s since %s, until %s.', l.holder, l.acquired_at,
+                l.expires_at) FROM vectorcoll.leases l WHERE l.relid = _lease_held.relid),
                  'A transaction in progress holds it.'),
         'Wait until it is released or expires; vectorcoll.leases shows it.');
 END $$;
 
--- Takes lease and local flag for the rest of the transaction, or raises VC902. For what deletes or replaces a collection.
+-- Takes lease and local flag for the rest of the transaction, or raises VC902. For what deletes or replaces a
+-- collection.
 CREATE FUNCTION vectorcoll._take_lease(relid oid, purpose text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    token bigint := vectorcoll._lease_acquire(relid, format('%s %s', purpose, pg_backend_pid()), vectorcoll._lease_time());
+    token bigint := vectorcoll._lease_acquire(relid, format('%s %s', purpose, pg_backend_pid()),
+            vectorcoll._lease_time());
 BEGIN
     IF token IS NULL THEN
         PERFORM vectorcoll._lease_held(relid);
@@ -54,7 +64,8 @@ BEGIN
 END $$;
 
 -- Takes the lease of a collection across transactions, for a loader that works in several. Returns its token.
-CREATE FUNCTION vectorcoll.acquire_lease(name text, holder text = NULL, ttl interval = NULL, namespace text = NULL) RETURNS bigint
+CREATE FUNCTION vectorcoll.acquire_lease(name text, holder text = NULL, ttl interval = NULL,
+    namespace text = NULL) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     rel oid := vectorcoll._resolve(name, namespace);
@@ -62,7 +73,8 @@ DECLARE
 BEGIN
     ttl := coalesce(ttl, vectorcoll._lease_time());
     IF ttl <= interval '0' THEN
-        PERFORM vectorcoll._raise('VC110', 'ttl must be positive', format('Got %s.', ttl), 'Leave it null for vectorcoll.lease_time.');
+        PERFORM vectorcoll._raise('VC110', 'ttl must be positive', format('Got %s.', ttl),
+                'Leave it null for vectorcoll.lease_time.');
     END IF;
     token := vectorcoll._lease_acquire(rel, coalesce(holder, 'session ' || pg_backend_pid()), ttl);
     IF token IS NULL THEN
@@ -97,14 +109,16 @@ CREATE FUNCTION vectorcoll._lost_lease(relid oid, token bigint) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM vectorcoll._raise('VC902', format('lease of collection "%s" was lost', vectorcoll._qualified(relid)),
-        format('Token %s is not that of the lease.', token), 'Another holder took it over after it expired; acquire it again and start over.');
+        format('Token %s is not that of the lease.', token),
+                'Another holder took it over after it expired; acquire it again and start over.');
 END $$;
 
 CREATE FUNCTION vectorcoll._check_loader(loader regproc) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM vectorcoll._require(loader, 'loader');
-    IF NOT EXISTS (SELECT FROM pg_proc p WHERE p.oid = loader AND p.pronargs - p.pronargdefaults = 0 AND p.prorettype = 'jsonb'::regtype
+    IF NOT EXISTS (SELECT FROM pg_proc p WHERE p.oid = loader AND p.pronargs - p.pronargdefaults = 0
+            AND p.prorettype = 'jsonb'::regtype
                                            AND p.prokind = 'f') THEN
         PERFORM vectorcoll._raise('VC110', format('%s is not a loader', loader),
             'A loader is a function that can be called without arguments and returns jsonb or setof jsonb, a record each.', 'Name such a function.');
@@ -121,7 +135,8 @@ BEGIN
 END $$;
 
 -- Upserts the records of a batch each on its own and adds to the counts; the first hundred failures are told in full.
-CREATE FUNCTION vectorcoll._load_singly(relid oid, batch jsonb[], first bigint, INOUT loaded bigint, INOUT failed bigint, INOUT failures jsonb)
+CREATE FUNCTION vectorcoll._load_singly(relid oid, batch jsonb[], first bigint, INOUT loaded bigint,
+    INOUT failed bigint, INOUT failures jsonb)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     state text;
@@ -144,9 +159,11 @@ BEGIN
     END LOOP;
 END $$;
 
--- Runs a loader and upserts what it returns; lease and flag are held. Records are taken in order, each its own unit: one that fails
--- is reported and the others stay. They go in batches for speed; a batch that fails is done again record by record.
-CREATE FUNCTION vectorcoll._run_load(relid oid, loader regproc, path text, batch_size int, OUT loaded bigint, OUT failed bigint, OUT failures jsonb)
+-- Runs a loader and upserts what it returns; lease and flag are held. Records are taken in order, each its own unit:
+-- one that fails is reported and the others stay. They go in batches for speed; a batch that fails is done again
+-- record by record.
+CREATE FUNCTION vectorcoll._run_load(relid oid, loader regproc, path text, batch_size int, OUT loaded bigint,
+    OUT failed bigint, OUT failures jsonb)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     name text := vectorcoll._qualified(relid);
@@ -166,8 +183,10 @@ BEGIN
         FETCH records INTO record;
     EXCEPTION WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
-        PERFORM vectorcoll._emit(relid, 'LOAD_RECORDS__FAILED', jsonb_build_object('sqlstate', state, 'message', left(message, 200)));
-        PERFORM vectorcoll._raise('VC000', format('loader %s failed', loader), format('%s: %s', state, message), 'Nothing was loaded.');
+        PERFORM vectorcoll._emit(relid, 'LOAD_RECORDS__FAILED', jsonb_build_object('sqlstate', state, 'message',
+                left(message, 200)));
+        PERFORM vectorcoll._raise('VC000', format('loader %s failed', loader), format('%s: %s', state, message),
+                'Nothing was loaded.');
     END;
     LOOP
         IF FOUND THEN
@@ -178,7 +197,8 @@ BEGIN
                 PERFORM vectorcoll.upsert(name, to_jsonb(batch));
                 loaded := loaded + cardinality(batch);
             EXCEPTION WHEN OTHERS THEN
-                SELECT s.* INTO loaded, failed, failures FROM vectorcoll._load_singly(relid, batch, seen, loaded, failed, failures) s;
+                SELECT s.* INTO loaded, failed, failures FROM vectorcoll._load_singly(relid, batch, seen, loaded,
+                        failed, failures) s;
             END;
             seen := seen + cardinality(batch);
             EXIT WHEN cardinality(batch) < batch_size;
@@ -191,8 +211,10 @@ BEGIN
     CLOSE records;
 END $$;
 
--- Lease, flag, load, release, with their events. Null token: takes the lease; else uses the caller's. Raises VC902 when it cannot.
-CREATE FUNCTION vectorcoll._load_leased(relid oid, loader regproc, path text, batch_size int, if_empty bool, token bigint, clear bool = false)
+-- Lease, flag, load, release, with their events. Null token: takes the lease; else uses the caller's. Raises VC902
+-- when it cannot.
+CREATE FUNCTION vectorcoll._load_leased(relid oid, loader regproc, path text, batch_size int, if_empty bool,
+    token bigint, clear bool = false)
     RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -225,7 +247,9 @@ BEGIN
             EXECUTE format('DELETE FROM %s', vectorcoll._ident(relid));
         END IF;
         SELECT r.* INTO result FROM vectorcoll._run_load(relid, loader, path, batch_size) r;
-        PERFORM vectorcoll._emit(relid, CASE WHEN result.loaded = 0 AND result.failed > 0 THEN 'LOAD_RECORDS__FAILED' ELSE 'LOAD_RECORDS__SUCCEEDED' END,
+        PERFORM vectorcoll._emit(relid,
+                CASE WHEN result.loaded = 0 AND result.failed > 0
+                THEN 'LOAD_RECORDS__FAILED' ELSE 'LOAD_RECORDS__SUCCEEDED' END,
                                  jsonb_build_object('loaded', result.loaded, 'failed', result.failed));
     END IF;
     IF token IS NULL THEN
@@ -233,7 +257,8 @@ BEGIN
     END IF;
     PERFORM vectorcoll._set_local_flag(relid, 0);
     PERFORM vectorcoll._emit(relid, 'LOAD_RECORDS__ENDED');
-    RETURN jsonb_build_object('state', CASE WHEN if_empty AND result.loaded = 0 AND result.failed = 0 THEN 'skipped' ELSE 'loaded' END,
+    RETURN jsonb_build_object('state',
+            CASE WHEN if_empty AND result.loaded = 0 AND result.failed = 0 THEN 'skipped' ELSE 'loaded' END,
                               'loaded', result.loaded, 'failed', result.failed, 'failures', result.failures);
 END $$;
 
@@ -242,21 +267,24 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM vectorcoll._require(batch_size, 'batch_size');
     IF batch_size NOT BETWEEN 1 AND 100000 THEN
-        PERFORM vectorcoll._raise('VC110', format('batch_size %s is out of range', batch_size), NULL, 'Use 1 to 100000.');
+        PERFORM vectorcoll._raise('VC110', format('batch_size %s is out of range', batch_size), NULL,
+                'Use 1 to 100000.');
     END IF;
 END $$;
 
--- Upserts every record a loader returns. With if_empty, only into an empty collection. With token, under a lease acquired before.
--- Returns {"state": loaded|skipped, "loaded", "failed", "failures": [{"record", "sqlstate", "message"}]}, failures
--- being the first hundred.
-CREATE FUNCTION vectorcoll.load_records(collection text, loader regproc, batch_size int = 1000, if_empty bool = false, token bigint = NULL,
+-- Upserts every record a loader returns. With if_empty, only into an empty collection. With token, under a lease
+-- acquired before. Returns {"state": loaded|skipped, "loaded", "failed", "failures": [{"record", "sqlstate",
+-- "message"}]}, failures being the first hundred.
+CREATE FUNCTION vectorcoll.load_records(collection text, loader regproc, batch_size int = 1000, if_empty bool = false,
+    token bigint = NULL,
                                         timeout interval = NULL) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     rel oid := vectorcoll._resolve(collection);
     path text := vectorcoll._caller_path();
 BEGIN
-    PERFORM vectorcoll._check_loader(loader), vectorcoll._check_batch_size(batch_size), vectorcoll._require(if_empty, 'if_empty');
+    PERFORM vectorcoll._check_loader(loader), vectorcoll._check_batch_size(batch_size), vectorcoll._require(if_empty,
+            'if_empty');
     PERFORM vectorcoll._timeout_start(timeout);
     RETURN vectorcoll._load_leased(rel, loader, path, batch_size, if_empty, token);
 EXCEPTION WHEN query_canceled THEN
@@ -265,7 +293,8 @@ EXCEPTION WHEN query_canceled THEN
 END $$;
 
 -- Replaces all rows by what the loader returns. Readers see the old rows until it commits.
-CREATE FUNCTION vectorcoll.rebuild_collection(collection text, loader regproc, batch_size int = 1000, token bigint = NULL,
+CREATE FUNCTION vectorcoll.rebuild_collection(collection text, loader regproc, batch_size int = 1000,
+    token bigint = NULL,
                                               timeout interval = NULL) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -280,8 +309,9 @@ EXCEPTION WHEN query_canceled THEN
     RAISE;
 END $$;
 
--- One record into a collection that is a cache. Empty: loads everything instead, under the lease. Lease held elsewhere: skips, and
--- for ten seconds does not even ask. Not empty: one upsert, no lock. Returns upserted, loaded or skipped.
+-- One record into a collection that is a cache. Empty: loads everything instead, under the lease. Lease held
+-- elsewhere: skips, and for ten seconds does not even ask. Not empty: one upsert, no lock. Returns upserted, loaded
+-- or skipped.
 CREATE FUNCTION vectorcoll.upsert_or_load(collection text, record jsonb, loader regproc, batch_size int = 1000,
                                           timeout interval = NULL) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -293,7 +323,8 @@ DECLARE
     state text;
     message text;
 BEGIN
-    PERFORM vectorcoll._require(record, 'record'), vectorcoll._check_loader(loader), vectorcoll._check_batch_size(batch_size);
+    PERFORM vectorcoll._require(record, 'record'), vectorcoll._check_loader(loader),
+            vectorcoll._check_batch_size(batch_size);
     PERFORM vectorcoll._timeout_start(timeout);
     PERFORM vectorcoll._emit(rel, 'UPSERT_OR_LOAD__START');
     IF vectorcoll._local_flag(rel) THEN
@@ -301,7 +332,8 @@ BEGIN
         RETURN 'skipped';
     END IF;
     IF vectorcoll._is_empty(rel) THEN
-        lease := vectorcoll._lease_acquire(rel, format('upsert_or_load %s', pg_backend_pid()), vectorcoll._lease_time());
+        lease := vectorcoll._lease_acquire(rel, format('upsert_or_load %s', pg_backend_pid()),
+                vectorcoll._lease_time());
         IF lease IS NULL THEN
             PERFORM vectorcoll._set_local_flag(rel, 10);
             PERFORM vectorcoll._emit(rel, 'DISTRIBUTED_LOCK_DETECTED');
@@ -317,7 +349,8 @@ BEGIN
                                          jsonb_build_object('loaded', result.loaded, 'failed', result.failed));
             EXCEPTION WHEN OTHERS THEN
                 GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
-                PERFORM vectorcoll._emit(rel, 'UPSERT_OR_LOAD__LOAD__FAILED', jsonb_build_object('sqlstate', state, 'message', left(message, 200)));
+                PERFORM vectorcoll._emit(rel, 'UPSERT_OR_LOAD__LOAD__FAILED', jsonb_build_object('sqlstate', state,
+                        'message', left(message, 200)));
                 PERFORM vectorcoll._emit(rel, 'UPSERT_OR_LOAD__LOAD__ENDED');
                 RAISE;
             END;
@@ -333,7 +366,8 @@ BEGIN
         PERFORM vectorcoll._emit(rel, 'UPSERT_OR_LOAD__UPSERT__SUCCEEDED');
     EXCEPTION WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
-        PERFORM vectorcoll._emit(rel, 'UPSERT_OR_LOAD__UPSERT__FAILED', jsonb_build_object('sqlstate', state, 'message', left(message, 200)));
+        PERFORM vectorcoll._emit(rel, 'UPSERT_OR_LOAD__UPSERT__FAILED', jsonb_build_object('sqlstate', state,
+                'message', left(message, 200)));
         PERFORM vectorcoll._emit(rel, 'UPSERT_OR_LOAD__UPSERT__ENDED');
         RAISE;
     END;
@@ -353,17 +387,20 @@ DECLARE
     n bigint;
 BEGIN
     PERFORM vectorcoll._require(ids, 'ids');
-    SELECT f->>'name' INTO key FROM jsonb_array_elements(vectorcoll._schema(rel)->'fields') f WHERE f->'is_primary' = 'true';
+    SELECT f->>'name' INTO key FROM jsonb_array_elements(vectorcoll._schema(rel)->'fields') f
+            WHERE f->'is_primary' = 'true';
     BEGIN
         PERFORM vectorcoll._timeout_start(timeout);
         EXECUTE format('DELETE FROM %s WHERE %I = ANY ($1::%s[])', vectorcoll._ident(rel), key,
-            (SELECT format_type(a.atttypid, NULL) FROM pg_attribute a WHERE a.attrelid = rel AND a.attname = key)) USING ids;
+            (SELECT format_type(a.atttypid,
+                    NULL) FROM pg_attribute a WHERE a.attrelid = rel AND a.attname = key)) USING ids;
         GET DIAGNOSTICS n = ROW_COUNT;
     EXCEPTION WHEN query_canceled THEN
         PERFORM vectorcoll._timed_out('remove_records');
         RAISE;
     WHEN invalid_text_representation OR numeric_value_out_of_range THEN
-        PERFORM vectorcoll._raise('VC110', 'ids are not of the type of the primary key', SQLERRM || '.', format('Field "%s" identifies a record.', key));
+        PERFORM vectorcoll._raise('VC110', 'ids are not of the type of the primary key', SQLERRM || '.',
+                format('Field "%s" identifies a record.', key));
     END;
     RETURN n;
 END $$;
