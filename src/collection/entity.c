@@ -3,7 +3,8 @@
  *		A row's columns to the jsonb entity that reads return. See entity.h.
  *
  * Keys of the dynamic field lie beside the declared fields, which win where a key is both. The object is made here, not
- * by jsonb_build_object in the statement, because that looks up types and output functions for every value of every row.
+ * by jsonb_build_object in the statement, because that looks up types and output functions for every value of every
+ *row.
  */
 #include "entity.h"
 
@@ -32,21 +33,21 @@ is_native(const VcField *field)
 		return true;
 	switch (field->typid)
 	{
-		case BOOLOID:
-		case INT2OID:
-		case INT4OID:
-		case INT8OID:
-		case FLOAT4OID:
-		case FLOAT8OID:
-		case NUMERICOID:
-		case TEXTOID:
-		case VARCHAROID:
-		case JSONBOID:
-		case TIMESTAMPTZOID:
-		case UUIDOID:
-			return true;
-		default:
-			return false;
+	case BOOLOID:
+	case INT2OID:
+	case INT4OID:
+	case INT8OID:
+	case FLOAT4OID:
+	case FLOAT8OID:
+	case NUMERICOID:
+	case TEXTOID:
+	case VARCHAROID:
+	case JSONBOID:
+	case TIMESTAMPTZOID:
+	case UUIDOID:
+		return true;
+	default:
+		return false;
 	}
 }
 
@@ -170,7 +171,7 @@ push_float(JsonbParseState **state, JsonbIteratorToken token, float f)
 
 	if (f == truncf(f) && fabsf(f) < 1e9f)
 	{
-		value.val.numeric = int64_to_numeric((int64) f);
+		value.val.numeric = int64_to_numeric((int64)f);
 		pushJsonbValue(state, token, &value);
 		return;
 	}
@@ -281,55 +282,56 @@ vc_entity_push(JsonbParseState **state, JsonbIteratorToken token, Oid typid, Dat
 	}
 	switch (typid)
 	{
-		case BOOLOID:
-			value.type = jbvBool;
-			value.val.boolean = DatumGetBool(datum);
-			pushJsonbValue(state, token, &value);
-			return;
-		case INT2OID:
-			push_integer(state, token, DatumGetInt16(datum));
-			return;
-		case INT4OID:
-			push_integer(state, token, DatumGetInt32(datum));
-			return;
-		case INT8OID:
-			push_integer(state, token, DatumGetInt64(datum));
-			return;
-		case FLOAT4OID:
-			if (isnan(DatumGetFloat4(datum)) || isinf(DatumGetFloat4(datum)))
-				push_number_text(state, token, output_text(typid, datum));
-			else
-				push_float(state, token, DatumGetFloat4(datum));
-			return;
-		case FLOAT8OID:
-		case NUMERICOID:
+	case BOOLOID:
+		value.type = jbvBool;
+		value.val.boolean = DatumGetBool(datum);
+		pushJsonbValue(state, token, &value);
+		return;
+	case INT2OID:
+		push_integer(state, token, DatumGetInt16(datum));
+		return;
+	case INT4OID:
+		push_integer(state, token, DatumGetInt32(datum));
+		return;
+	case INT8OID:
+		push_integer(state, token, DatumGetInt64(datum));
+		return;
+	case FLOAT4OID:
+		if (isnan(DatumGetFloat4(datum)) || isinf(DatumGetFloat4(datum)))
 			push_number_text(state, token, output_text(typid, datum));
-			return;
-		case TEXTOID:
-		case VARCHAROID:
-			push_string(state, token, VARDATA_ANY(PG_DETOAST_DATUM_PACKED(datum)), VARSIZE_ANY_EXHDR(PG_DETOAST_DATUM_PACKED(datum)));
-			return;
-		case JSONBOID:
-		{
-			Jsonb *jsonb = DatumGetJsonbP(datum);
+		else
+			push_float(state, token, DatumGetFloat4(datum));
+		return;
+	case FLOAT8OID:
+	case NUMERICOID:
+		push_number_text(state, token, output_text(typid, datum));
+		return;
+	case TEXTOID:
+	case VARCHAROID:
+		push_string(state, token, VARDATA_ANY(PG_DETOAST_DATUM_PACKED(datum)),
+					VARSIZE_ANY_EXHDR(PG_DETOAST_DATUM_PACKED(datum)));
+		return;
+	case JSONBOID:
+	{
+		Jsonb *jsonb = DatumGetJsonbP(datum);
 
-			if (JB_ROOT_IS_SCALAR(jsonb))
-				JsonbExtractScalar(&jsonb->root, &value);
-			else
-			{
-				value.type = jbvBinary;
-				value.val.binary.data = &jsonb->root;
-				value.val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
-			}
-			pushJsonbValue(state, token, &value);
-			return;
+		if (JB_ROOT_IS_SCALAR(jsonb))
+			JsonbExtractScalar(&jsonb->root, &value);
+		else
+		{
+			value.type = jbvBinary;
+			value.val.binary.data = &jsonb->root;
+			value.val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
 		}
-		case TIMESTAMPTZOID:
-			string = JsonEncodeDateTime(NULL, datum, TIMESTAMPTZOID, NULL);
-			push_string(state, token, string, strlen(string));
-			return;
-		default:
-			break;
+		pushJsonbValue(state, token, &value);
+		return;
+	}
+	case TIMESTAMPTZOID:
+		string = JsonEncodeDateTime(NULL, datum, TIMESTAMPTZOID, NULL);
+		push_string(state, token, string, strlen(string));
+		return;
+	default:
+		break;
 	}
 	if (OidIsValid(get_element_type(typid)))
 		push_array(state, typid, datum);
@@ -347,13 +349,13 @@ vc_entity_id(Oid typid, Datum value)
 
 	switch (typid)
 	{
-		case INT8OID:
-			return cstring_to_text_with_len(digits, pg_lltoa(DatumGetInt64(value), digits));
-		case TEXTOID:
-		case VARCHAROID:
-			return DatumGetTextPP(value);
-		default:
-			return cstring_to_text(output_text(typid, value));
+	case INT8OID:
+		return cstring_to_text_with_len(digits, pg_lltoa(DatumGetInt64(value), digits));
+	case TEXTOID:
+	case VARCHAROID:
+		return DatumGetTextPP(value);
+	default:
+		return cstring_to_text(output_text(typid, value));
 	}
 }
 
@@ -373,7 +375,8 @@ push_meta(VcEntity *entity, JsonbParseState **state, Jsonb *meta)
 	{
 		for (int i = 0; i < entity->nkeys; i++)
 		{
-			JsonbValue *found = getKeyJsonValueFromContainer(&meta->root, entity->keys[i], strlen(entity->keys[i]), NULL);
+			JsonbValue *found =
+				getKeyJsonValueFromContainer(&meta->root, entity->keys[i], strlen(entity->keys[i]), NULL);
 
 			if (found == NULL)
 				continue;
@@ -402,7 +405,7 @@ vc_entity_build(VcEntity *entity, TupleTableSlot *slot, int first)
 	{
 		const VcField *field = entity->fields[i];
 
-		push_string(&state, WJB_KEY, (char *) NameStr(field->name), strlen(NameStr(field->name)));
+		push_string(&state, WJB_KEY, (char *)NameStr(field->name), strlen(NameStr(field->name)));
 		vc_entity_push(&state, WJB_VALUE, entity->as_json[i] ? JSONBOID : field->typid, slot->tts_values[first + i],
 					   slot->tts_isnull[first + i]);
 	}

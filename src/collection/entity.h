@@ -16,16 +16,17 @@ typedef struct VcEntity
 	const VcCollection *coll;
 	int nfields;
 	const VcField **fields; /* the columns selected, in this order */
-	bool *as_json;			/* selected through to_jsonb */
-	bool meta;				/* column "$meta" selected after them */
-	bool all_keys;			/* of "$meta"; else only those named */
+	bool *as_json;          /* selected through to_jsonb */
+	bool meta;              /* column "$meta" selected after them */
+	bool all_keys;          /* of "$meta"; else only those named */
 	int nkeys;
 	char **keys;
 } VcEntity;
 
 /*
- * What output_fields asks for: NULL for every field but vectors, with the keys of the dynamic field; "*" for vectors too;
- * a name for a field or a key of the dynamic field; "$meta" for all its keys. Raises VC120 for a name that is neither.
+ * What output_fields asks for: NULL for every field but vectors, with the keys of the dynamic field; "*" for vectors
+ * too; a name for a field or a key of the dynamic field; "$meta" for all its keys. Raises VC120 for a name that is
+ * neither.
  */
 extern VcEntity *vc_entity_plan(const VcCollection *coll, ArrayType *output_fields);
 

@@ -2,8 +2,8 @@
  * filter_compile.c
  *		The expression language's tree to SQL: fields, arithmetic, comparisons, lists, functions. See filter_compile.h.
  *
- * What holds throughout: a missing key, a null and a json value of another type make a condition unknown, as null does in
- * SQL; unknown is not true, and neither is its negation.
+ * What holds throughout: a missing key, a null and a json value of another type make a condition unknown, as null does
+ *in SQL; unknown is not true, and neither is its negation.
  */
 #include "filter_compile.h"
 
@@ -50,39 +50,39 @@ vc_filter_class(Oid typid)
 {
 	switch (typid)
 	{
-		case BOOLOID:
-			return VCX_BOOL;
-		case INT2OID:
-		case INT4OID:
-		case INT8OID:
-		case FLOAT4OID:
-		case FLOAT8OID:
-		case NUMERICOID:
-			return VCX_NUMBER;
-		case TEXTOID:
-		case VARCHAROID:
-		case BPCHAROID:
-			return VCX_STRING;
-		case TIMESTAMPTZOID:
-		case TIMESTAMPOID:
-		case DATEOID:
-			return VCX_TIME;
-		case INTERVALOID:
-			return VCX_INTERVAL;
-		case UUIDOID:
-			return VCX_UUID;
-		case JSONBOID:
-			return VCX_JSON;
-		default:
-			return OidIsValid(get_element_type(typid)) ? VCX_ARRAY : VCX_LITERAL;
+	case BOOLOID:
+		return VCX_BOOL;
+	case INT2OID:
+	case INT4OID:
+	case INT8OID:
+	case FLOAT4OID:
+	case FLOAT8OID:
+	case NUMERICOID:
+		return VCX_NUMBER;
+	case TEXTOID:
+	case VARCHAROID:
+	case BPCHAROID:
+		return VCX_STRING;
+	case TIMESTAMPTZOID:
+	case TIMESTAMPOID:
+	case DATEOID:
+		return VCX_TIME;
+	case INTERVALOID:
+		return VCX_INTERVAL;
+	case UUIDOID:
+		return VCX_UUID;
+	case JSONBOID:
+		return VCX_JSON;
+	default:
+		return OidIsValid(get_element_type(typid)) ? VCX_ARRAY : VCX_LITERAL;
 	}
 }
 
 static const char *
 class_name(VcValueClass class)
 {
-	static const char *const names[] = {"a constant", "a boolean",	  "a number", "a string", "a timestamp",
-										"an interval", "a uuid", "an array", "json"};
+	static const char *const names[] = {"a constant",  "a boolean", "a number", "a string", "a timestamp",
+										"an interval", "a uuid",    "an array", "json"};
 
 	return names[class];
 }
@@ -121,9 +121,10 @@ json_path_sql(const char *base, List *path)
 
 		resetStringInfo(&sql);
 		if (step->kind == VCF_STRING)
-			appendStringInfo(&sql, "(%s OPERATOR(pg_catalog.->) %s::pg_catalog.text)", rest, quote_literal_cstr(step->text));
+			appendStringInfo(&sql, "(%s OPERATOR(pg_catalog.->) %s::pg_catalog.text)", rest,
+							 quote_literal_cstr(step->text));
 		else if (step->kind == VCF_INT)
-			appendStringInfo(&sql, "(%s OPERATOR(pg_catalog.->) %d)", rest, (int) step->i);
+			appendStringInfo(&sql, "(%s OPERATOR(pg_catalog.->) %d)", rest, (int)step->i);
 		else
 			appendStringInfo(&sql, "(%s OPERATOR(pg_catalog.->) 0)", rest);
 	}
@@ -181,7 +182,7 @@ vc_filter_field(VcFilterContext *c, const VcFilterNode *node)
 		Oid element = get_element_type(field->typid);
 
 		/* Elements count from 0 in a filter and from 1 in SQL. */
-		return operand(vc_filter_class(element), element, psprintf("%s[%d]", column.data, (int) node->args[0]->i + 1));
+		return operand(vc_filter_class(element), element, psprintf("%s[%d]", column.data, (int)node->args[0]->i + 1));
 	}
 	if (node->nargs > 0 && !(result.class == VCX_ARRAY && node->args[0]->kind == VCF_WILDCARD && node->nargs == 1))
 		vc_filter_error(c, node, psprintf("The field is of type %s.", format_type_be(field->typid)),
@@ -189,7 +190,8 @@ vc_filter_field(VcFilterContext *c, const VcFilterNode *node)
 	if (result.class == VCX_LITERAL)
 	{
 		if (VC_DTYPE_IS_VECTOR(field->dtype))
-			vc_filter_error(c, node, "Vectors are compared by search, not by filters.", "field \"%s\" is a vector", node->text);
+			vc_filter_error(c, node, "Vectors are compared by search, not by filters.", "field \"%s\" is a vector",
+							node->text);
 		vc_filter_error(c, node, psprintf("The field is of type %s.", format_type_be(field->typid)),
 						"field \"%s\" cannot be filtered by", node->text);
 	}
@@ -199,15 +201,16 @@ vc_filter_field(VcFilterContext *c, const VcFilterNode *node)
 char *
 vc_filter_json_number(const char *sql)
 {
-	return psprintf("(CASE WHEN pg_catalog.jsonb_typeof(%s) OPERATOR(pg_catalog.=) 'number' THEN %s::pg_catalog.numeric END)",
-					sql, sql);
+	return psprintf(
+		"(CASE WHEN pg_catalog.jsonb_typeof(%s) OPERATOR(pg_catalog.=) 'number' THEN %s::pg_catalog.numeric END)", sql,
+		sql);
 }
 
 char *
 vc_filter_as_text(VcFilterContext *c, VcOperand x)
 {
 	if (x.class == VCX_STRING)
-		return (char *) x.sql;
+		return (char *)x.sql;
 	return psprintf("(CASE WHEN pg_catalog.jsonb_typeof(%s) OPERATOR(pg_catalog.=) 'string' THEN %s "
 					"OPERATOR(pg_catalog.#>>) '{}'::pg_catalog.text[] END)",
 					x.sql, x.sql);
@@ -223,26 +226,26 @@ literal_by_itself(VcFilterContext *c, VcOperand x)
 
 	switch (x.node->kind)
 	{
-		case VCF_BOOL:
-			typid = BOOLOID;
-			break;
-		case VCF_INT:
-			typid = INT8OID;
-			break;
-		case VCF_FLOAT:
-			typid = FLOAT8OID;
-			break;
-		case VCF_STRING:
-			typid = TEXTOID;
-			break;
-		case VCF_TIMESTAMP:
-			typid = TIMESTAMPTZOID;
-			break;
-		case VCF_INTERVAL:
-			typid = INTERVALOID;
-			break;
-		default:
-			vc_filter_error(c, x.node, "Only \"in\" and the contains functions take lists.", "a list cannot stand here");
+	case VCF_BOOL:
+		typid = BOOLOID;
+		break;
+	case VCF_INT:
+		typid = INT8OID;
+		break;
+	case VCF_FLOAT:
+		typid = FLOAT8OID;
+		break;
+	case VCF_STRING:
+		typid = TEXTOID;
+		break;
+	case VCF_TIMESTAMP:
+		typid = TIMESTAMPTZOID;
+		break;
+	case VCF_INTERVAL:
+		typid = INTERVALOID;
+		break;
+	default:
+		vc_filter_error(c, x.node, "Only \"in\" and the contains functions take lists.", "a list cannot stand here");
 	}
 	return operand(vc_filter_class(typid), typid, vc_filter_value(c, x.node, typid));
 }
@@ -330,12 +333,15 @@ compile_arithmetic(VcFilterContext *c, const VcFilterNode *node)
 	right = as_number(c, node->args[1], right, left.typid);
 	typid = wider_number(left.typid, right.typid);
 	if (node->op == VCF_OP_POW)
-		return operand(VCX_NUMBER, FLOAT8OID,
-					   psprintf("(%s::pg_catalog.float8 OPERATOR(pg_catalog.^) %s::pg_catalog.float8)", left.sql, right.sql));
+		return operand(
+			VCX_NUMBER, FLOAT8OID,
+			psprintf("(%s::pg_catalog.float8 OPERATOR(pg_catalog.^) %s::pg_catalog.float8)", left.sql, right.sql));
 	if (node->op == VCF_OP_MOD && !is_integer(typid))
-		return operand(VCX_NUMBER, NUMERICOID,
-					   psprintf("(%s::pg_catalog.numeric OPERATOR(pg_catalog.%%) %s::pg_catalog.numeric)", left.sql, right.sql));
-	return operand(VCX_NUMBER, typid, psprintf("(%s OPERATOR(pg_catalog.%s) %s)", left.sql, symbols[node->op], right.sql));
+		return operand(
+			VCX_NUMBER, NUMERICOID,
+			psprintf("(%s::pg_catalog.numeric OPERATOR(pg_catalog.%%) %s::pg_catalog.numeric)", left.sql, right.sql));
+	return operand(VCX_NUMBER, typid,
+				   psprintf("(%s OPERATOR(pg_catalog.%s) %s)", left.sql, symbols[node->op], right.sql));
 }
 
 /* ---- comparisons ---- */
@@ -354,16 +360,16 @@ mirror(VcFilterOp op)
 {
 	switch (op)
 	{
-		case VCF_OP_LT:
-			return VCF_OP_GT;
-		case VCF_OP_LE:
-			return VCF_OP_GE;
-		case VCF_OP_GT:
-			return VCF_OP_LT;
-		case VCF_OP_GE:
-			return VCF_OP_LE;
-		default:
-			return op;
+	case VCF_OP_LT:
+		return VCF_OP_GT;
+	case VCF_OP_LE:
+		return VCF_OP_GE;
+	case VCF_OP_GT:
+		return VCF_OP_LT;
+	case VCF_OP_GE:
+		return VCF_OP_LE;
+	default:
+		return op;
 	}
 }
 
@@ -379,7 +385,7 @@ path_is_keys(List *path)
 	ListCell *lc;
 
 	foreach (lc, path)
-		if (((const VcFilterNode *) lfirst(lc))->kind != VCF_STRING)
+		if (((const VcFilterNode *)lfirst(lc))->kind != VCF_STRING)
 			return false;
 	return path != NIL;
 }
@@ -392,18 +398,19 @@ compare_json_literal(VcFilterContext *c, VcFilterOp op, VcOperand x, const VcFil
 
 	switch (op)
 	{
-		case VCF_OP_EQ:
-			return keys && value->kind != VCF_LIST ? binary(x.base, "@>", vc_filter_jsonb(c, value, x.path, false))
-												   : binary(x.sql, "=", vc_filter_jsonb(c, value, NIL, false));
-		case VCF_OP_NE:
-			return psprintf("(%s OPERATOR(pg_catalog.<>) %s AND %s OPERATOR(pg_catalog.<>) 'null'::pg_catalog.jsonb)", x.sql,
-							vc_filter_jsonb(c, value, NIL, false), x.sql);
-		default:
-			if (value->kind == VCF_INT || value->kind == VCF_FLOAT)
-				return binary(vc_filter_json_number(x.sql), compare_symbol(op), vc_filter_value(c, value, NUMERICOID));
-			if (value->kind == VCF_STRING)
-				return binary(vc_filter_as_text(c, x), compare_symbol(op), vc_filter_value(c, value, TEXTOID));
-			vc_filter_error(c, value, "Only numbers and strings have an order in json.", "json value cannot be compared like this");
+	case VCF_OP_EQ:
+		return keys && value->kind != VCF_LIST ? binary(x.base, "@>", vc_filter_jsonb(c, value, x.path, false))
+											   : binary(x.sql, "=", vc_filter_jsonb(c, value, NIL, false));
+	case VCF_OP_NE:
+		return psprintf("(%s OPERATOR(pg_catalog.<>) %s AND %s OPERATOR(pg_catalog.<>) 'null'::pg_catalog.jsonb)",
+						x.sql, vc_filter_jsonb(c, value, NIL, false), x.sql);
+	default:
+		if (value->kind == VCF_INT || value->kind == VCF_FLOAT)
+			return binary(vc_filter_json_number(x.sql), compare_symbol(op), vc_filter_value(c, value, NUMERICOID));
+		if (value->kind == VCF_STRING)
+			return binary(vc_filter_as_text(c, x), compare_symbol(op), vc_filter_value(c, value, TEXTOID));
+		vc_filter_error(c, value, "Only numbers and strings have an order in json.",
+						"json value cannot be compared like this");
 	}
 }
 
@@ -465,7 +472,8 @@ vc_filter_compare(VcFilterContext *c, const VcFilterNode *at, VcFilterOp op, VcO
 		else if (other->class == VCX_STRING)
 			json->sql = vc_filter_as_text(c, *json);
 		else
-			vc_filter_error(c, at, psprintf("json is compared with %s.", class_name(other->class)), "operands cannot be compared");
+			vc_filter_error(c, at, psprintf("json is compared with %s.", class_name(other->class)),
+							"operands cannot be compared");
 	}
 	else if (left.class != right.class || (left.class == VCX_ARRAY && left.typid != right.typid))
 		vc_filter_error(c, at, psprintf("One is %s, the other %s.", class_name(left.class), class_name(right.class)),
@@ -509,7 +517,8 @@ compile_like(VcFilterContext *c, const VcFilterNode *node)
 	for (const char *at = pattern->text + pattern->length; at > pattern->text && at[-1] == '\\'; at--)
 		escapes++;
 	if (escapes % 2 == 1)
-		vc_filter_error(c, pattern, "A backslash escapes the character after it.", "pattern ends with its escape character");
+		vc_filter_error(c, pattern, "A backslash escapes the character after it.",
+						"pattern ends with its escape character");
 	if (left.class == VCX_LITERAL)
 		left = literal_by_itself(c, left);
 	if (left.class != VCX_STRING && left.class != VCX_JSON)
@@ -526,7 +535,8 @@ compile_is_null(VcFilterContext *c, const VcFilterNode *node)
 		return psprintf("(%s IS %sNULL)", x.sql, node->negated ? "NOT " : "");
 	/* Qdrant's is_null is about a null that is there, not about a key that is not. */
 	if (node->i == 1)
-		return psprintf("(%s(%s OPERATOR(pg_catalog.=) 'null'::pg_catalog.jsonb) IS TRUE)", node->negated ? "NOT " : "", x.sql);
+		return psprintf("(%s(%s OPERATOR(pg_catalog.=) 'null'::pg_catalog.jsonb) IS TRUE)", node->negated ? "NOT " : "",
+						x.sql);
 	return psprintf("(COALESCE(%s, 'null'::pg_catalog.jsonb) OPERATOR(pg_catalog.%s) 'null'::pg_catalog.jsonb)", x.sql,
 					node->negated ? "<>" : "=");
 }
@@ -563,9 +573,10 @@ json_contains(VcFilterContext *c, VcOperand array, const VcFilterNode *value, Vc
 	if (function == VCF_FN_JSON_CONTAINS)
 		return json_contains_one(c, array, value);
 	if (function == VCF_FN_JSON_CONTAINS_ANY && value->nargs > MAX_CONTAINS_TERMS)
-		return psprintf("EXISTS (SELECT 1 FROM pg_catalog.jsonb_array_elements(CASE WHEN pg_catalog.jsonb_typeof(%s) "
-						"OPERATOR(pg_catalog.=) 'array' THEN %s END) AS e(v) WHERE e.v OPERATOR(pg_catalog.=) ANY (%s))",
-						array.sql, array.sql, vc_filter_jsonb_array(c, value));
+		return psprintf(
+			"EXISTS (SELECT 1 FROM pg_catalog.jsonb_array_elements(CASE WHEN pg_catalog.jsonb_typeof(%s) "
+			"OPERATOR(pg_catalog.=) 'array' THEN %s END) AS e(v) WHERE e.v OPERATOR(pg_catalog.=) ANY (%s))",
+			array.sql, array.sql, vc_filter_jsonb_array(c, value));
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "(%s", function == VCF_FN_JSON_CONTAINS_ANY ? "FALSE" : "TRUE");
 	for (int i = 0; i < value->nargs; i++)
@@ -590,7 +601,8 @@ vc_filter_contains(VcFilterContext *c, VcOperand array, const VcFilterNode *valu
 	if (array.class == VCX_JSON)
 		return json_contains(c, array, value, function);
 	if (array.class != VCX_ARRAY)
-		vc_filter_error(c, value, psprintf("The first argument is %s.", class_name(array.class)), "contains needs an array or json");
+		vc_filter_error(c, value, psprintf("The first argument is %s.", class_name(array.class)),
+						"contains needs an array or json");
 	if (function == VCF_FN_JSON_CONTAINS)
 	{
 		VcFilterNode *one = palloc0(sizeof(VcFilterNode));
@@ -599,7 +611,7 @@ vc_filter_contains(VcFilterContext *c, VcOperand array, const VcFilterNode *valu
 		one->pos = value->pos;
 		one->nargs = 1;
 		one->args = palloc(sizeof(VcFilterNode *));
-		one->args[0] = (VcFilterNode *) value;
+		one->args[0] = (VcFilterNode *)value;
 		value = one;
 	}
 	list = vc_filter_value_array(c, value, get_element_type(array.typid), array.typid, &dropped);
@@ -620,25 +632,29 @@ compile_call_condition(VcFilterContext *c, const VcFilterNode *node)
 	{
 		const VcFilterNode *share = vc_filter_resolve(c, node->args[0]);
 
-		if ((share->kind != VCF_FLOAT && share->kind != VCF_INT) || strtod(share->text, NULL) <= 0 || strtod(share->text, NULL) > 1)
-			vc_filter_error(c, share, "It is the share of rows to keep.", "random_sample takes a number above 0, at most 1");
+		if ((share->kind != VCF_FLOAT && share->kind != VCF_INT) || strtod(share->text, NULL) <= 0 ||
+			strtod(share->text, NULL) > 1)
+			vc_filter_error(c, share, "It is the share of rows to keep.",
+							"random_sample takes a number above 0, at most 1");
 		return binary("pg_catalog.random()", "<", vc_filter_value(c, share, FLOAT8OID));
 	}
 	x = compile_value(c, node->args[0]);
 	switch (node->function)
 	{
-		case VCF_FN_TEXT_MATCH:
-		case VCF_FN_PHRASE_MATCH:
-			if (x.class != VCX_STRING && x.class != VCX_JSON)
-				vc_filter_error(c, node->args[0], "The first argument is the field to look in.", "%s needs a string field", node->text);
-			return vc_filter_text(c, vc_filter_as_text(c, x), node->args[1],
-								  node->function == VCF_FN_TEXT_MATCH ? VCF_TEXT_ANY : VCF_TEXT_PHRASE, (int) node->i, (int) node->i);
-		case VCF_FN_ARRAY_LENGTH:
-			vc_filter_error(c, node, "Compare it with a number.", "array_length is not a condition");
-		default:
-			if (!vc_filter_is_value(node->args[1]))
-				vc_filter_error(c, node->args[1], "The second argument is what to look for.", "expected a constant");
-			return vc_filter_contains(c, x, node->args[1], node->function);
+	case VCF_FN_TEXT_MATCH:
+	case VCF_FN_PHRASE_MATCH:
+		if (x.class != VCX_STRING && x.class != VCX_JSON)
+			vc_filter_error(c, node->args[0], "The first argument is the field to look in.", "%s needs a string field",
+							node->text);
+		return vc_filter_text(c, vc_filter_as_text(c, x), node->args[1],
+							  node->function == VCF_FN_TEXT_MATCH ? VCF_TEXT_ANY : VCF_TEXT_PHRASE, (int)node->i,
+							  (int)node->i);
+	case VCF_FN_ARRAY_LENGTH:
+		vc_filter_error(c, node, "Compare it with a number.", "array_length is not a condition");
+	default:
+		if (!vc_filter_is_value(node->args[1]))
+			vc_filter_error(c, node->args[1], "The second argument is what to look for.", "expected a constant");
+		return vc_filter_contains(c, x, node->args[1], node->function);
 	}
 }
 
@@ -653,26 +669,27 @@ compile_value(VcFilterContext *c, const VcFilterNode *node)
 	node = vc_filter_resolve(c, node);
 	switch (node->kind)
 	{
-		case VCF_FIELD:
-			return vc_filter_field(c, node);
-		case VCF_ARITH:
-			return compile_arithmetic(c, node);
-		case VCF_NEGATE:
-			x = as_number(c, node->args[0], compile_value(c, node->args[0]), InvalidOid);
-			return operand(VCX_NUMBER, x.typid, psprintf("(OPERATOR(pg_catalog.-) %s)", x.sql));
-		case VCF_CALL:
-			if (node->function == VCF_FN_ARRAY_LENGTH)
-			{
-				x = compile_value(c, node->args[0]);
-				if (x.class != VCX_ARRAY && x.class != VCX_JSON)
-					vc_filter_error(c, node->args[0], psprintf("It has %s.", class_name(x.class)), "array_length needs an array");
-				return operand(VCX_NUMBER, INT4OID, vc_filter_array_length(c, x));
-			}
-			break;
-		default:
-			if (node->kind <= VCF_LIST)
-				return vc_filter_literal_operand(node);
-			break;
+	case VCF_FIELD:
+		return vc_filter_field(c, node);
+	case VCF_ARITH:
+		return compile_arithmetic(c, node);
+	case VCF_NEGATE:
+		x = as_number(c, node->args[0], compile_value(c, node->args[0]), InvalidOid);
+		return operand(VCX_NUMBER, x.typid, psprintf("(OPERATOR(pg_catalog.-) %s)", x.sql));
+	case VCF_CALL:
+		if (node->function == VCF_FN_ARRAY_LENGTH)
+		{
+			x = compile_value(c, node->args[0]);
+			if (x.class != VCX_ARRAY && x.class != VCX_JSON)
+				vc_filter_error(c, node->args[0], psprintf("It has %s.", class_name(x.class)),
+								"array_length needs an array");
+			return operand(VCX_NUMBER, INT4OID, vc_filter_array_length(c, x));
+		}
+		break;
+	default:
+		if (node->kind <= VCF_LIST)
+			return vc_filter_literal_operand(node);
+		break;
 	}
 	return operand(VCX_BOOL, BOOLOID, vc_filter_condition(c, node));
 }
@@ -700,30 +717,30 @@ vc_filter_condition(VcFilterContext *c, const VcFilterNode *node)
 	CHECK_FOR_INTERRUPTS();
 	switch (node->kind)
 	{
-		case VCF_AND:
-			return compile_list(c, node, " AND ", "TRUE");
-		case VCF_OR:
-			return compile_list(c, node, " OR ", "FALSE");
-		case VCF_NOT:
-			return psprintf(node->negated ? "(%s IS NOT TRUE)" : "(NOT %s)", vc_filter_condition(c, node->args[0]));
-		case VCF_COMPARE:
-			return vc_filter_compare(c, node, node->op, compile_value(c, node->args[0]), compile_value(c, node->args[1]));
-		case VCF_IN:
-			return vc_filter_in(c, compile_value(c, node->args[0]), node->args[1], node->negated);
-		case VCF_LIKE:
-			return compile_like(c, node);
-		case VCF_IS_NULL:
-			return compile_is_null(c, node);
-		case VCF_EXISTS:
-			return psprintf("(%s IS NOT NULL)", vc_filter_field(c, node->args[0]).sql);
-		case VCF_CALL:
-			if (node->function != VCF_FN_ARRAY_LENGTH)
-				return compile_call_condition(c, node);
-			break;
-		default:
-			if (node->kind >= VCF_MATCH)
-				return vc_filter_match(c, node);
-			break;
+	case VCF_AND:
+		return compile_list(c, node, " AND ", "TRUE");
+	case VCF_OR:
+		return compile_list(c, node, " OR ", "FALSE");
+	case VCF_NOT:
+		return psprintf(node->negated ? "(%s IS NOT TRUE)" : "(NOT %s)", vc_filter_condition(c, node->args[0]));
+	case VCF_COMPARE:
+		return vc_filter_compare(c, node, node->op, compile_value(c, node->args[0]), compile_value(c, node->args[1]));
+	case VCF_IN:
+		return vc_filter_in(c, compile_value(c, node->args[0]), node->args[1], node->negated);
+	case VCF_LIKE:
+		return compile_like(c, node);
+	case VCF_IS_NULL:
+		return compile_is_null(c, node);
+	case VCF_EXISTS:
+		return psprintf("(%s IS NOT NULL)", vc_filter_field(c, node->args[0]).sql);
+	case VCF_CALL:
+		if (node->function != VCF_FN_ARRAY_LENGTH)
+			return compile_call_condition(c, node);
+		break;
+	default:
+		if (node->kind >= VCF_MATCH)
+			return vc_filter_match(c, node);
+		break;
 	}
 	/* A value where a condition is asked for: true, false, a boolean field, a json true. */
 	x = compile_value(c, node);

@@ -2,8 +2,8 @@
  * filter_compile.h
  *		A filter's tree to a SQL condition over one collection's fields.
  *
- * The condition refers to the table by alias t. Constants become parameters of the statement; names and the keys of json
- * paths, which must be constants for an expression index to match, are quoted.
+ * The condition refers to the table by alias t. Constants become parameters of the statement; names and the keys of
+ *json paths, which must be constants for an expression index to match, are quoted.
  *
  *   filter_compile.c    fields, arithmetic, comparisons, functions: what the expression language has
  *   filter_match.c      conditions only the JSON language has
@@ -51,7 +51,7 @@ typedef struct VcOperand
 	const char *sql;
 	const VcFilterNode *node;
 	const char *base; /* VCX_JSON: the jsonb the path starts from */
-	List *path;		  /* VCX_JSON: VcFilterNode keys, indexes, wildcards */
+	List *path;       /* VCX_JSON: VcFilterNode keys, indexes, wildcards */
 } VcOperand;
 
 typedef struct VcFilterContext
@@ -59,9 +59,9 @@ typedef struct VcFilterContext
 	VcStatement *st;
 	const VcCollection *coll;
 	Jsonb *templates;
-	const char *source; /* the filter's text, for messages */
+	const char *source;  /* the filter's text, for messages */
 	const char *element; /* inside "nested": the jsonb whose keys are the fields; else NULL */
-	int nested;			 /* how many "nested" are open: numbers their aliases */
+	int nested;          /* how many "nested" are open: numbers their aliases */
 } VcFilterContext;
 
 /* Raises VC110 pointing at the node. */
@@ -70,14 +70,16 @@ extern void vc_filter_error(VcFilterContext *c, const VcFilterNode *node, const 
 
 extern char *vc_filter_condition(VcFilterContext *c, const VcFilterNode *node);
 extern VcOperand vc_filter_field(VcFilterContext *c, const VcFilterNode *node);
-extern char *vc_filter_compare(VcFilterContext *c, const VcFilterNode *at, VcFilterOp op, VcOperand left, VcOperand right);
+extern char *vc_filter_compare(VcFilterContext *c, const VcFilterNode *at, VcFilterOp op, VcOperand left,
+							   VcOperand right);
 extern VcOperand vc_filter_literal_operand(const VcFilterNode *node);
 
 /* `x IN list` for a scalar or json operand. */
 extern char *vc_filter_in(VcFilterContext *c, VcOperand left, const VcFilterNode *list, bool negated);
 
 /* Array and json containment: function says which of contains, contains_all, contains_any. */
-extern char *vc_filter_contains(VcFilterContext *c, VcOperand array, const VcFilterNode *value, VcFilterFunction function);
+extern char *vc_filter_contains(VcFilterContext *c, VcOperand array, const VcFilterNode *value,
+								VcFilterFunction function);
 
 extern char *vc_filter_match(VcFilterContext *c, const VcFilterNode *node);
 
@@ -85,8 +87,8 @@ extern char *vc_filter_match(VcFilterContext *c, const VcFilterNode *node);
 extern char *vc_filter_array_length(VcFilterContext *c, VcOperand array);
 
 /* Text in the tokens of `words`: all, any (at least `minimum` of them when above 1), or as a phrase. */
-extern char *vc_filter_text(VcFilterContext *c, const char *text_sql, const VcFilterNode *words, VcFilterOp op, int minimum,
-							int slop);
+extern char *vc_filter_text(VcFilterContext *c, const char *text_sql, const VcFilterNode *words, VcFilterOp op,
+							int minimum, int slop);
 /* A json operand as SQL text, null where it is no string; a string column as it is. */
 extern char *vc_filter_as_text(VcFilterContext *c, VcOperand operand);
 /* A json operand as numeric, null where it is no number. */
@@ -101,7 +103,8 @@ extern char *vc_filter_value(VcFilterContext *c, const VcFilterNode *node, Oid t
  * "$n" for a list as an array of the type. Numbers that no value of the type can equal are left out, and counted in
  * *dropped where that is not NULL.
  */
-extern char *vc_filter_value_array(VcFilterContext *c, const VcFilterNode *list, Oid typid, Oid arraytype, int *dropped);
+extern char *vc_filter_value_array(VcFilterContext *c, const VcFilterNode *list, Oid typid, Oid arraytype,
+								   int *dropped);
 /* "$n" for a constant as jsonb, wrapped in the objects of `path` from its outermost key; array: in an array first. */
 extern char *vc_filter_jsonb(VcFilterContext *c, const VcFilterNode *node, List *path, bool array);
 /* "$n" for a list as jsonb[]. */

@@ -12,8 +12,8 @@ static const struct
 	const char *word;
 	VcToken token;
 } words[] = {
-	{"and", VCT_AND}, {"or", VCT_OR},	  {"not", VCT_NOT},	  {"in", VCT_IN},		{"like", VCT_LIKE},
-	{"is", VCT_IS},	  {"null", VCT_NULL}, {"true", VCT_TRUE}, {"false", VCT_FALSE}, {"exists", VCT_EXISTS},
+	{"and", VCT_AND}, {"or", VCT_OR},     {"not", VCT_NOT},   {"in", VCT_IN},       {"like", VCT_LIKE},
+	{"is", VCT_IS},   {"null", VCT_NULL}, {"true", VCT_TRUE}, {"false", VCT_FALSE}, {"exists", VCT_EXISTS},
 };
 
 /* The longer operator stands before its own beginning. */
@@ -22,10 +22,11 @@ static const struct
 	const char *spelling;
 	VcToken token;
 } operators[] = {
-	{"**", VCT_POWER},	 {"&&", VCT_AND},	{"||", VCT_OR},	   {"==", VCT_EQ},	  {"!=", VCT_NE},	   {"<>", VCT_NE},
-	{"<=", VCT_LE},		 {">=", VCT_GE},	{"=", VCT_EQ},	   {"<", VCT_LT},	  {">", VCT_GT},	   {"!", VCT_BANG},
-	{"(", VCT_LPAREN},	 {")", VCT_RPAREN}, {"[", VCT_LBRACKET}, {"]", VCT_RBRACKET}, {"{", VCT_LBRACE}, {"}", VCT_RBRACE},
-	{",", VCT_COMMA},	 {"+", VCT_PLUS},	{"-", VCT_MINUS},  {"*", VCT_STAR},	  {"/", VCT_SLASH},	   {"%", VCT_PERCENT},
+	{"**", VCT_POWER},   {"&&", VCT_AND},   {"||", VCT_OR},    {"==", VCT_EQ},     {"!=", VCT_NE},
+	{"<>", VCT_NE},      {"<=", VCT_LE},    {">=", VCT_GE},    {"=", VCT_EQ},      {"<", VCT_LT},
+	{">", VCT_GT},       {"!", VCT_BANG},   {"(", VCT_LPAREN}, {")", VCT_RPAREN},  {"[", VCT_LBRACKET},
+	{"]", VCT_RBRACKET}, {"{", VCT_LBRACE}, {"}", VCT_RBRACE}, {",", VCT_COMMA},   {"+", VCT_PLUS},
+	{"-", VCT_MINUS},    {"*", VCT_STAR},   {"/", VCT_SLASH},  {"%", VCT_PERCENT},
 };
 
 static bool
@@ -38,7 +39,7 @@ is_digit(char c)
 static bool
 is_name_start(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' || (unsigned char) c >= 128;
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' || (unsigned char)c >= 128;
 }
 
 static char
@@ -122,7 +123,7 @@ lex_number(VcLexer *lexer)
 	lexer->text = vc_filter_copy(lexer->arena, lexer->input + start, lexer->text_length);
 	if (fraction)
 		return VCT_FLOAT;
-	if (overflow || lexer->number > (uint64_t) INT64_MAX + 1)
+	if (overflow || lexer->number > (uint64_t)INT64_MAX + 1)
 	{
 		vc_filter_fail(lexer->error, start, "Integers have 64 bits; write a larger number with a decimal point.",
 					   "integer out of range");
@@ -152,7 +153,8 @@ lex_hex(VcLexer *lexer, int digits)
 	return value;
 }
 
-/* The code point of \uXXXX (its "u" already read), joined with its second half if it is a surrogate; -1 if malformed. */
+/* The code point of \uXXXX (its "u" already read), joined with its second half if it is a surrogate; -1 if malformed.
+ */
 static int64_t
 lex_unicode_escape(VcLexer *lexer)
 {
@@ -171,8 +173,8 @@ lex_unicode_escape(VcLexer *lexer)
 }
 
 /*
- * One escape, its backslash already read: writes what it stands for at *out and moves it on. An escape never writes more
- * bytes than it is long. \% and \_ keep their backslash, so that a LIKE pattern needs no doubled one.
+ * One escape, its backslash already read: writes what it stands for at *out and moves it on. An escape never writes
+ * more bytes than it is long. \% and \_ keep their backslash, so that a LIKE pattern needs no doubled one.
  */
 static bool
 lex_escape(VcLexer *lexer, char **out)
@@ -192,24 +194,24 @@ lex_escape(VcLexer *lexer, char **out)
 		}
 	switch (c)
 	{
-		case '%':
-		case '_':
-			*(*out)++ = '\\';
-			*(*out)++ = c;
-			return true;
-		case 'x':
-			code = lex_hex(lexer, 2);
-			break;
-		case 'u':
-			code = lex_unicode_escape(lexer);
-			break;
-		default:
-			return false;
+	case '%':
+	case '_':
+		*(*out)++ = '\\';
+		*(*out)++ = c;
+		return true;
+	case 'x':
+		code = lex_hex(lexer, 2);
+		break;
+	case 'u':
+		code = lex_unicode_escape(lexer);
+		break;
+	default:
+		return false;
 	}
 	/* \x80 and above would be half a character in UTF-8, so it means the code point. Its two bytes fit in four. */
 	if (code <= 0)
 		return false;
-	*out += vc_filter_utf8((uint32_t) code, *out);
+	*out += vc_filter_utf8((uint32_t)code, *out);
 	return true;
 }
 
@@ -247,7 +249,8 @@ lex_string(VcLexer *lexer)
 			*out++ = lexer->input[at];
 		else if (!lex_escape(lexer, &out))
 		{
-			vc_filter_fail(lexer->error, at, "Escapes are \\\\ \\' \\\" \\n \\r \\t \\xHH \\uXXXX, and \\% \\_ for LIKE.",
+			vc_filter_fail(lexer->error, at,
+						   "Escapes are \\\\ \\' \\\" \\n \\r \\t \\xHH \\uXXXX, and \\% \\_ for LIKE.",
 						   "invalid escape in string");
 			return VCT_ERROR;
 		}
@@ -272,8 +275,8 @@ lex_operator(VcLexer *lexer)
 			return operators[i].token;
 		}
 	}
-	vc_filter_fail(lexer->error, lexer->next,
-				   peek(lexer, 0) == '.' ? "Write a path as field[\"key\"][\"key\"]." : "", "unexpected character");
+	vc_filter_fail(lexer->error, lexer->next, peek(lexer, 0) == '.' ? "Write a path as field[\"key\"][\"key\"]." : "",
+				   "unexpected character");
 	return VCT_ERROR;
 }
 

@@ -35,7 +35,7 @@ typedef enum VcToken
 	VCT_GE,
 	/* words, in any case */
 	VCT_AND, /* also && */
-	VCT_OR,	 /* also || */
+	VCT_OR,  /* also || */
 	VCT_NOT,
 	VCT_BANG,
 	VCT_IN,

@@ -1,7 +1,7 @@
 /*
  * filter_literal.c
- *		Constants of a filter as parameters: values of a column's type, jsonb, arrays; and templates, which are constants
- *		that arrive in a separate object.
+ *		Constants of a filter as parameters: values of a column's type, jsonb, arrays; and templates, which are
+ *constants that arrive in a separate object.
  */
 #include "filter_compile.h"
 #include "value.h"
@@ -33,43 +33,45 @@ node_from_json(VcFilterContext *c, const VcFilterNode *at, JsonbValue *value)
 
 	switch (value->type)
 	{
-		case jbvNull:
-			break;
-		case jbvBool:
-			node->kind = VCF_BOOL;
-			node->negated = value->val.boolean;
-			break;
-		case jbvString:
-			node->kind = VCF_STRING;
-			node->text = pnstrdup(value->val.string.val, value->val.string.len);
-			node->length = value->val.string.len;
-			break;
-		case jbvNumeric:
-			node->text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
-			node->length = strlen(node->text);
-			node->kind = VCF_FLOAT;
-			if (strspn(node->text, "-0123456789") == node->length && node->length < 19)
-			{
-				node->kind = VCF_INT;
-				node->i = strtoll(node->text, NULL, 10);
-			}
-			break;
-		case jbvBinary:
+	case jbvNull:
+		break;
+	case jbvBool:
+		node->kind = VCF_BOOL;
+		node->negated = value->val.boolean;
+		break;
+	case jbvString:
+		node->kind = VCF_STRING;
+		node->text = pnstrdup(value->val.string.val, value->val.string.len);
+		node->length = value->val.string.len;
+		break;
+	case jbvNumeric:
+		node->text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+		node->length = strlen(node->text);
+		node->kind = VCF_FLOAT;
+		if (strspn(node->text, "-0123456789") == node->length && node->length < 19)
 		{
-			JsonbIterator *it = JsonbIteratorInit(value->val.binary.data);
-			JsonbIteratorToken token;
-			JsonbValue item;
-
-			if (!JsonContainerIsArray(value->val.binary.data))
-				vc_filter_error(c, at, "A template stands for a constant or a list.", "template \"%s\" is an object", at->text);
-			node->kind = VCF_LIST;
-			while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
-				if (token == WJB_ELEM)
-					vc_filter_append(&server_arena, node, node_from_json(c, at, &item));
-			break;
+			node->kind = VCF_INT;
+			node->i = strtoll(node->text, NULL, 10);
 		}
-		default:
-			vc_filter_error(c, at, "A template stands for a constant or a list.", "template \"%s\" has an unusable value", at->text);
+		break;
+	case jbvBinary:
+	{
+		JsonbIterator *it = JsonbIteratorInit(value->val.binary.data);
+		JsonbIteratorToken token;
+		JsonbValue item;
+
+		if (!JsonContainerIsArray(value->val.binary.data))
+			vc_filter_error(c, at, "A template stands for a constant or a list.", "template \"%s\" is an object",
+							at->text);
+		node->kind = VCF_LIST;
+		while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
+			if (token == WJB_ELEM)
+				vc_filter_append(&server_arena, node, node_from_json(c, at, &item));
+		break;
+	}
+	default:
+		vc_filter_error(c, at, "A template stands for a constant or a list.", "template \"%s\" has an unusable value",
+						at->text);
 	}
 	return node;
 }
@@ -106,23 +108,23 @@ kind_name(const VcFilterNode *node)
 {
 	switch (node->kind)
 	{
-		case VCF_NULL:
-			return "null";
-		case VCF_BOOL:
-			return "a boolean";
-		case VCF_INT:
-		case VCF_FLOAT:
-			return "a number";
-		case VCF_STRING:
-			return "a string";
-		case VCF_TIMESTAMP:
-			return "a timestamp";
-		case VCF_INTERVAL:
-			return "an interval";
-		case VCF_LIST:
-			return "a list";
-		default:
-			return "an object";
+	case VCF_NULL:
+		return "null";
+	case VCF_BOOL:
+		return "a boolean";
+	case VCF_INT:
+	case VCF_FLOAT:
+		return "a number";
+	case VCF_STRING:
+		return "a string";
+	case VCF_TIMESTAMP:
+		return "a timestamp";
+	case VCF_INTERVAL:
+		return "an interval";
+	case VCF_LIST:
+		return "a list";
+	default:
+		return "an object";
 	}
 }
 
@@ -133,8 +135,8 @@ node_numeric(VcFilterContext *c, const VcFilterNode *node)
 
 	if (exponent && (strlen(exponent) > 5 || abs(atoi(exponent + 1)) > 400))
 		vc_filter_error(c, node, "Exponents go from -400 to 400.", "number %s is out of range", node->text);
-	return DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(node->text), ObjectIdGetDatum(InvalidOid),
-											   Int32GetDatum(-1)));
+	return DatumGetNumeric(
+		DirectFunctionCall3(numeric_in, CStringGetDatum(node->text), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 }
 
 /*
@@ -152,16 +154,16 @@ node_integer(const VcFilterNode *node, Oid typid, Datum *value)
 
 		if (d != floor(d) || d < -9.2e18 || d > 9.2e18)
 			return false;
-		i = (int64) d;
+		i = (int64)d;
 	}
 	if (typid == INT2OID)
 	{
-		*value = Int16GetDatum((int16) i);
+		*value = Int16GetDatum((int16)i);
 		return i >= PG_INT16_MIN && i <= PG_INT16_MAX;
 	}
 	if (typid == INT4OID)
 	{
-		*value = Int32GetDatum((int32) i);
+		*value = Int32GetDatum((int32)i);
 		return i >= PG_INT32_MIN && i <= PG_INT32_MAX;
 	}
 	*value = Int64GetDatum(i);
@@ -171,11 +173,11 @@ node_integer(const VcFilterNode *node, Oid typid, Datum *value)
 static Datum
 node_float(VcFilterContext *c, const VcFilterNode *node, Oid typid)
 {
-	double d = node->kind == VCF_INT ? (double) node->i : strtod(node->text, NULL);
+	double d = node->kind == VCF_INT ? (double)node->i : strtod(node->text, NULL);
 
-	if (isinf(d) || (typid == FLOAT4OID && isinf((float) d)))
+	if (isinf(d) || (typid == FLOAT4OID && isinf((float)d)))
 		vc_filter_error(c, node, "The field's type has a smaller range.", "number %s is out of range", node->text);
-	return typid == FLOAT4OID ? Float4GetDatum((float) d) : Float8GetDatum(d);
+	return typid == FLOAT4OID ? Float4GetDatum((float)d) : Float8GetDatum(d);
 }
 
 static Datum
@@ -189,7 +191,8 @@ node_input(VcFilterContext *c, const VcFilterNode *node, Oid typid)
 	return value;
 }
 
-/* The value of the constant in the type; false when it is a number the type cannot hold. Raises when of another class. */
+/* The value of the constant in the type; false when it is a number the type cannot hold. Raises when of another class.
+ */
 static bool
 node_datum(VcFilterContext *c, const VcFilterNode *node, Oid typid, Datum *value)
 {
@@ -197,47 +200,48 @@ node_datum(VcFilterContext *c, const VcFilterNode *node, Oid typid, Datum *value
 
 	switch (vc_filter_class(typid))
 	{
-		case VCX_BOOL:
-			if (node->kind != VCF_BOOL)
-				break;
-			*value = BoolGetDatum(node->negated);
-			return true;
-		case VCX_NUMBER:
-			if (!number)
-				break;
-			if (typid == NUMERICOID)
-				*value = NumericGetDatum(node_numeric(c, node));
-			else if (typid == FLOAT4OID || typid == FLOAT8OID)
-				*value = node_float(c, node, typid);
-			else
-				return node_integer(node, typid, value);
-			return true;
-		case VCX_STRING:
-			if (node->kind != VCF_STRING)
-				break;
-			/* text, varchar and bpchar share their representation; blanks at the end of bpchar do not count. */
-			*value = PointerGetDatum(cstring_to_text_with_len(node_text(node), node->length));
-			return true;
-		case VCX_TIME:
-			if (node->kind != VCF_STRING && node->kind != VCF_TIMESTAMP)
-				break;
-			*value = node_input(c, node, typid);
-			return true;
-		case VCX_UUID:
-			if (node->kind != VCF_STRING)
-				break;
-			*value = node_input(c, node, typid);
-			return true;
-		case VCX_INTERVAL:
-			if (node->kind != VCF_INTERVAL)
-				break;
-			*value = node_input(c, node, typid);
-			return true;
-		default:
+	case VCX_BOOL:
+		if (node->kind != VCF_BOOL)
 			break;
+		*value = BoolGetDatum(node->negated);
+		return true;
+	case VCX_NUMBER:
+		if (!number)
+			break;
+		if (typid == NUMERICOID)
+			*value = NumericGetDatum(node_numeric(c, node));
+		else if (typid == FLOAT4OID || typid == FLOAT8OID)
+			*value = node_float(c, node, typid);
+		else
+			return node_integer(node, typid, value);
+		return true;
+	case VCX_STRING:
+		if (node->kind != VCF_STRING)
+			break;
+		/* text, varchar and bpchar share their representation; blanks at the end of bpchar do not count. */
+		*value = PointerGetDatum(cstring_to_text_with_len(node_text(node), node->length));
+		return true;
+	case VCX_TIME:
+		if (node->kind != VCF_STRING && node->kind != VCF_TIMESTAMP)
+			break;
+		*value = node_input(c, node, typid);
+		return true;
+	case VCX_UUID:
+		if (node->kind != VCF_STRING)
+			break;
+		*value = node_input(c, node, typid);
+		return true;
+	case VCX_INTERVAL:
+		if (node->kind != VCF_INTERVAL)
+			break;
+		*value = node_input(c, node, typid);
+		return true;
+	default:
+		break;
 	}
-	vc_filter_error(c, node, psprintf("The filter has %s where the field's type, %s, needs another.", kind_name(node),
-									  format_type_be(typid)),
+	vc_filter_error(c, node,
+					psprintf("The filter has %s where the field's type, %s, needs another.", kind_name(node),
+							 format_type_be(typid)),
 					"type mismatch in filter");
 }
 
@@ -271,8 +275,9 @@ vc_filter_value_array(VcFilterContext *c, const VcFilterNode *list, Oid typid, O
 		else if (dropped)
 			(*dropped)++;
 	get_typlenbyvalalign(typid, &typlen, &typbyval, &typalign);
-	return psprintf("$%d", vc_statement_param(c->st, arraytype,
-											  PointerGetDatum(construct_array(values, n, typid, typlen, typbyval, typalign))));
+	return psprintf("$%d",
+					vc_statement_param(c->st, arraytype,
+									   PointerGetDatum(construct_array(values, n, typid, typlen, typbyval, typalign))));
 }
 
 /* ---- jsonb ---- */
@@ -285,30 +290,30 @@ push_node(VcFilterContext *c, JsonbParseState **state, const VcFilterNode *node,
 	node = vc_filter_resolve(c, node);
 	switch (node->kind)
 	{
-		case VCF_NULL:
-			value.type = jbvNull;
-			break;
-		case VCF_BOOL:
-			value.type = jbvBool;
-			value.val.boolean = node->negated;
-			break;
-		case VCF_INT:
-		case VCF_FLOAT:
-			value.type = jbvNumeric;
-			value.val.numeric = node_numeric(c, node);
-			break;
-		case VCF_STRING:
-			value.type = jbvString;
-			value.val.string.val = (char *) node_text(node);
-			value.val.string.len = node->length;
-			break;
-		case VCF_LIST:
-			pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
-			for (int i = 0; i < node->nargs; i++)
-				push_node(c, state, node->args[i], WJB_ELEM);
-			return pushJsonbValue(state, WJB_END_ARRAY, NULL);
-		default:
-			vc_filter_error(c, node, "Compare it with a timestamptz field.", "%s has no equal in json", kind_name(node));
+	case VCF_NULL:
+		value.type = jbvNull;
+		break;
+	case VCF_BOOL:
+		value.type = jbvBool;
+		value.val.boolean = node->negated;
+		break;
+	case VCF_INT:
+	case VCF_FLOAT:
+		value.type = jbvNumeric;
+		value.val.numeric = node_numeric(c, node);
+		break;
+	case VCF_STRING:
+		value.type = jbvString;
+		value.val.string.val = (char *)node_text(node);
+		value.val.string.len = node->length;
+		break;
+	case VCF_LIST:
+		pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
+		for (int i = 0; i < node->nargs; i++)
+			push_node(c, state, node->args[i], WJB_ELEM);
+		return pushJsonbValue(state, WJB_END_ARRAY, NULL);
+	default:
+		vc_filter_error(c, node, "Compare it with a timestamptz field.", "%s has no equal in json", kind_name(node));
 	}
 	if (*state == NULL)
 	{
@@ -332,7 +337,7 @@ vc_filter_jsonb(VcFilterContext *c, const VcFilterNode *node, List *path, bool a
 		const VcFilterNode *step = lfirst(lc);
 		JsonbValue key = {.type = jbvString};
 
-		key.val.string.val = (char *) step->text;
+		key.val.string.val = (char *)step->text;
 		key.val.string.len = step->length;
 		pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 		pushJsonbValue(&state, WJB_KEY, &key);
@@ -358,9 +363,9 @@ vc_filter_jsonb_array(VcFilterContext *c, const VcFilterNode *list)
 
 		values[i] = JsonbPGetDatum(JsonbValueToJsonb(push_node(c, &state, list->args[i], WJB_ELEM)));
 	}
-	return psprintf("$%d",
-					vc_statement_param(c->st, JSONBARRAYOID,
-									   PointerGetDatum(construct_array(values, list->nargs, JSONBOID, -1, false, TYPALIGN_INT))));
+	return psprintf("$%d", vc_statement_param(c->st, JSONBARRAYOID,
+											  PointerGetDatum(construct_array(values, list->nargs, JSONBOID, -1, false,
+																			  TYPALIGN_INT))));
 }
 
 /* ---- reading ---- */
@@ -376,7 +381,8 @@ vc_filter_read(const text *filter)
 
 	if (node)
 		return node;
-	/* A name cut in the middle of a character, and a quoted one the client's encoding lacks, must not spoil the message. */
+	/* A name cut in the middle of a character, and a quoted one the client's encoding lacks, must not spoil the
+	 * message. */
 	for (char *at = error.message; *at; at++)
 		if (IS_HIGHBIT_SET(*at))
 			*at = '?';

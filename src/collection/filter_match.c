@@ -2,10 +2,10 @@
  * filter_match.c
  *		Conditions only the JSON language has, to SQL. See filter_compile.h.
  *
- * A field that holds an array matches when one of its elements does. For jsonb that is what a lax jsonpath means anyway,
- * so a condition becomes `base @? '$."key" ? (@ == 5)'`, which a GIN index (jsonb_path_ops) serves; long lists become a
- * look at each element, which compares by hash. Every condition is true or not: what is missing does not match, and
- * must_not (IS NOT TRUE) accepts it, as Qdrant does.
+ * A field that holds an array matches when one of its elements does. For jsonb that is what a lax jsonpath means
+ *anyway, so a condition becomes `base @? '$."key" ? (@ == 5)'`, which a GIN index (jsonb_path_ops) serves; long lists
+ *become a look at each element, which compares by hash. Every condition is true or not: what is missing does not match,
+ *and must_not (IS NOT TRUE) accepts it, as Qdrant does.
  */
 #include "filter_compile.h"
 
@@ -35,7 +35,7 @@ path_append(StringInfo out, List *path)
 			escape_json(out, step->text);
 		}
 		else if (step->kind == VCF_INT)
-			appendStringInfo(out, "[%d]", (int) step->i);
+			appendStringInfo(out, "[%d]", (int)step->i);
 		else
 			appendStringInfoString(out, "[*]");
 	}
@@ -46,22 +46,23 @@ path_append_value(VcFilterContext *c, StringInfo out, const VcFilterNode *value)
 {
 	switch (value->kind)
 	{
-		case VCF_BOOL:
-			appendStringInfoString(out, value->negated ? "true" : "false");
-			break;
-		case VCF_INT:
-		case VCF_FLOAT:
-			appendStringInfoString(out, value->text);
-			break;
-		default:
-			escape_json(out, value->text);
+	case VCF_BOOL:
+		appendStringInfoString(out, value->negated ? "true" : "false");
+		break;
+	case VCF_INT:
+	case VCF_FLOAT:
+		appendStringInfoString(out, value->text);
+		break;
+	default:
+		escape_json(out, value->text);
 	}
 }
 
 static char *
 path_param(VcFilterContext *c, StringInfo path)
 {
-	return psprintf("$%d", vc_statement_param(c->st, JSONPATHOID, DirectFunctionCall1(jsonpath_in, CStringGetDatum(path->data))));
+	return psprintf(
+		"$%d", vc_statement_param(c->st, JSONPATHOID, DirectFunctionCall1(jsonpath_in, CStringGetDatum(path->data))));
 }
 
 /* base @? path, false rather than null for a row without the json. */
@@ -147,8 +148,8 @@ match_except(VcFilterContext *c, const VcFilterNode *node)
 	element = get_element_type(x.typid);
 	if (vc_filter_class(element) == VCX_STRING)
 		element = TEXTOID;
-	return psprintf("EXISTS (SELECT 1 FROM pg_catalog.unnest(%s) AS e(v) WHERE e.v OPERATOR(pg_catalog.<>) ALL (%s))", x.sql,
-					vc_filter_value_array(c, node->args[1], element, get_array_type(element), NULL));
+	return psprintf("EXISTS (SELECT 1 FROM pg_catalog.unnest(%s) AS e(v) WHERE e.v OPERATOR(pg_catalog.<>) ALL (%s))",
+					x.sql, vc_filter_value_array(c, node->args[1], element, get_array_type(element), NULL));
 }
 
 static char *
@@ -177,8 +178,9 @@ range_of(VcFilterContext *c, const VcFilterNode *node, VcOperand x)
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "(TRUE");
 	for (int i = 1; i < node->nargs; i++)
-		appendStringInfo(&sql, " AND %s",
-						 vc_filter_compare(c, node, node->args[i]->op, x, vc_filter_literal_operand(node->args[i]->args[0])));
+		appendStringInfo(
+			&sql, " AND %s",
+			vc_filter_compare(c, node, node->args[i]->op, x, vc_filter_literal_operand(node->args[i]->args[0])));
 	appendStringInfoChar(&sql, ')');
 	return sql.data;
 }
@@ -218,10 +220,11 @@ values_of(VcFilterContext *c, VcOperand x)
 		return psprintf("COALESCE(pg_catalog.cardinality(%s), 0)", x.sql);
 	if (x.class != VCX_JSON)
 		return psprintf("(CASE WHEN %s IS NULL THEN 0 ELSE 1 END)", x.sql);
-	return psprintf("(CASE WHEN COALESCE(pg_catalog.jsonb_typeof(%s), 'null') OPERATOR(pg_catalog.=) 'null' THEN 0 "
-					"WHEN pg_catalog.jsonb_typeof(%s) OPERATOR(pg_catalog.=) 'array' THEN pg_catalog.jsonb_array_length(%s) "
-					"ELSE 1 END)",
-					x.sql, x.sql, x.sql);
+	return psprintf(
+		"(CASE WHEN COALESCE(pg_catalog.jsonb_typeof(%s), 'null') OPERATOR(pg_catalog.=) 'null' THEN 0 "
+		"WHEN pg_catalog.jsonb_typeof(%s) OPERATOR(pg_catalog.=) 'array' THEN pg_catalog.jsonb_array_length(%s) "
+		"ELSE 1 END)",
+		x.sql, x.sql, x.sql);
 }
 
 static char *
@@ -230,7 +233,8 @@ match_has_id(VcFilterContext *c, const VcFilterNode *node)
 	VcFilterNode *field = palloc0(sizeof(VcFilterNode));
 
 	if (c->element || c->coll->primary < 0)
-		vc_filter_error(c, node, "Ids belong to points of a collection that has a primary key.", "has_id cannot stand here");
+		vc_filter_error(c, node, "Ids belong to points of a collection that has a primary key.",
+						"has_id cannot stand here");
 	field->kind = VCF_FIELD;
 	field->pos = node->pos;
 	field->text = NameStr(c->coll->fields[c->coll->primary].name);
@@ -244,9 +248,10 @@ match_has_vector(VcFilterContext *c, const VcFilterNode *node)
 	StringInfoData sql;
 
 	if (c->element || field == NULL || !VC_DTYPE_IS_VECTOR(field->dtype))
-		ereport(ERROR, (vc_errcode(VC_E_FIELD_NOT_FOUND), errmsg("vector field \"%s\" does not exist", node->args[0]->text),
-						errdetail("has_vector asks for a vector field of the collection."),
-						errhint("vectorcoll.describe_collection lists the fields.")));
+		ereport(ERROR,
+				(vc_errcode(VC_E_FIELD_NOT_FOUND), errmsg("vector field \"%s\" does not exist", node->args[0]->text),
+				 errdetail("has_vector asks for a vector field of the collection."),
+				 errhint("vectorcoll.describe_collection lists the fields.")));
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "(t.");
 	vc_append_name(&sql, NameStr(field->name));
@@ -285,8 +290,9 @@ match_at_least(VcFilterContext *c, const VcFilterNode *node)
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "((0");
 	for (int i = 0; i < node->nargs; i++)
-		appendStringInfo(&sql, " OPERATOR(pg_catalog.+) (CASE WHEN %s THEN 1 ELSE 0 END)", vc_filter_condition(c, node->args[i]));
-	appendStringInfo(&sql, ") OPERATOR(pg_catalog.>=) %d)", (int) Min(node->i, PG_INT32_MAX));
+		appendStringInfo(&sql, " OPERATOR(pg_catalog.+) (CASE WHEN %s THEN 1 ELSE 0 END)",
+						 vc_filter_condition(c, node->args[i]));
+	appendStringInfo(&sql, ") OPERATOR(pg_catalog.>=) %d)", (int)Min(node->i, PG_INT32_MAX));
 	return sql.data;
 }
 
@@ -297,31 +303,31 @@ vc_filter_match(VcFilterContext *c, const VcFilterNode *node)
 
 	switch (node->kind)
 	{
-		case VCF_MATCH:
-			return match_value(c, node);
-		case VCF_MATCH_ANY:
-			return match_any(c, node);
-		case VCF_MATCH_EXCEPT:
-			return match_except(c, node);
-		case VCF_MATCH_TEXT:
-			return match_text(c, node);
-		case VCF_RANGE:
-			return match_range(c, node);
-		case VCF_VALUES_COUNT:
-			count.sql = values_of(c, vc_filter_field(c, node->args[0]));
-			return range_of(c, node, count);
-		case VCF_IS_EMPTY:
-			return psprintf("(%s OPERATOR(pg_catalog.%s) 0)", values_of(c, vc_filter_field(c, node->args[0])),
-							node->negated ? ">" : "=");
-		case VCF_HAS_ID:
-			return match_has_id(c, node);
-		case VCF_HAS_VECTOR:
-			return match_has_vector(c, node);
-		case VCF_NESTED:
-			return match_nested(c, node);
-		case VCF_AT_LEAST:
-			return match_at_least(c, node);
-		default:
-			elog(ERROR, "unexpected filter node %d", (int) node->kind);
+	case VCF_MATCH:
+		return match_value(c, node);
+	case VCF_MATCH_ANY:
+		return match_any(c, node);
+	case VCF_MATCH_EXCEPT:
+		return match_except(c, node);
+	case VCF_MATCH_TEXT:
+		return match_text(c, node);
+	case VCF_RANGE:
+		return match_range(c, node);
+	case VCF_VALUES_COUNT:
+		count.sql = values_of(c, vc_filter_field(c, node->args[0]));
+		return range_of(c, node, count);
+	case VCF_IS_EMPTY:
+		return psprintf("(%s OPERATOR(pg_catalog.%s) 0)", values_of(c, vc_filter_field(c, node->args[0])),
+						node->negated ? ">" : "=");
+	case VCF_HAS_ID:
+		return match_has_id(c, node);
+	case VCF_HAS_VECTOR:
+		return match_has_vector(c, node);
+	case VCF_NESTED:
+		return match_nested(c, node);
+	case VCF_AT_LEAST:
+		return match_at_least(c, node);
+	default:
+		elog(ERROR, "unexpected filter node %d", (int)node->kind);
 	}
 }

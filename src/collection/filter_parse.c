@@ -27,7 +27,7 @@ static const struct
 {
 	const char *name;
 	VcFilterFunction function;
-	int args;			/* how many */
+	int args;           /* how many */
 	const char *option; /* name of a further integer argument that may follow */
 } functions[] = {
 	{"json_contains", VCF_FN_JSON_CONTAINS, 2, NULL},
@@ -110,26 +110,26 @@ vc_filter_utf8(uint32_t code, char *out)
 {
 	if (code < 0x80)
 	{
-		out[0] = (char) code;
+		out[0] = (char)code;
 		return 1;
 	}
 	if (code < 0x800)
 	{
-		out[0] = (char) (0xC0 | code >> 6);
-		out[1] = (char) (0x80 | (code & 0x3F));
+		out[0] = (char)(0xC0 | code >> 6);
+		out[1] = (char)(0x80 | (code & 0x3F));
 		return 2;
 	}
 	if (code < 0x10000)
 	{
-		out[0] = (char) (0xE0 | code >> 12);
-		out[1] = (char) (0x80 | (code >> 6 & 0x3F));
-		out[2] = (char) (0x80 | (code & 0x3F));
+		out[0] = (char)(0xE0 | code >> 12);
+		out[1] = (char)(0x80 | (code >> 6 & 0x3F));
+		out[2] = (char)(0x80 | (code & 0x3F));
 		return 3;
 	}
-	out[0] = (char) (0xF0 | code >> 18);
-	out[1] = (char) (0x80 | (code >> 12 & 0x3F));
-	out[2] = (char) (0x80 | (code >> 6 & 0x3F));
-	out[3] = (char) (0x80 | (code & 0x3F));
+	out[0] = (char)(0xF0 | code >> 18);
+	out[1] = (char)(0x80 | (code >> 12 & 0x3F));
+	out[2] = (char)(0x80 | (code >> 6 & 0x3F));
+	out[3] = (char)(0x80 | (code & 0x3F));
 	return 4;
 }
 
@@ -201,8 +201,9 @@ parse_number(Parser *p, bool negative)
 	if (node->kind == VCF_INT)
 	{
 		if (!negative && magnitude > INT64_MAX)
-			return fail(p, "Integers have 64 bits; write a larger number with a decimal point.", "integer out of range");
-		node->i = negative ? -(int64_t) (magnitude - (magnitude > 0)) - (magnitude > 0) : (int64_t) magnitude;
+			return fail(p, "Integers have 64 bits; write a larger number with a decimal point.",
+						"integer out of range");
+		node->i = negative ? -(int64_t)(magnitude - (magnitude > 0)) - (magnitude > 0) : (int64_t)magnitude;
 	}
 	if (negative)
 	{
@@ -316,7 +317,7 @@ parse_option(Parser *p, VcFilterNode *call, const char *name)
 	}
 	if (p->lex.token != VCT_INT || p->lex.number > 1000)
 		return fail(p, "", "expected an integer from 0 to 1000 as option") != NULL;
-	call->i = (int64_t) p->lex.number;
+	call->i = (int64_t)p->lex.number;
 	vc_lex(&p->lex);
 	return true;
 }
@@ -328,7 +329,7 @@ parse_call(Parser *p, VcFilterNode *name)
 	VcFilterNode *call = vc_filter_node(p->lex.arena, VCF_CALL, name->pos);
 	int known = -1;
 
-	for (int i = 0; i < (int) (sizeof(functions) / sizeof(functions[0])); i++)
+	for (int i = 0; i < (int)(sizeof(functions) / sizeof(functions[0])); i++)
 		if (strcasecmp(name->text, functions[i].name) == 0)
 			known = i;
 	if (known < 0)
@@ -404,60 +405,60 @@ parse_prefix(Parser *p, int weakest)
 
 	switch (p->lex.token)
 	{
-		case VCT_INT:
-		case VCT_FLOAT:
-			return parse_number(p, false);
-		case VCT_STRING:
-			return take_text(p, VCF_STRING);
-		case VCT_TRUE:
-		case VCT_FALSE:
-			node = node_here(p, VCF_BOOL);
-			node->negated = p->lex.token == VCT_TRUE;
-			vc_lex(&p->lex);
-			return node;
-		case VCT_NULL:
-			return fail(p, "Write \"field is null\".", "null can only follow \"is\" or \"is not\"");
-		case VCT_NAME:
-			return parse_name(p);
-		case VCT_LBRACKET:
-			return parse_list(p);
-		case VCT_LBRACE:
-			return parse_template(p);
-		case VCT_PLUS:
-			vc_lex(&p->lex);
-			return parse_expression(p, PREC_UNARY);
-		case VCT_MINUS:
-			return parse_minus(p);
-		case VCT_LPAREN:
-			vc_lex(&p->lex);
-			node = parse_expression(p, PREC_OR);
-			return node && expect(p, VCT_RPAREN, "expected \")\"") ? node : NULL;
-		case VCT_EXISTS:
-			node = node_here(p, VCF_EXISTS);
-			vc_lex(&p->lex);
-			if (p->lex.token != VCT_NAME)
-				return fail(p, "", "expected a field after \"exists\"");
-			if ((operand = parse_name(p)) == NULL)
-				return NULL;
-			if (operand->kind != VCF_FIELD)
-			{
-				vc_filter_fail(p->lex.error, operand->pos, "", "expected a field after \"exists\"");
-				return NULL;
-			}
-			return with_args(p, node, operand, NULL);
-		case VCT_NOT:
-		case VCT_BANG:
-			if (p->lex.token == VCT_NOT && weakest > PREC_NOT)
-				return fail(p, "Put the negation in parentheses.", "\"not\" cannot stand here");
-			node = node_here(p, VCF_NOT);
-			weakest = p->lex.token == VCT_NOT ? PREC_NOT : PREC_UNARY;
-			vc_lex(&p->lex);
-			operand = parse_expression(p, weakest);
-			return operand ? with_args(p, node, operand, NULL) : NULL;
-		case VCT_END:
-			return fail(p, "", "filter ends where a value is expected");
-		default:
-			return fail(p, "", "expected a value, a field or a condition");
+	case VCT_INT:
+	case VCT_FLOAT:
+		return parse_number(p, false);
+	case VCT_STRING:
+		return take_text(p, VCF_STRING);
+	case VCT_TRUE:
+	case VCT_FALSE:
+		node = node_here(p, VCF_BOOL);
+		node->negated = p->lex.token == VCT_TRUE;
+		vc_lex(&p->lex);
+		return node;
+	case VCT_NULL:
+		return fail(p, "Write \"field is null\".", "null can only follow \"is\" or \"is not\"");
+	case VCT_NAME:
+		return parse_name(p);
+	case VCT_LBRACKET:
+		return parse_list(p);
+	case VCT_LBRACE:
+		return parse_template(p);
+	case VCT_PLUS:
+		vc_lex(&p->lex);
+		return parse_expression(p, PREC_UNARY);
+	case VCT_MINUS:
+		return parse_minus(p);
+	case VCT_LPAREN:
+		vc_lex(&p->lex);
+		node = parse_expression(p, PREC_OR);
+		return node && expect(p, VCT_RPAREN, "expected \")\"") ? node : NULL;
+	case VCT_EXISTS:
+		node = node_here(p, VCF_EXISTS);
+		vc_lex(&p->lex);
+		if (p->lex.token != VCT_NAME)
+			return fail(p, "", "expected a field after \"exists\"");
+		if ((operand = parse_name(p)) == NULL)
+			return NULL;
+		if (operand->kind != VCF_FIELD)
+		{
+			vc_filter_fail(p->lex.error, operand->pos, "", "expected a field after \"exists\"");
+			return NULL;
+		}
+		return with_args(p, node, operand, NULL);
+	case VCT_NOT:
+	case VCT_BANG:
+		if (p->lex.token == VCT_NOT && weakest > PREC_NOT)
+			return fail(p, "Put the negation in parentheses.", "\"not\" cannot stand here");
+		node = node_here(p, VCF_NOT);
+		weakest = p->lex.token == VCT_NOT ? PREC_NOT : PREC_UNARY;
+		vc_lex(&p->lex);
+		operand = parse_expression(p, weakest);
+		return operand ? with_args(p, node, operand, NULL) : NULL;
+	case VCT_END:
+		return fail(p, "", "filter ends where a value is expected");
+	default:
+		return fail(p, "", "expected a value, a field or a condition");
 	}
 }
 
@@ -466,32 +467,32 @@ token_op(VcToken token)
 {
 	switch (token)
 	{
-		case VCT_PLUS:
-			return VCF_OP_ADD;
-		case VCT_MINUS:
-			return VCF_OP_SUB;
-		case VCT_STAR:
-			return VCF_OP_MUL;
-		case VCT_SLASH:
-			return VCF_OP_DIV;
-		case VCT_PERCENT:
-			return VCF_OP_MOD;
-		case VCT_POWER:
-			return VCF_OP_POW;
-		case VCT_EQ:
-			return VCF_OP_EQ;
-		case VCT_NE:
-			return VCF_OP_NE;
-		case VCT_LT:
-			return VCF_OP_LT;
-		case VCT_LE:
-			return VCF_OP_LE;
-		case VCT_GT:
-			return VCF_OP_GT;
-		case VCT_GE:
-			return VCF_OP_GE;
-		default:
-			return VCF_OP_NONE;
+	case VCT_PLUS:
+		return VCF_OP_ADD;
+	case VCT_MINUS:
+		return VCF_OP_SUB;
+	case VCT_STAR:
+		return VCF_OP_MUL;
+	case VCT_SLASH:
+		return VCF_OP_DIV;
+	case VCT_PERCENT:
+		return VCF_OP_MOD;
+	case VCT_POWER:
+		return VCF_OP_POW;
+	case VCT_EQ:
+		return VCF_OP_EQ;
+	case VCT_NE:
+		return VCF_OP_NE;
+	case VCT_LT:
+		return VCF_OP_LT;
+	case VCT_LE:
+		return VCF_OP_LE;
+	case VCT_GT:
+		return VCF_OP_GT;
+	case VCT_GE:
+		return VCF_OP_GE;
+	default:
+		return VCF_OP_NONE;
 	}
 }
 
@@ -500,32 +501,32 @@ token_precedence(VcToken token)
 {
 	switch (token)
 	{
-		case VCT_OR:
-			return PREC_OR;
-		case VCT_AND:
-			return PREC_AND;
-		case VCT_EQ:
-		case VCT_NE:
-		case VCT_LT:
-		case VCT_LE:
-		case VCT_GT:
-		case VCT_GE:
-		case VCT_IN:
-		case VCT_LIKE:
-		case VCT_IS:
-		case VCT_NOT: /* not in, not like */
-			return PREC_COMPARE;
-		case VCT_PLUS:
-		case VCT_MINUS:
-			return PREC_ADD;
-		case VCT_STAR:
-		case VCT_SLASH:
-		case VCT_PERCENT:
-			return PREC_MULTIPLY;
-		case VCT_POWER:
-			return PREC_POWER;
-		default:
-			return 0;
+	case VCT_OR:
+		return PREC_OR;
+	case VCT_AND:
+		return PREC_AND;
+	case VCT_EQ:
+	case VCT_NE:
+	case VCT_LT:
+	case VCT_LE:
+	case VCT_GT:
+	case VCT_GE:
+	case VCT_IN:
+	case VCT_LIKE:
+	case VCT_IS:
+	case VCT_NOT: /* not in, not like */
+		return PREC_COMPARE;
+	case VCT_PLUS:
+	case VCT_MINUS:
+		return PREC_ADD;
+	case VCT_STAR:
+	case VCT_SLASH:
+	case VCT_PERCENT:
+		return PREC_MULTIPLY;
+	case VCT_POWER:
+		return PREC_POWER;
+	default:
+		return 0;
 	}
 }
 

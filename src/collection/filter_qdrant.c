@@ -1,7 +1,7 @@
 /*
  * filter_qdrant.c
- *		The JSON language's parser: JSON text to a tree of values, then Qdrant's clauses and conditions to the same nodes
- *		the expression language uses. Grammar: docs/filters.md. No server headers; see filter.h.
+ *		The JSON language's parser: JSON text to a tree of values, then Qdrant's clauses and conditions to the same
+ *nodes the expression language uses. Grammar: docs/filters.md. No server headers; see filter.h.
  *
  * An unknown key is a fault, never ignored: a filter that silently loses a condition returns rows it should not.
  */
@@ -104,7 +104,7 @@ read_escape(Reader *r, char **out)
 			return false;
 		code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
 	}
-	*out += vc_filter_utf8((uint32_t) code, *out);
+	*out += vc_filter_utf8((uint32_t)code, *out);
 	return true;
 }
 
@@ -127,7 +127,7 @@ read_string(Reader *r)
 	{
 		size_t at = r->next++;
 
-		if ((unsigned char) r->input[at] < ' ')
+		if ((unsigned char)r->input[at] < ' ')
 			return fail_at(r, at, "", "control character in string");
 		if (r->input[at] != '\\')
 			*out++ = r->input[at];
@@ -190,10 +190,10 @@ read_number(Reader *r)
 			return fail_at(r, start, "", "malformed number");
 	}
 	/* Beyond 64 bits an integer is still an exact decimal. */
-	if (magnitude > (uint64_t) INT64_MAX + negative)
+	if (magnitude > (uint64_t)INT64_MAX + negative)
 		node->kind = VCF_FLOAT;
 	if (node->kind == VCF_INT)
-		node->i = negative && magnitude > 0 ? -(int64_t) (magnitude - 1) - 1 : (int64_t) magnitude;
+		node->i = negative && magnitude > 0 ? -(int64_t)(magnitude - 1) - 1 : (int64_t)magnitude;
 	node->length = r->next - start;
 	if (node->length > 400)
 		return fail_at(r, start, "", "number is too long");
@@ -307,7 +307,8 @@ only_keys(Reader *r, const Node *object, const char *const *keys, const char *hi
 			k++;
 		if (keys[k] == NULL)
 		{
-			vc_filter_fail(r->error, object->args[i]->pos, hint, "unknown key \"%.60s\" in filter", object->args[i]->text);
+			vc_filter_fail(r->error, object->args[i]->pos, hint, "unknown key \"%.60s\" in filter",
+						   object->args[i]->text);
 			return false;
 		}
 	}
@@ -411,12 +412,9 @@ build_match(Reader *r, Node *field, const Node *match)
 		VcFilterKind kind;
 		VcFilterOp op;
 	} forms[] = {
-		{"value", VCF_MATCH, VCF_OP_NONE},
-		{"any", VCF_MATCH_ANY, VCF_OP_NONE},
-		{"except", VCF_MATCH_EXCEPT, VCF_OP_NONE},
-		{"text", VCF_MATCH_TEXT, VCF_TEXT_ALL},
-		{"text_any", VCF_MATCH_TEXT, VCF_TEXT_ANY},
-		{"phrase", VCF_MATCH_TEXT, VCF_TEXT_PHRASE},
+		{"value", VCF_MATCH, VCF_OP_NONE},          {"any", VCF_MATCH_ANY, VCF_OP_NONE},
+		{"except", VCF_MATCH_EXCEPT, VCF_OP_NONE},  {"text", VCF_MATCH_TEXT, VCF_TEXT_ALL},
+		{"text_any", VCF_MATCH_TEXT, VCF_TEXT_ANY}, {"phrase", VCF_MATCH_TEXT, VCF_TEXT_PHRASE},
 	};
 	static const char hint[] = "A match has one of value, any, except, text, text_any, phrase.";
 
@@ -439,7 +437,8 @@ build_match(Reader *r, Node *field, const Node *match)
 				return fail_at(r, value->pos, "", "match any and except take a list");
 			for (int k = 0; k < value->nargs; k++)
 				if (!is_scalar(value->args[k]))
-					return fail_at(r, value->args[k]->pos, "", "a list to match may hold only strings, numbers and booleans");
+					return fail_at(r, value->args[k]->pos, "",
+								   "a list to match may hold only strings, numbers and booleans");
 		}
 		node = vc_filter_node(r->arena, forms[i].kind, match->pos);
 		node->op = forms[i].op;
@@ -476,7 +475,7 @@ build_range(Reader *r, Node *field, const Node *range, VcFilterKind kind)
 													: "bounds of a range are numbers or timestamps");
 		bound = vc_filter_node(r->arena, VCF_BOUND, value->pos);
 		bound->op = ops[i];
-		vc_filter_append(r->arena, bound, (Node *) value);
+		vc_filter_append(r->arena, bound, (Node *)value);
 		vc_filter_append(r->arena, node, bound);
 	}
 	return with_arg(r, node, NULL);
@@ -492,8 +491,10 @@ build_field_condition(Reader *r, const Node *object)
 
 	for (int i = 0; i < object->nargs; i += 2)
 		if (strncmp(object->args[i]->text, "geo_", 4) == 0)
-			return fail_at(r, object->args[i]->pos, "Use PostGIS on the table itself.", "geo conditions are not supported");
-	if (field == NULL || !only_keys(r, object, keys, "A condition has key and match, range, values_count, is_empty or is_null."))
+			return fail_at(r, object->args[i]->pos, "Use PostGIS on the table itself.",
+						   "geo conditions are not supported");
+	if (field == NULL ||
+		!only_keys(r, object, keys, "A condition has key and match, range, values_count, is_empty or is_null."))
 		return NULL;
 	for (int i = 0; i < object->nargs; i += 2)
 	{
@@ -554,8 +555,9 @@ build_condition(Reader *r, const Node *object)
 		return fail_at(r, object->pos, "", "a condition must be an object");
 	if (member(object, "key"))
 		return build_field_condition(r, object);
-	if (object->nargs != 2 || strcmp(object->args[0]->text, "must") == 0 || strcmp(object->args[0]->text, "should") == 0 ||
-		strcmp(object->args[0]->text, "must_not") == 0 || strcmp(object->args[0]->text, "min_should") == 0)
+	if (object->nargs != 2 || strcmp(object->args[0]->text, "must") == 0 ||
+		strcmp(object->args[0]->text, "should") == 0 || strcmp(object->args[0]->text, "must_not") == 0 ||
+		strcmp(object->args[0]->text, "min_should") == 0)
 		return build_filter(r, object);
 
 	arg = object->args[1];
@@ -585,10 +587,11 @@ build_condition(Reader *r, const Node *object)
 		return build_filter(r, arg);
 	else
 	{
-		vc_filter_fail(r->error, object->args[0]->pos,
-					   "Conditions are key, has_id, has_vector, is_empty, is_null, nested, filter, and the clauses must, should, "
-					   "must_not, min_should.",
-					   "unknown condition \"%.60s\"", object->args[0]->text);
+		vc_filter_fail(
+			r->error, object->args[0]->pos,
+			"Conditions are key, has_id, has_vector, is_empty, is_null, nested, filter, and the clauses must, should, "
+			"must_not, min_should.",
+			"unknown condition \"%.60s\"", object->args[0]->text);
 		return NULL;
 	}
 	return arg ? with_arg(r, node, arg) : NULL;
@@ -608,7 +611,7 @@ build_conditions(Reader *r, Node *node, const Node *conditions, bool negate)
 		{
 			Node *not = vc_filter_node(r->arena, VCF_NOT, condition->pos);
 
-			not->negated = true;
+			not ->negated = true;
 			condition = with_arg(r, not, condition);
 		}
 		if (condition == NULL || !with_arg(r, node, condition))

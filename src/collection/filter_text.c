@@ -37,7 +37,8 @@ words_query(VcFilterContext *c, const VcFilterNode *words, VcFilterOp op)
 }
 
 char *
-vc_filter_text(VcFilterContext *c, const char *text_sql, const VcFilterNode *words, VcFilterOp op, int minimum, int slop)
+vc_filter_text(VcFilterContext *c, const char *text_sql, const VcFilterNode *words, VcFilterOp op, int minimum,
+			   int slop)
 {
 	char *vector = psprintf("pg_catalog.to_tsvector('pg_catalog.simple'::pg_catalog.regconfig, %s)", text_sql);
 	int query;
@@ -48,13 +49,14 @@ vc_filter_text(VcFilterContext *c, const char *text_sql, const VcFilterNode *wor
 	if (op == VCF_TEXT_PHRASE && slop > 0)
 	{
 		query = vc_statement_param(c->st, TSQUERYOID, words_query(c, words, VCF_TEXT_ALL));
-		return psprintf("(%s OPERATOR(pg_catalog.@@) $%d AND vectorcoll._phrase_within(%s, $%d, %d))", vector, query, vector,
-						query, slop);
+		return psprintf("(%s OPERATOR(pg_catalog.@@) $%d AND vectorcoll._phrase_within(%s, $%d, %d))", vector, query,
+						vector, query, slop);
 	}
 	query = vc_statement_param(c->st, TSQUERYOID, words_query(c, words, op));
 	if (minimum > 1)
-		return psprintf("(%s OPERATOR(pg_catalog.@@) $%d AND vectorcoll._matched_words(%s, $%d) OPERATOR(pg_catalog.>=) %d)",
-						vector, query, vector, query, minimum);
+		return psprintf(
+			"(%s OPERATOR(pg_catalog.@@) $%d AND vectorcoll._matched_words(%s, $%d) OPERATOR(pg_catalog.>=) %d)",
+			vector, query, vector, query, minimum);
 	return psprintf("(%s OPERATOR(pg_catalog.@@) $%d)", vector, query);
 }
 
@@ -71,7 +73,8 @@ find_word(TSVector vector, const char *word, int length)
 	while (low < high)
 	{
 		int middle = low + (high - low) / 2;
-		int order = tsCompareString((char *) word, length, STRPTR(vector) + entries[middle].pos, entries[middle].len, false);
+		int order =
+			tsCompareString((char *)word, length, STRPTR(vector) + entries[middle].pos, entries[middle].len, false);
 
 		if (order == 0)
 			return &entries[middle];
@@ -87,8 +90,8 @@ find_word(TSVector vector, const char *word, int length)
 static int
 compare_operands(const void *a, const void *b)
 {
-	const QueryOperand *left = *(const QueryOperand *const *) a;
-	const QueryOperand *right = *(const QueryOperand *const *) b;
+	const QueryOperand *left = *(const QueryOperand *const *)a;
+	const QueryOperand *right = *(const QueryOperand *const *)b;
 
 	return left->distance < right->distance ? -1 : left->distance > right->distance;
 }

@@ -24,8 +24,8 @@ extern const VcField *vc_points_primary(const VcCollection *coll);
 extern char *vc_points_value_sql(VcStatement *st, const VcCollection *coll, text *key, bool *array);
 
 /*
- * Rows to write, by column: fields of the collection in the model's order, then "$meta". What is absent takes the column's
- * default in an insert and stays in a partial update.
+ * Rows to write, by column: fields of the collection in the model's order, then "$meta". What is absent takes the
+ * column's default in an insert and stays in a partial update.
  */
 typedef struct VcColumn
 {
@@ -38,14 +38,14 @@ typedef struct VcBatch
 {
 	const VcCollection *coll;
 	int nrows;
-	int ncolumns;	   /* fields, and one for "$meta" */
+	int ncolumns; /* fields, and one for "$meta" */
 	VcColumn *columns;
 	int *order; /* rows to write, those of one shape together; nrows of them unless some were merged */
 } VcBatch;
 
 /*
- * Reads rows from JSON, an object or an array of them, and checks every value. partial: fields may be missing; else raises
- * VC111 for a missing one that has no default.
+ * Reads rows from JSON, an object or an array of them, and checks every value. partial: fields may be missing; else
+ * raises VC111 for a missing one that has no default.
  */
 extern VcBatch *vc_batch_read(const VcCollection *coll, Jsonb *data, bool partial);
 

@@ -22,8 +22,10 @@ const VcField *
 vc_points_primary(const VcCollection *coll)
 {
 	if (coll->primary < 0)
-		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("collection \"%s\" has no primary key", NameStr(coll->relname)),
-						errdetail("Points are identified by the primary key."), errhint("Add a primary key to the table.")));
+		ereport(ERROR,
+				(vc_errcode(VC_E_INVALID_PARAMETER),
+				 errmsg("collection \"%s\" has no primary key", NameStr(coll->relname)),
+				 errdetail("Points are identified by the primary key."), errhint("Add a primary key to the table.")));
 	return &coll->fields[coll->primary];
 }
 
@@ -42,8 +44,8 @@ vc_points_ids(const VcCollection *coll, ArrayType *ids, Oid *arraytype, int *cou
 	for (int i = 0; i < *count; i++)
 	{
 		if (nulls[i])
-			ereport(ERROR, (vc_errcode(VC_E_MISSING_PARAMETER), errmsg("id %d is null", i + 1), errdetail("Ids are never null."),
-							errhint("Leave it out of the array.")));
+			ereport(ERROR, (vc_errcode(VC_E_MISSING_PARAMETER), errmsg("id %d is null", i + 1),
+							errdetail("Ids are never null."), errhint("Leave it out of the array.")));
 		if (typid != TEXTOID)
 			values[i] = vc_value_id(primary, TextDatumGetCString(values[i]));
 	}
@@ -66,7 +68,7 @@ PG_FUNCTION_INFO_V1(vc_ids_recv);
 Datum
 vc_ids_recv(PG_FUNCTION_ARGS)
 {
-	return OidReceiveFunctionCall(F_ARRAY_RECV, (StringInfo) PG_GETARG_POINTER(0), TEXTOID, -1);
+	return OidReceiveFunctionCall(F_ARRAY_RECV, (StringInfo)PG_GETARG_POINTER(0), TEXTOID, -1);
 }
 
 /* ---- reading ---- */
@@ -117,7 +119,8 @@ read_field(VcBatch *batch, int column, int row, JsonbValue *value)
 		if (field->has_default && !field->nullable)
 			return;
 		if (!field->nullable)
-			vc_value_error(field, row + 1, "Pass a value, or declare the field nullable.", "null in a field that is not nullable");
+			vc_value_error(field, row + 1, "Pass a value, or declare the field nullable.",
+						   "null in a field that is not nullable");
 		to->nulls[row] = true;
 	}
 	else
@@ -128,9 +131,10 @@ read_field(VcBatch *batch, int column, int row, JsonbValue *value)
 static void
 unknown_field(const VcCollection *coll, const JsonbValue *key, int row)
 {
-	ereport(ERROR, (vc_errcode(VC_E_FIELD_NOT_FOUND), errmsg("field \"%.*s\" does not exist", Min(key->val.string.len, 63), key->val.string.val),
-					errdetail("Row %d has it; collection \"%s.%s\" declares no such field and has no dynamic field.", row + 1,
-							  NameStr(coll->nspname), NameStr(coll->relname)),
+	ereport(ERROR, (vc_errcode(VC_E_FIELD_NOT_FOUND),
+					errmsg("field \"%.*s\" does not exist", Min(key->val.string.len, 63), key->val.string.val),
+					errdetail("Row %d has it; collection \"%s.%s\" declares no such field and has no dynamic field.",
+							  row + 1, NameStr(coll->nspname), NameStr(coll->relname)),
 					errhint("Leave the key out, or add it with vectorcoll.add_collection_field.")));
 }
 
@@ -143,8 +147,10 @@ push_meta_object(JsonbParseState **state, JsonbValue *value, int row)
 	JsonbValue item;
 
 	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
-		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("invalid value for field \"%s\": expected an object", meta_name),
-						errdetail("It is in row %d.", row + 1), errhint("Write keys of the dynamic field beside the declared fields.")));
+		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER),
+						errmsg("invalid value for field \"%s\": expected an object", meta_name),
+						errdetail("It is in row %d.", row + 1),
+						errhint("Write keys of the dynamic field beside the declared fields.")));
 	it = JsonbIteratorInit(value->val.binary.data);
 	while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
 		if (token == WJB_KEY || token == WJB_VALUE)
@@ -180,7 +186,8 @@ read_row(VcBatch *batch, int row, JsonbContainer *object)
 		if (!coll->enable_dynamic)
 			unknown_field(coll, &key, row);
 		dynamic = true;
-		if (key.val.string.len == sizeof(meta_name) - 1 && memcmp(key.val.string.val, meta_name, sizeof(meta_name) - 1) == 0)
+		if (key.val.string.len == sizeof(meta_name) - 1 &&
+			memcmp(key.val.string.val, meta_name, sizeof(meta_name) - 1) == 0)
 		{
 			push_meta_object(&state, &item, row);
 			continue;
@@ -210,7 +217,8 @@ vc_batch_check_complete(VcBatch *batch, int row)
 	}
 	if (missing.len > 0)
 		ereport(ERROR, (vc_errcode(VC_E_MISSING_PARAMETER), errmsg("row %d has no value for %s", row + 1, missing.data),
-						errdetail("The fields are not nullable and have no default."), errhint("Give every such field a value.")));
+						errdetail("The fields are not nullable and have no default."),
+						errhint("Give every such field a value.")));
 }
 
 VcBatch *
@@ -242,7 +250,8 @@ vc_batch_read(const VcCollection *coll, Jsonb *data, bool partial)
 		CHECK_FOR_INTERRUPTS();
 		if (item.type != jbvBinary || !JsonContainerIsObject(item.val.binary.data))
 			ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("row %d is not an object", row + 1),
-							errdetail("Each element of data is one row."), errhint("Write [{\"id\": 1, ...}, {\"id\": 2, ...}].")));
+							errdetail("Each element of data is one row."),
+							errhint("Write [{\"id\": 1, ...}, {\"id\": 2, ...}].")));
 		read_row(batch, row, item.val.binary.data);
 		if (!partial)
 			vc_batch_check_complete(batch, row);
@@ -266,8 +275,8 @@ compare_shapes(VcBatch *batch, int a, int b)
 static int
 compare_rows_by_shape(const void *a, const void *b, void *arg)
 {
-	int left = *(const int *) a;
-	int right = *(const int *) b;
+	int left = *(const int *)a;
+	int right = *(const int *)b;
 	int shape = compare_shapes(arg, left, right);
 
 	return shape != 0 ? shape : left - right;
@@ -300,22 +309,22 @@ compare_keys(VcBatch *batch, int a, int b)
 	int order;
 
 	if (!key->present[a] || !key->present[b])
-		return (int) key->present[b] - (int) key->present[a];
+		return (int)key->present[b] - (int)key->present[a];
 	if (get_typbyval(primary->typid))
 		return key->values[a] < key->values[b] ? -1 : key->values[a] > key->values[b];
 	if (get_typlen(primary->typid) > 0)
 		return memcmp(DatumGetPointer(key->values[a]), DatumGetPointer(key->values[b]), get_typlen(primary->typid));
-	left = (struct varlena *) DatumGetPointer(key->values[a]);
-	right = (struct varlena *) DatumGetPointer(key->values[b]);
+	left = (struct varlena *)DatumGetPointer(key->values[a]);
+	right = (struct varlena *)DatumGetPointer(key->values[b]);
 	order = memcmp(VARDATA_ANY(left), VARDATA_ANY(right), Min(VARSIZE_ANY_EXHDR(left), VARSIZE_ANY_EXHDR(right)));
-	return order != 0 ? order : (int) VARSIZE_ANY_EXHDR(left) - (int) VARSIZE_ANY_EXHDR(right);
+	return order != 0 ? order : (int)VARSIZE_ANY_EXHDR(left) - (int)VARSIZE_ANY_EXHDR(right);
 }
 
 static int
 compare_rows_by_key(const void *a, const void *b, void *arg)
 {
-	int left = *(const int *) a;
-	int right = *(const int *) b;
+	int left = *(const int *)a;
+	int right = *(const int *)b;
 	int key = compare_keys(arg, left, right);
 
 	return key != 0 ? key : left - right;
@@ -350,7 +359,8 @@ vc_batch_merge_duplicates(VcBatch *batch, bool partial)
 		int row = batch->order[i];
 
 		/* Rows without a key are new rows, each its own. */
-		if (n == 0 || !batch->columns[batch->coll->primary].present[row] || compare_keys(batch, batch->order[n - 1], row) != 0)
+		if (n == 0 || !batch->columns[batch->coll->primary].present[row] ||
+			compare_keys(batch, batch->order[n - 1], row) != 0)
 			batch->order[n++] = row;
 		else if (partial)
 			merge_row(batch, row, batch->order[n - 1]);
@@ -425,7 +435,8 @@ vc_batch_append_unnest(VcBatch *batch, int column, int first, int n, VcStatement
 		}
 	}
 	array = construct_md_array(values, nulls, 1, dims, lbs, stored, typlen, typbyval, typalign);
-	appendStringInfo(&st->sql, "pg_catalog.unnest($%d)", vc_statement_param(st, get_array_type(stored), PointerGetDatum(array)));
+	appendStringInfo(&st->sql, "pg_catalog.unnest($%d)",
+					 vc_statement_param(st, get_array_type(stored), PointerGetDatum(array)));
 	if (OidIsValid(element))
 		appendStringInfo(&st->sql, "::%s", format_type_extended(typid, -1, FORMAT_TYPE_FORCE_QUALIFY));
 }

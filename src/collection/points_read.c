@@ -28,7 +28,7 @@ typedef struct RowReceiver
 static bool
 receive_row(TupleTableSlot *slot, DestReceiver *self)
 {
-	RowReceiver *receiver = (RowReceiver *) self;
+	RowReceiver *receiver = (RowReceiver *)self;
 	MemoryContext old = MemoryContextSwitchTo(receiver->result.row);
 	Datum values[2];
 	bool nulls[2] = {false, false};
@@ -78,8 +78,11 @@ start_read(Read *read, FunctionCallInfo fcinfo, ArrayType *output_fields)
 static Datum
 run_read(Read *read, FunctionCallInfo fcinfo)
 {
-	RowReceiver receiver = {.pub = {.receiveSlot = receive_row, .rStartup = receiver_startup, .rShutdown = receiver_nothing,
-									.rDestroy = receiver_nothing, .mydest = DestNone},
+	RowReceiver receiver = {.pub = {.receiveSlot = receive_row,
+									.rStartup = receiver_startup,
+									.rShutdown = receiver_nothing,
+									.rDestroy = receiver_nothing,
+									.mydest = DestNone},
 							.entity = read->entity,
 							.id_type = vc_points_primary(read->coll)->typid};
 
@@ -87,7 +90,7 @@ run_read(Read *read, FunctionCallInfo fcinfo)
 	SPI_connect();
 	vc_statement_run(&read->st, read->coll, true, &receiver.pub);
 	SPI_finish();
-	return (Datum) 0;
+	return (Datum)0;
 }
 
 static void
@@ -149,7 +152,8 @@ vc_query(PG_FUNCTION_ARGS)
 	return run_read(&read, fcinfo);
 }
 
-/* scroll(name, top_k, after, filter, output_fields, partition_names, filter_params): rows by key behind the key `after`. */
+/* scroll(name, top_k, after, filter, output_fields, partition_names, filter_params): rows by key behind the key
+ * `after`. */
 PG_FUNCTION_INFO_V1(vc_scroll);
 Datum
 vc_scroll(PG_FUNCTION_ARGS)
@@ -171,7 +175,8 @@ vc_scroll(PG_FUNCTION_ARGS)
 		initStringInfo(&sql);
 		appendStringInfoString(&sql, "t.");
 		vc_append_name(&sql, NameStr(primary->name));
-		appendStringInfo(&sql, " OPERATOR(pg_catalog.>) $%d", vc_statement_param(&read.st, typid, vc_value_id(primary, after)));
+		appendStringInfo(&sql, " OPERATOR(pg_catalog.>) $%d",
+						 vc_statement_param(&read.st, typid, vc_value_id(primary, after)));
 		more = sql.data;
 	}
 	vc_append_where(&read.st, read.coll, VC_ARG_TEXT(3), VC_ARG_JSONB(6), VC_ARG_ARRAY(5), more);
@@ -215,10 +220,11 @@ vc_points_value_sql(VcStatement *st, const VcCollection *coll, text *key, bool *
 		vc_filter_error(&c, node, "Write a name or a path such as doc[\"key\"].", "\"%s\" is not a field", c.source);
 	x = vc_filter_field(&c, node);
 	*array = x.class == VCX_ARRAY || x.class == VCX_JSON;
-	return x.class == VCX_JSON ? (char *) x.sql : psprintf("pg_catalog.to_jsonb(%s)", x.sql);
+	return x.class == VCX_JSON ? (char *)x.sql : psprintf("pg_catalog.to_jsonb(%s)", x.sql);
 }
 
-/* facet(name, key, top_k, filter, partition_names, filter_params): the commonest values of a field, each element of an array. */
+/* facet(name, key, top_k, filter, partition_names, filter_params): the commonest values of a field, each element of an
+ * array. */
 PG_FUNCTION_INFO_V1(vc_facet);
 Datum
 vc_facet(PG_FUNCTION_ARGS)
@@ -240,11 +246,13 @@ vc_facet(PG_FUNCTION_ARGS)
 	vc_append_table(&st.sql, coll);
 	appendStringInfoString(&st.sql, " AS t");
 	if (array)
-		appendStringInfo(&st.sql, " CROSS JOIN LATERAL pg_catalog.jsonb_array_elements(CASE WHEN pg_catalog.jsonb_typeof(%s) "
-								  "OPERATOR(pg_catalog.=) 'array' THEN %s ELSE pg_catalog.jsonb_build_array(%s) END) AS e(v)",
+		appendStringInfo(&st.sql,
+						 " CROSS JOIN LATERAL pg_catalog.jsonb_array_elements(CASE WHEN pg_catalog.jsonb_typeof(%s) "
+						 "OPERATOR(pg_catalog.=) 'array' THEN %s ELSE pg_catalog.jsonb_build_array(%s) END) AS e(v)",
 						 value, value, value);
 	vc_append_where(&st, coll, VC_ARG_TEXT(3), VC_ARG_JSONB(5), VC_ARG_ARRAY(4),
-					psprintf("COALESCE(%s, 'null'::pg_catalog.jsonb) OPERATOR(pg_catalog.<>) 'null'::pg_catalog.jsonb", array ? "e.v" : value));
+					psprintf("COALESCE(%s, 'null'::pg_catalog.jsonb) OPERATOR(pg_catalog.<>) 'null'::pg_catalog.jsonb",
+							 array ? "e.v" : value));
 	appendStringInfo(&st.sql, " GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %d", PG_GETARG_INT32(2));
 	vc_result_start(&result, fcinfo);
 	SPI_connect();
@@ -259,5 +267,5 @@ vc_facet(PG_FUNCTION_ARGS)
 		vc_result_put(&result, values, nulls);
 	}
 	SPI_finish();
-	return (Datum) 0;
+	return (Datum)0;
 }

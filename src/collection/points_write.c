@@ -2,8 +2,9 @@
  * points_write.c
  *		insert, upsert, delete and the payload operations. See points.h.
  *
- * Rows are written by ordinary INSERT, UPDATE and DELETE statements over arrays of values, so that defaults, constraints,
- * triggers, partitions and row level security do their part; a statement serves all rows that give the same columns.
+ * Rows are written by ordinary INSERT, UPDATE and DELETE statements over arrays of values, so that defaults,
+ *constraints, triggers, partitions and row level security do their part; a statement serves all rows that give the same
+ *columns.
  */
 #include "points.h"
 
@@ -102,7 +103,8 @@ append_conflict(Write *write, int row, StringInfo sql)
 	appendStringInfo(sql, " ON CONFLICT (%s)", primary_key_columns(batch->coll));
 	for (int i = 0; write->mode == WRITE_UPSERT && i < batch->ncolumns; i++)
 	{
-		if (!has_column(batch, i) || is_key_column(batch->coll, i) || (write->partial && !batch->columns[i].present[row]))
+		if (!has_column(batch, i) || is_key_column(batch->coll, i) ||
+			(write->partial && !batch->columns[i].present[row]))
 			continue;
 		appendStringInfoString(sql, word);
 		vc_batch_append_column(batch, i, sql);
@@ -146,7 +148,8 @@ build_insert(Write *write, VcStatement *st, int first, int n)
 			word = ", ";
 		}
 	if (write->partition_name)
-		appendStringInfo(&st->sql, "%s$%d", word, vc_statement_param(st, TEXTOID, PointerGetDatum(write->partition_name)));
+		appendStringInfo(&st->sql, "%s$%d", word,
+						 vc_statement_param(st, TEXTOID, PointerGetDatum(write->partition_name)));
 	if (write->mode != WRITE_INSERT && write->mode != WRITE_UPDATE_ONLY)
 		append_conflict(write, row, &st->sql);
 }
@@ -206,8 +209,8 @@ build_update(Write *write, VcStatement *st, int first, int n)
 }
 
 /*
- * A partition key is part of the primary key, as PostgreSQL asks; to its users the id alone is. So an upsert that gives a
- * row another partition key takes the row out of its old partition first.
+ * A partition key is part of the primary key, as PostgreSQL asks; to its users the id alone is. So an upsert that gives
+ * a row another partition key takes the row out of its old partition first.
  */
 static void
 delete_from_other_partitions(Write *write, int first, int n)
@@ -220,7 +223,8 @@ delete_from_other_partitions(Write *write, int first, int n)
 	for (int i = 0; i < coll->nfields; i++)
 		if (coll->fields[i].is_partition_key)
 			part = i;
-	if (part < 0 || !batch->columns[part].present[batch->order[first]] || !batch->columns[coll->primary].present[batch->order[first]])
+	if (part < 0 || !batch->columns[part].present[batch->order[first]] ||
+		!batch->columns[coll->primary].present[batch->order[first]])
 		return;
 	vc_statement_init(&st);
 	appendStringInfoString(&st.sql, "DELETE FROM ");
@@ -262,9 +266,10 @@ write_run(Write *write, int first, int n)
 	uint64 processed;
 
 	if (!batch->columns[batch->coll->primary].present[row] && (update || must_exist))
-		ereport(ERROR, (vc_errcode(VC_E_MISSING_PARAMETER), errmsg("row %d has no value for \"%s\"", row + 1,
-																	NameStr(vc_points_primary(batch->coll)->name)),
-						errdetail("The primary key says which row to change."), errhint("Give every row its key.")));
+		ereport(ERROR,
+				(vc_errcode(VC_E_MISSING_PARAMETER),
+				 errmsg("row %d has no value for \"%s\"", row + 1, NameStr(vc_points_primary(batch->coll)->name)),
+				 errdetail("The primary key says which row to change."), errhint("Give every row its key.")));
 	if (write->mode == WRITE_UPSERT && !write->partial)
 		delete_from_other_partitions(write, first, n);
 	vc_statement_init(&st);
@@ -279,10 +284,11 @@ write_run(Write *write, int first, int n)
 	}
 	processed = vc_statement_run(&st, batch->coll, false, NULL);
 	if (must_exist && processed < n)
-		ereport(ERROR, (vc_errcode(VC_E_MISSING_PARAMETER),
-						errmsg("%d of %d rows of a partial upsert do not exist and are not complete", (int) (n - processed), n),
-						errdetail("A new row needs every field that is not nullable and has no default."),
-						errhint("Give these fields, or use mode => 'update_only' to skip rows that do not exist.")));
+		ereport(ERROR,
+				(vc_errcode(VC_E_MISSING_PARAMETER),
+				 errmsg("%d of %d rows of a partial upsert do not exist and are not complete", (int)(n - processed), n),
+				 errdetail("A new row needs every field that is not nullable and has no default."),
+				 errhint("Give these fields, or use mode => 'update_only' to skip rows that do not exist.")));
 	/* Rows come back in the order they went in. */
 	for (int i = 0; write->ids && i < processed && i < n; i++)
 	{
@@ -300,14 +306,14 @@ complete_meta(Write *write)
 {
 	VcBatch *batch = write->batch;
 	VcColumn *meta = &batch->columns[batch->coll->nfields];
-	Datum empty = (Datum) 0;
+	Datum empty = (Datum)0;
 
 	if (!batch->coll->enable_dynamic || write->partial)
 		return;
 	for (int i = 0; i < batch->nrows; i++)
 		if (!meta->present[i])
 		{
-			if (empty == (Datum) 0)
+			if (empty == (Datum)0)
 				empty = DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
 			meta->values[i] = empty;
 			meta->present[i] = true;
@@ -365,7 +371,7 @@ vc_insert(PG_FUNCTION_ARGS)
 	SPI_connect();
 	processed = write_all(&write);
 	SPI_finish();
-	PG_RETURN_INT64((int64) processed);
+	PG_RETURN_INT64((int64)processed);
 }
 
 /* insert_returning(name, data jsonb, partition_name) -> the ids, in the order of data */
@@ -388,11 +394,11 @@ vc_insert_returning(PG_FUNCTION_ARGS)
 		bool nulls[1] = {false};
 
 		/* A trigger may have kept the row out. */
-		if (write.ids[i] != (Datum) 0)
+		if (write.ids[i] != (Datum)0)
 			vc_result_put(&result, &write.ids[i], nulls);
 	}
 	SPI_finish();
-	return (Datum) 0;
+	return (Datum)0;
 }
 
 static WriteMode
@@ -421,14 +427,15 @@ vc_upsert(PG_FUNCTION_ARGS)
 	bool partial = !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
 
 	if (partial && mode == WRITE_INSERT_ONLY)
-		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("partial_update and mode insert_only exclude each other"),
-						errdetail("insert_only leaves rows that exist as they are."), errhint("Drop one of the two.")));
+		ereport(ERROR,
+				(vc_errcode(VC_E_INVALID_PARAMETER), errmsg("partial_update and mode insert_only exclude each other"),
+				 errdetail("insert_only leaves rows that exist as they are."), errhint("Drop one of the two.")));
 	start_write(&write, fcinfo, partial, 4);
 	write.mode = mode;
 	SPI_connect();
 	processed = write_all(&write);
 	SPI_finish();
-	PG_RETURN_INT64((int64) processed);
+	PG_RETURN_INT64((int64)processed);
 }
 
 /* ---- typed arrays ---- */
@@ -446,9 +453,11 @@ bulk_vector_field(const VcCollection *coll)
 		if (!VC_DTYPE_IS_VECTOR(field->dtype))
 			continue;
 		if (found || (field->dtype != VC_DT_FLOAT_VECTOR && field->dtype != VC_DT_FLOAT16_VECTOR))
-			ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("collection \"%s\" has other vector fields than one dense one", NameStr(coll->relname)),
-							errdetail("Arrays of vectors say nothing about which field they are for."),
-							errhint("Pass rows as jsonb, or write the table with INSERT or COPY.")));
+			ereport(ERROR,
+					(vc_errcode(VC_E_INVALID_PARAMETER),
+					 errmsg("collection \"%s\" has other vector fields than one dense one", NameStr(coll->relname)),
+					 errdetail("Arrays of vectors say nothing about which field they are for."),
+					 errhint("Pass rows as jsonb, or write the table with INSERT or COPY.")));
 		found = field;
 	}
 	return found;
@@ -469,8 +478,8 @@ check_vectors(const VcField *field, ArrayType *vectors)
 		if (isnull && !field->nullable)
 			vc_value_error(field, row, "Pass a vector for every row.", "null in a field that is not nullable");
 		if (!isnull && field->dim > 0 && DatumGetVcVector(value)->dim != field->dim)
-			vc_value_error(field, row, psprintf("Pass vectors of %d dimensions.", field->dim), "vector has %d dimensions, the field %d",
-						   DatumGetVcVector(value)->dim, field->dim);
+			vc_value_error(field, row, psprintf("Pass vectors of %d dimensions.", field->dim),
+						   "vector has %d dimensions, the field %d", DatumGetVcVector(value)->dim, field->dim);
 	}
 	array_free_iterator(it);
 }
@@ -502,7 +511,8 @@ payloads_are_plain(const VcCollection *coll, ArrayType *payloads)
 	bool plain = true;
 
 	for (int i = 0; i < coll->nfields; i++)
-		if (i != coll->primary && !VC_DTYPE_IS_VECTOR(coll->fields[i].dtype) && !coll->fields[i].nullable && !coll->fields[i].has_default)
+		if (i != coll->primary && !VC_DTYPE_IS_VECTOR(coll->fields[i].dtype) && !coll->fields[i].nullable &&
+			!coll->fields[i].has_default)
 			return false;
 	if (payloads == NULL)
 		return true;
@@ -515,7 +525,8 @@ payloads_are_plain(const VcCollection *coll, ArrayType *payloads)
 
 /* The arrays as they are, straight into the table. */
 static uint64
-insert_plain(const VcCollection *coll, const VcField *vector, ArrayType *ids, ArrayType *vectors, ArrayType *payloads, text *partition_name)
+insert_plain(const VcCollection *coll, const VcField *vector, ArrayType *ids, ArrayType *vectors, ArrayType *payloads,
+			 text *partition_name)
 {
 	const VcField *primary = vc_points_primary(coll);
 	VcStatement st;
@@ -530,12 +541,15 @@ insert_plain(const VcCollection *coll, const VcField *vector, ArrayType *ids, Ar
 		appendStringInfoString(&st.sql, ", ");
 		vc_append_name(&st.sql, NameStr(primary->name));
 	}
-	appendStringInfo(&st.sql, "%s%s) SELECT pg_catalog.unnest($%d)", payloads ? ", \"$meta\"" : "", partition_name ? ", \"$partition\"" : "",
+	appendStringInfo(&st.sql, "%s%s) SELECT pg_catalog.unnest($%d)", payloads ? ", \"$meta\"" : "",
+					 partition_name ? ", \"$partition\"" : "",
 					 vc_statement_param(&st, get_array_type(ARR_ELEMTYPE(vectors)), PointerGetDatum(vectors)));
 	if (ids)
-		appendStringInfo(&st.sql, ", pg_catalog.unnest($%d)", vc_statement_param(&st, INT8ARRAYOID, PointerGetDatum(ids)));
+		appendStringInfo(&st.sql, ", pg_catalog.unnest($%d)",
+						 vc_statement_param(&st, INT8ARRAYOID, PointerGetDatum(ids)));
 	if (payloads)
-		appendStringInfo(&st.sql, ", pg_catalog.unnest($%d)", vc_statement_param(&st, JSONBARRAYOID, PointerGetDatum(payloads)));
+		appendStringInfo(&st.sql, ", pg_catalog.unnest($%d)",
+						 vc_statement_param(&st, JSONBARRAYOID, PointerGetDatum(payloads)));
 	if (partition_name)
 		appendStringInfo(&st.sql, ", $%d", vc_statement_param(&st, TEXTOID, PointerGetDatum(partition_name)));
 	return vc_statement_run(&st, coll, false, NULL);
@@ -543,7 +557,8 @@ insert_plain(const VcCollection *coll, const VcField *vector, ArrayType *ids, Ar
 
 /* Payloads with declared fields go through the checks rows given as jsonb go through. */
 static VcBatch *
-batch_from_arrays(const VcCollection *coll, const VcField *vector, ArrayType *ids, ArrayType *vectors, ArrayType *payloads, int n)
+batch_from_arrays(const VcCollection *coll, const VcField *vector, ArrayType *ids, ArrayType *vectors,
+				  ArrayType *payloads, int n)
 {
 	int vector_column = vector - coll->fields;
 	JsonbParseState *state = NULL;
@@ -578,7 +593,8 @@ batch_from_arrays(const VcCollection *coll, const VcField *vector, ArrayType *id
 		VcColumn *column = &batch->columns[vector_column];
 
 		if (column->present[i] || (ids && batch->columns[coll->primary].present[i]))
-			ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("payload %d gives the key or the vector a second time", i + 1),
+			ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER),
+							errmsg("payload %d gives the key or the vector a second time", i + 1),
 							errdetail("They come in arrays of their own."), errhint("Leave them out of the payload.")));
 		column->values[i] = values[0][i];
 		column->nulls[i] = nulls[0][i];
@@ -613,17 +629,22 @@ vc_insert_arrays(PG_FUNCTION_ARGS)
 	n = ArrayGetNItems(ARR_NDIM(vectors), ARR_DIMS(vectors));
 	if ((ids && ArrayGetNItems(ARR_NDIM(ids), ARR_DIMS(ids)) != n) ||
 		(payloads && ArrayGetNItems(ARR_NDIM(payloads), ARR_DIMS(payloads)) != n))
-		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("arrays are of unequal length"),
-						errdetail("There are %d ids, %d vectors and %d payloads.", ids ? ArrayGetNItems(ARR_NDIM(ids), ARR_DIMS(ids)) : 0, n,
-								  payloads ? ArrayGetNItems(ARR_NDIM(payloads), ARR_DIMS(payloads)) : 0),
-						errhint("Pass one element of each per row; payload may be null, and ids where the key is auto_id.")));
+		ereport(ERROR,
+				(vc_errcode(VC_E_INVALID_PARAMETER), errmsg("arrays are of unequal length"),
+				 errdetail("There are %d ids, %d vectors and %d payloads.",
+						   ids ? ArrayGetNItems(ARR_NDIM(ids), ARR_DIMS(ids)) : 0, n,
+						   payloads ? ArrayGetNItems(ARR_NDIM(payloads), ARR_DIMS(payloads)) : 0),
+				 errhint("Pass one element of each per row; payload may be null, and ids where the key is auto_id.")));
 	if (ids == NULL && !primary->auto_id && !primary->has_default)
 		ereport(ERROR, (vc_errcode(VC_E_MISSING_PARAMETER), errmsg("parameter \"ids\" is missing"),
-						errdetail("The primary key \"%s\" is not auto_id.", NameStr(primary->name)), errhint("Pass an id for every row.")));
+						errdetail("The primary key \"%s\" is not auto_id.", NameStr(primary->name)),
+						errhint("Pass an id for every row.")));
 	if (ids && primary->typid != INT8OID)
-		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("ids are integers, the primary key \"%s\" is %s", NameStr(primary->name),
-																	format_type_be(primary->typid)),
-						errdetail("Typed arrays are for collections with an int64 key."), errhint("Pass rows as jsonb, or write the table with INSERT or COPY.")));
+		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER),
+						errmsg("ids are integers, the primary key \"%s\" is %s", NameStr(primary->name),
+							   format_type_be(primary->typid)),
+						errdetail("Typed arrays are for collections with an int64 key."),
+						errhint("Pass rows as jsonb, or write the table with INSERT or COPY.")));
 	if (ids && array_contains_nulls(ids))
 		ereport(ERROR, (vc_errcode(VC_E_MISSING_PARAMETER), errmsg("an id is null"), errdetail("Ids are never null."),
 						errhint("Pass an id for every row.")));
@@ -643,17 +664,18 @@ vc_insert_arrays(PG_FUNCTION_ARGS)
 		processed = write_all(&write);
 	}
 	SPI_finish();
-	PG_RETURN_INT64((int64) processed);
+	PG_RETURN_INT64((int64)processed);
 }
 
 /* ---- which rows ---- */
 
 /*
- * " WHERE" the rows that ids or filter say, exactly one of which is given. A blank filter is refused: that it means every
- * row is no surprise in a search, but it would be in a delete.
+ * " WHERE" the rows that ids or filter say, exactly one of which is given. A blank filter is refused: that it means
+ * every row is no surprise in a search, but it would be in a delete.
  */
 static void
-append_target(VcStatement *st, const VcCollection *coll, ArrayType *ids, text *filter, text *partition_name, Jsonb *filter_params)
+append_target(VcStatement *st, const VcCollection *coll, ArrayType *ids, text *filter, text *partition_name,
+			  Jsonb *filter_params)
 {
 	char *more = NULL;
 	ArrayType *partitions = NULL;
@@ -663,7 +685,8 @@ append_target(VcStatement *st, const VcCollection *coll, ArrayType *ids, text *f
 						errmsg(ids ? "ids and filter exclude each other" : "either ids or filter must be given"),
 						errdetail("They say which points are meant."), errhint("Pass exactly one of the two.")));
 	if (filter && strspn(text_to_cstring(filter), " \t\r\n") == VARSIZE_ANY_EXHDR(filter))
-		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("filter is blank"), errdetail("It would mean every point of the collection."),
+		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("filter is blank"),
+						errdetail("It would mean every point of the collection."),
 						errhint("Pass 'true' if that is what you want.")));
 	if (partition_name)
 	{
@@ -695,7 +718,7 @@ run_write(VcStatement *st, const VcCollection *coll)
 	SPI_connect();
 	processed = vc_statement_run(st, coll, false, NULL);
 	SPI_finish();
-	return (int64) processed;
+	return (int64)processed;
 }
 
 /* delete(name, ids, filter, partition_name, filter_params) -> the number of rows */
@@ -768,8 +791,8 @@ change_payload(FunctionCallInfo fcinfo, bool overwrite)
 	vc_arg_required(fcinfo, 1, "payload");
 	payload = PG_GETARG_JSONB_P(1);
 	if (!JB_ROOT_IS_OBJECT(payload))
-		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("payload is not an object"), errdetail("It is an array or a single value."),
-						errhint("Write {\"key\": value}.")));
+		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("payload is not an object"),
+						errdetail("It is an array or a single value."), errhint("Write {\"key\": value}.")));
 	batch = vc_batch_read(coll, payload, true);
 	start_update(&st, coll);
 	for (int i = 0; i < coll->nfields; i++)
@@ -778,18 +801,22 @@ change_payload(FunctionCallInfo fcinfo, bool overwrite)
 		VcColumn *column = &batch->columns[i];
 
 		if (column->present[0] && !is_payload(field))
-			ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("field \"%s\" is not payload", NameStr(field->name)),
-							errdetail("Keys, partition keys and vectors are not."), errhint("Use upsert to change them.")));
+			ereport(ERROR,
+					(vc_errcode(VC_E_INVALID_PARAMETER), errmsg("field \"%s\" is not payload", NameStr(field->name)),
+					 errdetail("Keys, partition keys and vectors are not."), errhint("Use upsert to change them.")));
 		if (column->present[0])
 		{
 			append_assignment(&st, NameStr(field->name), &first);
-			appendStringInfo(&st.sql, "$%d", vc_statement_param_or_null(&st, field->typid, column->values[0], column->nulls[0]));
+			appendStringInfo(&st.sql, "$%d",
+							 vc_statement_param_or_null(&st, field->typid, column->values[0], column->nulls[0]));
 		}
 		else if (overwrite && is_payload(field))
 		{
 			if (!field->nullable && !field->has_default)
-				ereport(ERROR, (vc_errcode(VC_E_MISSING_PARAMETER), errmsg("payload has no value for \"%s\"", NameStr(field->name)),
-								errdetail("The field is not nullable and has no default."), errhint("Give it a value, or use set_payload.")));
+				ereport(ERROR, (vc_errcode(VC_E_MISSING_PARAMETER),
+								errmsg("payload has no value for \"%s\"", NameStr(field->name)),
+								errdetail("The field is not nullable and has no default."),
+								errhint("Give it a value, or use set_payload.")));
 			append_assignment(&st, NameStr(field->name), &first);
 			appendStringInfoString(&st.sql, "DEFAULT");
 		}
@@ -854,8 +881,8 @@ vc_delete_payload(PG_FUNCTION_ARGS)
 			continue;
 		if (field == NULL && (!coll->enable_dynamic || nulls[i]))
 			ereport(ERROR, (vc_errcode(VC_E_FIELD_NOT_FOUND), errmsg("field \"%s\" does not exist", name),
-							errdetail("Collection \"%s.%s\" declares no such field and has no dynamic field.", NameStr(coll->nspname),
-									  NameStr(coll->relname)),
+							errdetail("Collection \"%s.%s\" declares no such field and has no dynamic field.",
+									  NameStr(coll->nspname), NameStr(coll->relname)),
 							errhint("vectorcoll.describe_collection lists the fields.")));
 		if (field == NULL)
 		{
@@ -863,18 +890,20 @@ vc_delete_payload(PG_FUNCTION_ARGS)
 			continue;
 		}
 		if (!is_payload(field) || (!field->nullable && !field->has_default))
-			ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("field \"%s\" cannot be deleted from a point", name),
-							errdetail("It is a key or a vector, or it is not nullable and has no default."),
-							errhint("Name nullable fields and keys of the dynamic field.")));
+			ereport(ERROR,
+					(vc_errcode(VC_E_INVALID_PARAMETER), errmsg("field \"%s\" cannot be deleted from a point", name),
+					 errdetail("It is a key or a vector, or it is not nullable and has no default."),
+					 errhint("Name nullable fields and keys of the dynamic field.")));
 		append_assignment(&st, name, &first);
 		appendStringInfoString(&st.sql, field->nullable ? "NULL" : "DEFAULT");
 	}
 	if (ndynamic > 0)
 	{
 		append_assignment(&st, "$meta", &first);
-		appendStringInfo(&st.sql, "t.\"$meta\" OPERATOR(pg_catalog.-) $%d",
-						 vc_statement_param(&st, TEXTARRAYOID,
-											PointerGetDatum(construct_array(dynamic, ndynamic, TEXTOID, -1, false, TYPALIGN_INT))));
+		appendStringInfo(
+			&st.sql, "t.\"$meta\" OPERATOR(pg_catalog.-) $%d",
+			vc_statement_param(&st, TEXTARRAYOID,
+							   PointerGetDatum(construct_array(dynamic, ndynamic, TEXTOID, -1, false, TYPALIGN_INT))));
 	}
 	end_assignments(&st, coll, first);
 	append_target(&st, coll, VC_ARG_ARRAY(2), VC_ARG_TEXT(3), VC_ARG_TEXT(4), VC_ARG_JSONB(5));

@@ -2,10 +2,10 @@
  * search.c
  *		The request, the statement it becomes, and the functions that are a single search. See search.h.
  *
- * The statement is `SELECT key, field <-> $1, columns FROM table WHERE ... ORDER BY field <-> $1 LIMIT k`, which is what the
- * planner matches to an index; everything but the LIMIT is a parameter, so that one plan serves all searches of a shape.
- * LIMIT is a constant because the planner needs to know it. Rows go from the executor to the result without a copy of the
- * tuple in between.
+ * The statement is `SELECT key, field <-> $1, columns FROM table WHERE ... ORDER BY field <-> $1 LIMIT k`, which is
+ *what the planner matches to an index; everything but the LIMIT is a parameter, so that one plan serves all searches of
+ *a shape. LIMIT is a constant because the planner needs to know it. Rows go from the executor to the result without a
+ *copy of the tuple in between.
  */
 #include "search.h"
 
@@ -67,12 +67,13 @@ vc_arg_filter(FunctionCallInfo fcinfo, int n)
 void
 vc_result_start(VcResult *result, FunctionCallInfo fcinfo)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *)fcinfo->resultinfo;
 	MemoryContext old;
 
 	if (rsinfo == NULL || !IsA(rsinfo, ReturnSetInfo) || !(rsinfo->allowedModes & SFRM_Materialize) ||
 		rsinfo->expectedDesc == NULL)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("set-valued function called in context that cannot accept a set"),
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("set-valued function called in context that cannot accept a set"),
 						errhint("Call the function in FROM.")));
 	old = MemoryContextSwitchTo(rsinfo->econtext->ecxt_per_query_memory);
 	result->store = tuplestore_begin_heap((rsinfo->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);
@@ -119,12 +120,16 @@ search_field(const VcCollection *coll, const char *anns_field, Oid query_type)
 		field = vc_collection_field(coll, anns_field);
 		if (field == NULL)
 			ereport(ERROR, (vc_errcode(VC_E_FIELD_NOT_FOUND), errmsg("field \"%s\" does not exist", anns_field),
-							errdetail("Collection \"%s.%s\" has no such field.", NameStr(coll->nspname), NameStr(coll->relname)),
+							errdetail("Collection \"%s.%s\" has no such field.", NameStr(coll->nspname),
+									  NameStr(coll->relname)),
 							errhint("vectorcoll.describe_collection lists the fields.")));
 		if (!query_fits(field, query_type))
-			ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("field \"%s\" cannot be searched with this query", anns_field),
-							errdetail("The field is %s, the query %s.", format_type_be(field->typid), format_type_be(query_type)),
-							errhint("Use search for dense, search_sparse for sparse and search_binary for binary vectors.")));
+			ereport(
+				ERROR,
+				(vc_errcode(VC_E_INVALID_PARAMETER),
+				 errmsg("field \"%s\" cannot be searched with this query", anns_field),
+				 errdetail("The field is %s, the query %s.", format_type_be(field->typid), format_type_be(query_type)),
+				 errhint("Use search for dense, search_sparse for sparse and search_binary for binary vectors.")));
 		return field;
 	}
 	for (int i = 0; i < coll->nfields; i++)
@@ -134,9 +139,12 @@ search_field(const VcCollection *coll, const char *anns_field, Oid query_type)
 			candidates++;
 		}
 	if (candidates == 0)
-		ereport(ERROR, (vc_errcode(VC_E_FIELD_NOT_FOUND), errmsg("no field can be searched with a %s", format_type_be(query_type)),
-						errdetail("Collection \"%s.%s\" has no such vector field.", NameStr(coll->nspname), NameStr(coll->relname)),
-						errhint("Use search for dense, search_sparse for sparse and search_binary for binary vectors.")));
+		ereport(ERROR,
+				(vc_errcode(VC_E_FIELD_NOT_FOUND),
+				 errmsg("no field can be searched with a %s", format_type_be(query_type)),
+				 errdetail("Collection \"%s.%s\" has no such vector field.", NameStr(coll->nspname),
+						   NameStr(coll->relname)),
+				 errhint("Use search for dense, search_sparse for sparse and search_binary for binary vectors.")));
 	if (candidates > 1)
 		ereport(ERROR, (vc_errcode(VC_E_MISSING_PARAMETER), errmsg("parameter \"anns_field\" is missing"),
 						errdetail("Collection \"%s.%s\" has %d fields this query could search.", NameStr(coll->nspname),
@@ -149,8 +157,10 @@ static void
 require_primary(const VcCollection *coll)
 {
 	if (coll->primary < 0)
-		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("collection \"%s\" has no primary key", NameStr(coll->relname)),
-						errdetail("Results are identified by the primary key."), errhint("Add a primary key to the table.")));
+		ereport(ERROR,
+				(vc_errcode(VC_E_INVALID_PARAMETER),
+				 errmsg("collection \"%s\" has no primary key", NameStr(coll->relname)),
+				 errdetail("Results are identified by the primary key."), errhint("Add a primary key to the table.")));
 }
 
 void
@@ -175,11 +185,13 @@ vc_search_text_field(VcSearch *search, const char *name)
 
 	if (field == NULL)
 		ereport(ERROR, (vc_errcode(VC_E_FIELD_NOT_FOUND), errmsg("field \"%s\" does not exist", name),
-						errdetail("Collection \"%s.%s\" has no such field.", NameStr(search->coll->nspname), NameStr(search->coll->relname)),
+						errdetail("Collection \"%s.%s\" has no such field.", NameStr(search->coll->nspname),
+								  NameStr(search->coll->relname)),
 						errhint("vectorcoll.describe_collection lists the fields.")));
 	if (field->typid != TEXTOID && field->typid != VARCHAROID)
-		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("field \"%s\" is not a string field", name),
-						errdetail("Its type is %s.", format_type_be(field->typid)), errhint("Name a varchar or text field.")));
+		ereport(ERROR,
+				(vc_errcode(VC_E_INVALID_PARAMETER), errmsg("field \"%s\" is not a string field", name),
+				 errdetail("Its type is %s.", format_type_be(field->typid)), errhint("Name a varchar or text field.")));
 	search->field = field;
 	search->metric = VC_METRIC_NONE;
 }
@@ -203,9 +215,10 @@ vc_search_query(VcSearch *search, Datum query, Oid query_type)
 	Oid func;
 
 	if (field->dim > 0 && dim > 0 && dim != field->dim)
-		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("query vector has %d dimensions, field \"%s\" has %d", dim,
-																  NameStr(field->name), field->dim),
-						errdetail("Distances need equal dimensions."), errhint("Pass a query of %d dimensions.", field->dim)));
+		ereport(ERROR,
+				(vc_errcode(VC_E_INVALID_PARAMETER),
+				 errmsg("query vector has %d dimensions, field \"%s\" has %d", dim, NameStr(field->name), field->dim),
+				 errdetail("Distances need equal dimensions."), errhint("Pass a query of %d dimensions.", field->dim)));
 	search->query = query;
 	search->query_type = query_type;
 	if (query_type == field->typid || query_type == VARBITOID)
@@ -222,11 +235,13 @@ void
 vc_search_limits(VcSearch *search, bool top_k_null, int top_k, bool skip_null, int skip)
 {
 	if (top_k_null)
-		ereport(ERROR, (vc_errcode(VC_E_MISSING_PARAMETER), errmsg("parameter \"top_k\" is missing"),
-						errdetail("The parameter is null."), errhint("Pass a number from 1 to %d.", VC_SEARCH_MAX_TOP_K)));
+		ereport(ERROR,
+				(vc_errcode(VC_E_MISSING_PARAMETER), errmsg("parameter \"top_k\" is missing"),
+				 errdetail("The parameter is null."), errhint("Pass a number from 1 to %d.", VC_SEARCH_MAX_TOP_K)));
 	if (top_k < 1 || top_k > VC_SEARCH_MAX_TOP_K)
 		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("top_k is out of range: %d", top_k),
-						errdetail("It goes from 1 to %d.", VC_SEARCH_MAX_TOP_K), errhint("Use search_iterator to go further.")));
+						errdetail("It goes from 1 to %d.", VC_SEARCH_MAX_TOP_K),
+						errhint("Use search_iterator to go further.")));
 	if (skip_null)
 		skip = 0;
 	if (skip < 0 || skip + top_k > 1000000)
@@ -242,13 +257,13 @@ vc_search_score(VcMetric metric, double distance)
 {
 	switch (metric)
 	{
-		case VC_METRIC_NONE: /* full text */
-		case VC_METRIC_IP:
-			return distance == 0 ? 0 : -distance;
-		case VC_METRIC_COSINE:
-			return 1 - distance;
-		default:
-			return distance;
+	case VC_METRIC_NONE: /* full text */
+	case VC_METRIC_IP:
+		return distance == 0 ? 0 : -distance;
+	case VC_METRIC_COSINE:
+		return 1 - distance;
+	default:
+		return distance;
 	}
 }
 
@@ -274,15 +289,16 @@ vc_check_partitions(const VcCollection *coll, ArrayType *partition_names)
 			found = found || strcmp(name, TextDatumGetCString(parts->boundinfo->datums[k][0])) == 0;
 		if (!found)
 			ereport(ERROR, (vc_errcode(VC_E_PARTITION_NOT_FOUND), errmsg("partition \"%s\" does not exist", name),
-							errdetail("Collection \"%s.%s\" has no partition of that name.", NameStr(coll->nspname), NameStr(coll->relname)),
+							errdetail("Collection \"%s.%s\" has no partition of that name.", NameStr(coll->nspname),
+									  NameStr(coll->relname)),
 							errhint("vectorcoll.list_partitions lists them.")));
 	}
 	table_close(rel, NoLock);
 }
 
 void
-vc_append_where(VcStatement *st, const VcCollection *coll, text *filter, Jsonb *filter_params, ArrayType *partition_names,
-				const char *more)
+vc_append_where(VcStatement *st, const VcCollection *coll, text *filter, Jsonb *filter_params,
+				ArrayType *partition_names, const char *more)
 {
 	const char *word = " WHERE ";
 
@@ -326,8 +342,9 @@ text_distance(VcSearch *search, int query)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfoString(&sql, "(OPERATOR(pg_catalog.-) pg_catalog.ts_rank_cd(pg_catalog.to_tsvector('pg_catalog.simple'::"
-								 "pg_catalog.regconfig, t.");
+	appendStringInfoString(&sql,
+						   "(OPERATOR(pg_catalog.-) pg_catalog.ts_rank_cd(pg_catalog.to_tsvector('pg_catalog.simple'::"
+						   "pg_catalog.regconfig, t.");
 	vc_append_name(&sql, NameStr(search->field->name));
 	appendStringInfo(&sql, "), $%d, 1)::pg_catalog.float8)", query);
 	return sql.data;
@@ -340,7 +357,8 @@ near_bound(VcSearch *search, const char *distance)
 	int bound = vc_statement_param(search->st, FLOAT8OID, Float8GetDatum(search->range_filter));
 
 	if (search->metric == VC_METRIC_COSINE)
-		return psprintf("((1::pg_catalog.float8 OPERATOR(pg_catalog.-) (%s)) OPERATOR(pg_catalog.<=) $%d)", distance, bound);
+		return psprintf("((1::pg_catalog.float8 OPERATOR(pg_catalog.-) (%s)) OPERATOR(pg_catalog.<=) $%d)", distance,
+						bound);
 	if (search->metric == VC_METRIC_IP)
 		return psprintf("((OPERATOR(pg_catalog.-) (%s)) OPERATOR(pg_catalog.<=) $%d)", distance, bound);
 	return psprintf("((%s) OPERATOR(pg_catalog.>=) $%d)", distance, bound);
@@ -356,8 +374,9 @@ resume_condition(VcSearch *search, const char *distance)
 
 	initStringInfo(&key);
 	vc_append_name(&key, NameStr(search->coll->fields[search->coll->primary].name));
-	return psprintf("((%s) OPERATOR(pg_catalog.>) $%d OR ((%s) OPERATOR(pg_catalog.=) $%d AND t.%s OPERATOR(pg_catalog.>) $%d))", distance, d,
-					distance, d, key.data, id);
+	return psprintf(
+		"((%s) OPERATOR(pg_catalog.>) $%d OR ((%s) OPERATOR(pg_catalog.=) $%d AND t.%s OPERATOR(pg_catalog.>) $%d))",
+		distance, d, distance, d, key.data, id);
 }
 
 /* A filter as text of its own, its parameters added to the statement. */
@@ -399,7 +418,8 @@ build_statement(VcSearch *search)
 
 		words.length = strlen(words.text);
 		appendStringInfo(&more, "%s",
-						 vc_filter_text(&c, psprintf("t.%s", quote_identifier(NameStr(search->field->name))), &words, VCF_TEXT_ANY, 0, 0));
+						 vc_filter_text(&c, psprintf("t.%s", quote_identifier(NameStr(search->field->name))), &words,
+										VCF_TEXT_ANY, 0, 0));
 		/* vc_filter_text has just added the tsquery. */
 		appendStringInfoString(&distance, text_distance(search, st->nparams));
 	}
@@ -432,9 +452,11 @@ build_statement(VcSearch *search)
 		appendStringInfo(&more, "%s%s", more.len ? " AND " : "", second_filter(search));
 	if (search->extra_condition)
 		appendStringInfo(&more, "%s%s", more.len ? " AND " : "", search->extra_condition);
-	vc_append_where(st, search->coll, search->filter, search->filter_params, search->partition_names, more.len ? more.data : NULL);
+	vc_append_where(st, search->coll, search->filter, search->filter_params, search->partition_names,
+					more.len ? more.data : NULL);
 
-	appendStringInfo(&st->sql, " ORDER BY %s%s", distance.data, search->exact ? " OPERATOR(pg_catalog.+) 0::pg_catalog.float8" : "");
+	appendStringInfo(&st->sql, " ORDER BY %s%s", distance.data,
+					 search->exact ? " OPERATOR(pg_catalog.+) 0::pg_catalog.float8" : "");
 	if (search->order_by_id)
 	{
 		appendStringInfoString(&st->sql, ", t.");
@@ -479,7 +501,7 @@ rounded(double value, int digits)
 static bool
 receive(TupleTableSlot *slot, DestReceiver *self)
 {
-	HitReceiver *receiver = (HitReceiver *) self;
+	HitReceiver *receiver = (HitReceiver *)self;
 	VcSearch *search = receiver->search;
 	MemoryContext old = MemoryContextSwitchTo(receiver->row);
 	VcHit hit = {.slot = slot, .entity_column = 2};
@@ -487,7 +509,7 @@ receive(TupleTableSlot *slot, DestReceiver *self)
 
 	slot_getallattrs(slot);
 	hit.id = slot->tts_values[0];
-	hit.distance = slot->tts_isnull[1] ? (double) NAN : DatumGetFloat8(slot->tts_values[1]);
+	hit.distance = slot->tts_isnull[1] ? (double)NAN : DatumGetFloat8(slot->tts_values[1]);
 	hit.score = vc_search_score(search->metric, hit.distance);
 	hit.extra_column = 2 + (search->entity ? search->entity->nfields + search->entity->meta : 0);
 	/* Rows come by distance: beyond the range there is nothing more to see. */
@@ -521,9 +543,10 @@ apply_settings(VcSearch *search)
 		VcSearchSetting *setting = &search->settings[i];
 
 		/* Below ERROR the server reports a refused value by its result. */
-		if (set_config_option(setting->name, setting->value, superuser() ? PGC_SUSET : PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							  true, DEBUG5, false) <= 0)
-			ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("invalid search parameter for \"%s\": %s", setting->name, setting->value),
+		if (set_config_option(setting->name, setting->value, superuser() ? PGC_SUSET : PGC_USERSET, PGC_S_SESSION,
+							  GUC_ACTION_SAVE, true, DEBUG5, false) <= 0)
+			ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER),
+							errmsg("invalid search parameter for \"%s\": %s", setting->name, setting->value),
 							errdetail("The setting does not exist or does not take this value."),
 							errhint("SHOW %s tells what it is now.", setting->name)));
 	}
@@ -532,8 +555,11 @@ apply_settings(VcSearch *search)
 void
 vc_search_run(VcSearch *search, VcHitSink sink, void *arg)
 {
-	HitReceiver receiver = {.pub = {.receiveSlot = receive, .rStartup = receiver_startup, .rShutdown = receiver_shutdown,
-									.rDestroy = receiver_shutdown, .mydest = DestNone},
+	HitReceiver receiver = {.pub = {.receiveSlot = receive,
+									.rStartup = receiver_startup,
+									.rShutdown = receiver_shutdown,
+									.rDestroy = receiver_shutdown,
+									.mydest = DestNone},
 							.search = search,
 							.sink = sink,
 							.arg = arg};
@@ -603,8 +629,8 @@ vc_search_arguments(VcSearch *search, FunctionCallInfo fcinfo, int at)
 }
 
 /*
- * search(name, query, top_k, filter, search_params, output_fields, anns_field, partition_names, skip, filter_params) and
- * its sisters for other types of query; the type is the declared one of the second argument.
+ * search(name, query, top_k, filter, search_params, output_fields, anns_field, partition_names, skip, filter_params)
+ * and its sisters for other types of query; the type is the declared one of the second argument.
  */
 PG_FUNCTION_INFO_V1(vc_search);
 Datum
@@ -623,7 +649,7 @@ vc_search(PG_FUNCTION_ARGS)
 	SPI_connect();
 	vc_search_run(&search, put_hit, &sink);
 	SPI_finish();
-	return (Datum) 0;
+	return (Datum)0;
 }
 
 /* search_batch(name, queries vector[], ...): the same for each of several queries, numbered from 1. */
@@ -652,8 +678,8 @@ vc_search_batch(PG_FUNCTION_ARGS)
 	deconstruct_array(queries, query_type, typlen, typbyval, typalign, &values, &nulls, &n);
 	for (int i = 0; i < n; i++)
 		if (nulls[i])
-			ereport(ERROR, (vc_errcode(VC_E_MISSING_PARAMETER), errmsg("query %d is missing", i + 1), errdetail("The element is null."),
-							errhint("Leave it out of the array.")));
+			ereport(ERROR, (vc_errcode(VC_E_MISSING_PARAMETER), errmsg("query %d is missing", i + 1),
+							errdetail("The element is null."), errhint("Leave it out of the array.")));
 	vc_result_start(&sink.result, fcinfo);
 	SPI_connect();
 	for (int i = 0; i < n; i++)
@@ -664,7 +690,7 @@ vc_search_batch(PG_FUNCTION_ARGS)
 		vc_search_run(&search, put_hit, &sink);
 	}
 	SPI_finish();
-	return (Datum) 0;
+	return (Datum)0;
 }
 
 /*
@@ -702,7 +728,7 @@ vc_range_search(PG_FUNCTION_ARGS)
 	SPI_connect();
 	vc_search_run(&search, put_hit, &sink);
 	SPI_finish();
-	return (Datum) 0;
+	return (Datum)0;
 }
 
 /* explain_search(as search): the plan of the statement a search runs, one line a row. */
@@ -724,7 +750,8 @@ vc_explain_search(PG_FUNCTION_ARGS)
 	vc_result_start(&result, fcinfo);
 	SPI_connect();
 	vc_statement_init(&st);
-	appendStringInfoString(&st.sql, PG_GETARG_BOOL(10) ? "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) " : "EXPLAIN (COSTS OFF) ");
+	appendStringInfoString(&st.sql, PG_GETARG_BOOL(10) ? "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) "
+													   : "EXPLAIN (COSTS OFF) ");
 	search.st = &st;
 	level = NewGUCNestLevel();
 	apply_settings(&search);
@@ -739,7 +766,7 @@ vc_explain_search(PG_FUNCTION_ARGS)
 		vc_result_put(&result, &line, nulls);
 	}
 	SPI_finish();
-	return (Datum) 0;
+	return (Datum)0;
 }
 
 /* search_text(name, query text, text_field, top_k, ...): full text by relevance. */
@@ -767,5 +794,5 @@ vc_search_text(PG_FUNCTION_ARGS)
 	SPI_connect();
 	vc_search_run(&search, put_hit, &sink);
 	SPI_finish();
-	return (Datum) 0;
+	return (Datum)0;
 }

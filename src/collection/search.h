@@ -1,7 +1,7 @@
 /*
  * search.h
- *		One nearest-neighbour search: what is asked for, and running it. Every search function fills a VcSearch and gives
- *		its rows to a sink of its own.
+ *		One nearest-neighbour search: what is asked for, and running it. Every search function fills a VcSearch and
+ *gives its rows to a sink of its own.
  *
  *   search.c          the request, the statement, running it; search, search_batch, range_search and the like
  *   search_params.c   search_params and the settings it changes for one statement
@@ -30,7 +30,7 @@ typedef struct VcSearch
 	VcMetric metric;
 	Oid query_type;
 	Datum query; /* of the field's type */
-	int top_k;	 /* 0: no limit, the sink says when to stop */
+	int top_k;   /* 0: no limit, the sink says when to stop */
 	int skip;
 	text *filter;
 	Jsonb *filter_params;
@@ -51,10 +51,10 @@ typedef struct VcSearch
 	VcSearchSetting settings[VC_SEARCH_MAX_SETTINGS];
 
 	/* Set by functions that need more. The statement is theirs then, and extra_* may refer to its parameters. */
-	text *second_filter;		 /* must hold too */
-	const char *extra_column;	 /* a select-list item after the entity */
+	text *second_filter;         /* must hold too */
+	const char *extra_column;    /* a select-list item after the entity */
 	const char *extra_condition; /* a condition on t */
-	bool resume;				 /* rows behind this one, in the order of distance and key */
+	bool resume;                 /* rows behind this one, in the order of distance and key */
 	double resume_distance;
 	Datum resume_id;
 	bool order_by_id; /* among rows of one distance */
@@ -86,7 +86,8 @@ extern void vc_search_query(VcSearch *search, Datum query, Oid query_type);
 extern void vc_search_params(VcSearch *search, Jsonb *params);
 extern void vc_search_limits(VcSearch *search, bool top_k_null, int top_k, bool skip_null, int skip);
 
-/* Reads top_k, filter, search_params, output_fields, anns_field, partition_names, skip, filter_params, which begin at `at`. */
+/* Reads top_k, filter, search_params, output_fields, anns_field, partition_names, skip, filter_params, which begin at
+ * `at`. */
 extern void vc_search_arguments(VcSearch *search, FunctionCallInfo fcinfo, int at);
 
 /* Runs it in the caller's SPI connection. */

@@ -34,7 +34,7 @@ typedef struct FuseHit
 {
 	char *id;
 	double score; /* of its list, then its part of the fused score */
-	int rank;	  /* in its list, from 1 */
+	int rank;     /* in its list, from 1 */
 } FuseHit;
 
 typedef struct FuseList
@@ -78,7 +78,8 @@ number_member(JsonbValue *value, int number, const char *message)
 static void
 check_keys(JsonbContainer *object, int number)
 {
-	static const char *const known[] = {"anns_field", "data", "limit", "top_k", "search_params", "param", "params", "filter", "expr", "weight"};
+	static const char *const known[] = {"anns_field", "data",   "limit",  "top_k", "search_params",
+										"param",      "params", "filter", "expr",  "weight"};
 	JsonbIterator *it = JsonbIteratorInit(object);
 	JsonbIteratorToken token;
 	JsonbValue item;
@@ -88,13 +89,15 @@ check_keys(JsonbContainer *object, int number)
 		bool found = token != WJB_KEY;
 
 		for (int i = 0; !found && i < lengthof(known); i++)
-			found = item.val.string.len == strlen(known[i]) && memcmp(item.val.string.val, known[i], item.val.string.len) == 0;
+			found = item.val.string.len == strlen(known[i]) &&
+					memcmp(item.val.string.val, known[i], item.val.string.len) == 0;
 		if (!found)
 			bad_request(number, psprintf("unknown key \"%.*s\"", Min(item.val.string.len, 63), item.val.string.val));
 	}
 }
 
-/* The query: a value of the field as an insert takes it, in a list of one as Milvus writes it, or words for a text field. */
+/* The query: a value of the field as an insert takes it, in a list of one as Milvus writes it, or words for a text
+ * field. */
 static void
 read_data(VcSearch *search, JsonbValue *data, int number)
 {
@@ -105,7 +108,8 @@ read_data(VcSearch *search, JsonbValue *data, int number)
 		search->words = cstring_to_text_with_len(data->val.string.val, data->val.string.len);
 		return;
 	}
-	if (data->type == jbvBinary && JsonContainerIsArray(data->val.binary.data) && JsonContainerSize(data->val.binary.data) == 1)
+	if (data->type == jbvBinary && JsonContainerIsArray(data->val.binary.data) &&
+		JsonContainerSize(data->val.binary.data) == 1)
 	{
 		JsonbValue *only = getIthJsonbValueFromContainer(data->val.binary.data, 0);
 
@@ -149,7 +153,7 @@ read_request(VcSearch *search, FuseList *list, const char *name, JsonbContainer 
 
 		if (d != floor(d) || d < 1 || d > MAX_WINDOW)
 			bad_request(number, psprintf("limit must be an integer from 1 to %d", MAX_WINDOW));
-		search->top_k = (int) d;
+		search->top_k = (int)d;
 	}
 	if (params == NULL)
 		params = member(object, "param") ? member(object, "param") : member(object, "params");
@@ -164,7 +168,8 @@ read_request(VcSearch *search, FuseList *list, const char *name, JsonbContainer 
 		if (filter->type == jbvString)
 			search->second_filter = cstring_to_text_with_len(filter->val.string.val, filter->val.string.len);
 		else if (filter->type == jbvBinary && JsonContainerIsObject(filter->val.binary.data))
-			search->second_filter = cstring_to_text(JsonbToCString(NULL, filter->val.binary.data, filter->val.binary.len));
+			search->second_filter =
+				cstring_to_text(JsonbToCString(NULL, filter->val.binary.data, filter->val.binary.len));
 		else
 			bad_request(number, "filter must be a string or an object");
 	}
@@ -183,9 +188,11 @@ put_list_hit(void *arg, VcSearch *search, VcHit *hit)
 	if (list->nhits == list->room)
 	{
 		list->room = list->room ? list->room * 2 : 64;
-		list->hits = list->hits ? repalloc(list->hits, sizeof(FuseHit) * list->room) : palloc(sizeof(FuseHit) * list->room);
+		list->hits =
+			list->hits ? repalloc(list->hits, sizeof(FuseHit) * list->room) : palloc(sizeof(FuseHit) * list->room);
 	}
-	list->hits[list->nhits].id = text_to_cstring(vc_entity_id(search->coll->fields[search->coll->primary].typid, hit->id));
+	list->hits[list->nhits].id =
+		text_to_cstring(vc_entity_id(search->coll->fields[search->coll->primary].typid, hit->id));
 	list->hits[list->nhits].score = hit->score;
 	list->hits[list->nhits].rank = list->nhits + 1;
 	list->nhits++;
@@ -199,14 +206,14 @@ normal_score(VcMetric metric, double score)
 {
 	switch (metric)
 	{
-		case VC_METRIC_COSINE:
-			return (1 + score) / 2;
-		case VC_METRIC_IP:
-			return 0.5 + atan(score) / M_PI;
-		case VC_METRIC_NONE: /* relevance of text, never negative */
-			return 2 * atan(score) / M_PI;
-		default:
-			return 1 - 2 * atan(score) / M_PI;
+	case VC_METRIC_COSINE:
+		return (1 + score) / 2;
+	case VC_METRIC_IP:
+		return 0.5 + atan(score) / M_PI;
+	case VC_METRIC_NONE: /* relevance of text, never negative */
+		return 2 * atan(score) / M_PI;
+	default:
+		return 1 - 2 * atan(score) / M_PI;
 	}
 }
 
@@ -234,7 +241,8 @@ dbsf_scores(FuseList *list)
 		squares += (list->hits[i].score - sum) * (list->hits[i].score - sum);
 	deviation = list->nhits > 1 ? sqrt(squares / (list->nhits - 1)) : 0;
 	for (int i = 0; i < list->nhits; i++)
-		list->hits[i].score = deviation > 0 ? Max(0, Min(1, (list->hits[i].score - sum + 3 * deviation) / (6 * deviation))) : 0.5;
+		list->hits[i].score =
+			deviation > 0 ? Max(0, Min(1, (list->hits[i].score - sum + 3 * deviation) / (6 * deviation))) : 0.5;
 }
 
 static void
@@ -258,7 +266,7 @@ score_list(FuseList *list, FuseMethod method, double k)
 static int
 compare_ids(const void *a, const void *b)
 {
-	return strcmp(((const FuseHit *) a)->id, ((const FuseHit *) b)->id);
+	return strcmp(((const FuseHit *)a)->id, ((const FuseHit *)b)->id);
 }
 
 static int
@@ -306,13 +314,15 @@ static void
 bad_rerank(const char *message)
 {
 	ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("invalid rerank_params: %s", message),
-					errdetail("rrf takes {\"k\": 60}, weighted {\"weights\": [0.7, 0.3]}, dbsf nothing."), errhint("Leave rerank_params out for the defaults.")));
+					errdetail("rrf takes {\"k\": 60}, weighted {\"weights\": [0.7, 0.3]}, dbsf nothing."),
+					errhint("Leave rerank_params out for the defaults.")));
 }
 
 static void
 read_weights(JsonbValue *value, FuseList *lists, int nlists)
 {
-	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data) || JsonContainerSize(value->val.binary.data) != nlists)
+	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data) ||
+		JsonContainerSize(value->val.binary.data) != nlists)
 		bad_rerank(psprintf("weights must be an array of %d numbers, one a request", nlists));
 	for (int i = 0; i < nlists; i++)
 	{
@@ -320,7 +330,8 @@ read_weights(JsonbValue *value, FuseList *lists, int nlists)
 
 		if (weight->type != jbvNumeric)
 			bad_rerank("weights must be numbers");
-		lists[i].weight = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(weight->val.numeric)));
+		lists[i].weight =
+			DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(weight->val.numeric)));
 		if (!(lists[i].weight >= 0 && lists[i].weight <= 1))
 			bad_rerank("weights go from 0 to 1");
 	}
@@ -375,7 +386,7 @@ typedef struct FusedReceiver
 static bool
 receive_fused(TupleTableSlot *slot, DestReceiver *self)
 {
-	FusedReceiver *receiver = (FusedReceiver *) self;
+	FusedReceiver *receiver = (FusedReceiver *)self;
 	MemoryContext old = MemoryContextSwitchTo(receiver->result.row);
 	int64 place;
 	Datum values[4];
@@ -413,8 +424,11 @@ receiver_nothing(DestReceiver *self)
 static void
 return_fused(VcSearch *search, const FuseHit *hits, int n, FunctionCallInfo fcinfo)
 {
-	FusedReceiver receiver = {.pub = {.receiveSlot = receive_fused, .rStartup = receiver_startup, .rShutdown = receiver_nothing,
-									  .rDestroy = receiver_nothing, .mydest = DestNone},
+	FusedReceiver receiver = {.pub = {.receiveSlot = receive_fused,
+									  .rStartup = receiver_startup,
+									  .rShutdown = receiver_nothing,
+									  .rDestroy = receiver_nothing,
+									  .mydest = DestNone},
 							  .entity = search->entity,
 							  .hits = hits};
 	Datum *ids = palloc(sizeof(Datum) * (n + 1));
@@ -431,7 +445,8 @@ return_fused(VcSearch *search, const FuseHit *hits, int n, FunctionCallInfo fcin
 	vc_entity_append_columns(search->entity, &st.sql);
 	appendStringInfoString(&st.sql, " FROM ");
 	vc_append_table(&st.sql, search->coll);
-	appendStringInfo(&st.sql, " AS t JOIN pg_catalog.unnest($%d) WITH ORDINALITY AS k(id, n) ON t.", vc_statement_param(&st, arraytype, keys));
+	appendStringInfo(&st.sql, " AS t JOIN pg_catalog.unnest($%d) WITH ORDINALITY AS k(id, n) ON t.",
+					 vc_statement_param(&st, arraytype, keys));
 	vc_append_name(&st.sql, NameStr(search->coll->fields[search->coll->primary].name));
 	appendStringInfoString(&st.sql, " OPERATOR(pg_catalog.=) k.id");
 	vc_append_where(&st, search->coll, NULL, NULL, search->partition_names, NULL);
@@ -462,12 +477,15 @@ vc_hybrid_search(PG_FUNCTION_ARGS)
 	vc_arg_required(fcinfo, 1, "requests");
 	vc_arg_required(fcinfo, 2, "rerank");
 	vc_search_init(&outer, name, NULL, InvalidOid);
-	vc_search_limits(&outer, PG_ARGISNULL(3), PG_ARGISNULL(3) ? 0 : PG_GETARG_INT32(3), PG_ARGISNULL(8), PG_ARGISNULL(8) ? 0 : PG_GETARG_INT32(8));
+	vc_search_limits(&outer, PG_ARGISNULL(3), PG_ARGISNULL(3) ? 0 : PG_GETARG_INT32(3), PG_ARGISNULL(8),
+					 PG_ARGISNULL(8) ? 0 : PG_GETARG_INT32(8));
 	outer.entity = vc_entity_plan(outer.coll, VC_ARG_ARRAY(6));
 	outer.partition_names = VC_ARG_ARRAY(7);
 	requests = PG_GETARG_JSONB_P(1);
-	if (!JB_ROOT_IS_ARRAY(requests) || JB_ROOT_IS_SCALAR(requests) || JB_ROOT_COUNT(requests) < 1 || JB_ROOT_COUNT(requests) > MAX_REQUESTS)
-		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("requests must be an array of 1 to %d objects", MAX_REQUESTS),
+	if (!JB_ROOT_IS_ARRAY(requests) || JB_ROOT_IS_SCALAR(requests) || JB_ROOT_COUNT(requests) < 1 ||
+		JB_ROOT_COUNT(requests) > MAX_REQUESTS)
+		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER),
+						errmsg("requests must be an array of 1 to %d objects", MAX_REQUESTS),
 						errdetail("Each is one search to fuse."), errhint("%s", request_keys)));
 	n = JB_ROOT_COUNT(requests);
 	memset(lists, 0, sizeof(lists));
@@ -477,7 +495,8 @@ vc_hybrid_search(PG_FUNCTION_ARGS)
 
 		if (request->type != jbvBinary || !JsonContainerIsObject(request->val.binary.data))
 			bad_request(i + 1, "it is not an object");
-		read_request(&searches[i], &lists[i], name, request->val.binary.data, i + 1, Min(outer.top_k + outer.skip, MAX_WINDOW));
+		read_request(&searches[i], &lists[i], name, request->val.binary.data, i + 1,
+					 Min(outer.top_k + outer.skip, MAX_WINDOW));
 		searches[i].filter = VC_ARG_TEXT(4);
 		searches[i].filter_params = VC_ARG_JSONB(9);
 		searches[i].partition_names = outer.partition_names;
@@ -494,5 +513,5 @@ vc_hybrid_search(PG_FUNCTION_ARGS)
 	outer.skip = Min(outer.skip, nfused);
 	return_fused(&outer, fused + outer.skip, Min(outer.top_k, nfused - outer.skip), fcinfo);
 	SPI_finish();
-	return (Datum) 0;
+	return (Datum)0;
 }

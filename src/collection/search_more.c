@@ -143,7 +143,8 @@ vc_search_groups(PG_FUNCTION_ARGS)
 	sink.group_size = PG_GETARG_INT32(11);
 	if (sink.group_size < 1 || sink.group_size > MAX_GROUP_SIZE)
 		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("group_size is out of range: %d", sink.group_size),
-						errdetail("It goes from 1 to %d.", MAX_GROUP_SIZE), errhint("Fetch further rows of a group with a filter.")));
+						errdetail("It goes from 1 to %d.", MAX_GROUP_SIZE),
+						errhint("Fetch further rows of a group with a filter.")));
 	vc_search_init(&search, name, VC_ARG_CSTRING(7), query_type);
 	vc_search_query(&search, PG_GETARG_DATUM(1), query_type);
 	vc_search_arguments(&search, fcinfo, 3);
@@ -153,7 +154,7 @@ vc_search_groups(PG_FUNCTION_ARGS)
 	skip = search.skip;
 	sink.wanted = search.top_k + skip;
 	sink.strict = !PG_ARGISNULL(12) && PG_GETARG_BOOL(12);
-	sink.patience = (int64) sink.wanted * sink.group_size * GROUP_PATIENCE;
+	sink.patience = (int64)sink.wanted * sink.group_size * GROUP_PATIENCE;
 	sink.index = hash_create("vectorcoll groups", 128, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	sink.groups = palloc0(sizeof(HitGroup) * sink.wanted);
 	search.top_k = 0; /* the sink says when to stop */
@@ -169,7 +170,7 @@ vc_search_groups(PG_FUNCTION_ARGS)
 			vc_result_put(&result, row->values, nulls);
 		}
 	SPI_finish();
-	return (Datum) 0;
+	return (Datum)0;
 }
 
 /* ---- search_iterator ---- */
@@ -192,7 +193,8 @@ parse_state(VcSearch *search, char *state)
 		}
 	}
 	ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("invalid iterator state \"%s\"", state),
-					errdetail("It is not what search_iterator returned."), errhint("Pass the state of the last row of the batch before.")));
+					errdetail("It is not what search_iterator returned."),
+					errhint("Pass the state of the last row of the batch before.")));
 }
 
 static bool
@@ -216,7 +218,8 @@ put_iterator_hit(void *arg, VcSearch *search, VcHit *hit)
 
 /*
  * search_iterator(name, query, batch_size, filter, search_params, output_fields, anns_field, partition_names, skip,
- * filter_params, state): one batch, and with each row the state that continues behind it. Nothing is kept between calls.
+ * filter_params, state): one batch, and with each row the state that continues behind it. Nothing is kept between
+ * calls.
  */
 PG_FUNCTION_INFO_V1(vc_search_iterator);
 Datum
@@ -240,7 +243,7 @@ vc_search_iterator(PG_FUNCTION_ARGS)
 	SPI_connect();
 	vc_search_run(&search, put_iterator_hit, &result);
 	SPI_finish();
-	return (Datum) 0;
+	return (Datum)0;
 }
 
 /* ---- recommend ---- */
@@ -257,7 +260,8 @@ static void
 add_example(Examples *examples, VcVector *vector)
 {
 	if (examples->n == MAX_EXAMPLES)
-		ereport(ERROR, (vc_errcode(VC_E_LIMIT), errmsg("too many examples"), errdetail("At most %d positive and %d negative.", MAX_EXAMPLES, MAX_EXAMPLES),
+		ereport(ERROR, (vc_errcode(VC_E_LIMIT), errmsg("too many examples"),
+						errdetail("At most %d positive and %d negative.", MAX_EXAMPLES, MAX_EXAMPLES),
 						errhint("Average some of them first.")));
 	examples->vectors[examples->n++] = vector;
 }
@@ -289,11 +293,13 @@ add_points(VcSearch *search, Examples *examples, ArrayType *ids, Oid vector_type
 	{
 		bool isnull;
 
-		add_example(examples, (VcVector *) PG_DETOAST_DATUM_COPY(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull)));
+		add_example(examples, (VcVector *)PG_DETOAST_DATUM_COPY(
+								  SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull)));
 	}
 	if (found < count)
 		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("an example does not exist"),
-						errdetail("Of %d ids, %d have a vector in field \"%s\".", count, (int) found, NameStr(search->field->name)),
+						errdetail("Of %d ids, %d have a vector in field \"%s\".", count, (int)found,
+								  NameStr(search->field->name)),
 						errhint("Pass ids of points of the collection, each once.")));
 }
 
@@ -312,8 +318,9 @@ add_vectors(VcSearch *search, Examples *examples, ArrayType *vectors)
 		VcVector *vector = isnull ? NULL : DatumGetVcVector(value);
 
 		if (vector == NULL || (search->field->dim > 0 && vector->dim != search->field->dim))
-			ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("example vector has %d dimensions, field \"%s\" has %d", vector ? vector->dim : 0,
-																	  NameStr(search->field->name), search->field->dim),
+			ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER),
+							errmsg("example vector has %d dimensions, field \"%s\" has %d", vector ? vector->dim : 0,
+								   NameStr(search->field->name), search->field->dim),
 							errdetail("A null counts as none."), errhint("Pass vectors of the field's dimension.")));
 		add_example(examples, vector);
 	}
@@ -345,7 +352,7 @@ average_query(const Examples *positive, const Examples *negative)
 	if (negative->n > 0)
 		mean(negative, n, dim);
 	for (int k = 0; k < dim; k++)
-		query->x[k] = (float) (negative->n > 0 ? 2 * p[k] - n[k] : p[k]);
+		query->x[k] = (float)(negative->n > 0 ? 2 * p[k] - n[k] : p[k]);
 	return query;
 }
 
@@ -368,8 +375,8 @@ put_candidate(void *arg, VcSearch *search, VcHit *hit)
 		sink->room *= 2;
 		sink->ids = repalloc(sink->ids, sizeof(Datum) * sink->room);
 	}
-	sink->ids[sink->n++] = PointerGetDatum(
-		PG_DETOAST_DATUM_COPY(PointerGetDatum(vc_entity_id(search->coll->fields[search->coll->primary].typid, hit->id))));
+	sink->ids[sink->n++] = PointerGetDatum(PG_DETOAST_DATUM_COPY(
+		PointerGetDatum(vc_entity_id(search->coll->fields[search->coll->primary].typid, hit->id))));
 	MemoryContextSwitchTo(old);
 	return true;
 }
@@ -388,7 +395,8 @@ best_similarity(VcSearch *search, const Examples *examples)
 
 		vc_search_query(&one, PointerGetDatum(examples->vectors[i]), search->query_type);
 		appendStringInfoString(&sql, i ? ", " : "");
-		appendStringInfo(&sql, "%s::pg_catalog.float8 OPERATOR(pg_catalog.-) (t.", search->metric == VC_METRIC_COSINE ? "1" : "0");
+		appendStringInfo(&sql, "%s::pg_catalog.float8 OPERATOR(pg_catalog.-) (t.",
+						 search->metric == VC_METRIC_COSINE ? "1" : "0");
 		vc_append_name(&sql, NameStr(search->field->name));
 		vc_append_vector_operator(&sql, vc_metric_operator(search->metric));
 		appendStringInfo(&sql, "$%d)", vc_statement_param(search->st, one.query_type, one.query));
@@ -401,7 +409,8 @@ best_similarity(VcSearch *search, const Examples *examples)
 static char *
 squash(const char *x)
 {
-	return psprintf("(0.5::pg_catalog.float8 OPERATOR(pg_catalog.*) (%s OPERATOR(pg_catalog./) (1::pg_catalog.float8 OPERATOR(pg_catalog.+) "
+	return psprintf("(0.5::pg_catalog.float8 OPERATOR(pg_catalog.*) (%s OPERATOR(pg_catalog./) (1::pg_catalog.float8 "
+					"OPERATOR(pg_catalog.+) "
 					"pg_catalog.abs(%s)) OPERATOR(pg_catalog.+) 1::pg_catalog.float8))",
 					x, x);
 }
@@ -416,7 +425,7 @@ typedef struct RecommendReceiver
 static bool
 receive_recommended(TupleTableSlot *slot, DestReceiver *self)
 {
-	RecommendReceiver *receiver = (RecommendReceiver *) self;
+	RecommendReceiver *receiver = (RecommendReceiver *)self;
 	VcSearch *search = receiver->search;
 	MemoryContext old = MemoryContextSwitchTo(receiver->result.row);
 	Datum values[4];
@@ -448,10 +457,14 @@ receiver_nothing(DestReceiver *self)
  * examples; without positive ones every row is looked at.
  */
 static void
-recommend_best(VcSearch *search, Examples *positive, Examples *negative, Datum excluded, Oid excluded_type, FunctionCallInfo fcinfo)
+recommend_best(VcSearch *search, Examples *positive, Examples *negative, Datum excluded, Oid excluded_type,
+			   FunctionCallInfo fcinfo)
 {
-	RecommendReceiver receiver = {.pub = {.receiveSlot = receive_recommended, .rStartup = receiver_startup, .rShutdown = receiver_nothing,
-										  .rDestroy = receiver_nothing, .mydest = DestNone},
+	RecommendReceiver receiver = {.pub = {.receiveSlot = receive_recommended,
+										  .rStartup = receiver_startup,
+										  .rShutdown = receiver_nothing,
+										  .rDestroy = receiver_nothing,
+										  .mydest = DestNone},
 								  .search = search};
 	CandidateSink sink = {.context = CurrentMemoryContext, .room = 256};
 	const char *key_name = NameStr(search->coll->fields[search->coll->primary].name);
@@ -482,8 +495,8 @@ recommend_best(VcSearch *search, Examples *positive, Examples *negative, Datum e
 	{
 		Oid arraytype;
 		int count;
-		Datum keys =
-			vc_points_ids(search->coll, construct_array(sink.ids, sink.n, TEXTOID, -1, false, TYPALIGN_INT), &arraytype, &count);
+		Datum keys = vc_points_ids(search->coll, construct_array(sink.ids, sink.n, TEXTOID, -1, false, TYPALIGN_INT),
+								   &arraytype, &count);
 
 		appendStringInfoString(&more, " AND t.");
 		vc_append_name(&more, key_name);
@@ -497,7 +510,8 @@ recommend_best(VcSearch *search, Examples *positive, Examples *negative, Datum e
 		char *p = best_similarity(search, positive);
 		char *n = best_similarity(search, negative);
 
-		score = psprintf("(CASE WHEN %s OPERATOR(pg_catalog.>) %s THEN %s ELSE OPERATOR(pg_catalog.-) %s END)", p, n, squash(p), squash(n));
+		score = psprintf("(CASE WHEN %s OPERATOR(pg_catalog.>) %s THEN %s ELSE OPERATOR(pg_catalog.-) %s END)", p, n,
+						 squash(p), squash(n));
 	}
 	else if (positive->n > 0)
 		score = squash(best_similarity(search, positive));
@@ -548,7 +562,8 @@ excluded_ids(VcSearch *search, ArrayType *positive, ArrayType *negative, Oid *ar
 	all = palloc(sizeof(Datum) * (n[0] + n[1] + 1));
 	for (int i = 0; i < n[0] + n[1]; i++)
 		all[i] = i < n[0] ? values[0][i] : values[1][i - n[0]];
-	return vc_points_ids(search->coll, construct_array(all, n[0] + n[1], TEXTOID, -1, false, TYPALIGN_INT), arraytype, &count);
+	return vc_points_ids(search->coll, construct_array(all, n[0] + n[1], TEXTOID, -1, false, TYPALIGN_INT), arraytype,
+						 &count);
 }
 
 /*
@@ -572,7 +587,8 @@ vc_recommend(PG_FUNCTION_ARGS)
 
 	if (!best && strcmp(strategy, "average_vector") != 0)
 		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("unknown strategy \"%s\"", strategy),
-						errdetail("It says how several examples become one order."), errhint("Use average_vector or best_score.")));
+						errdetail("It says how several examples become one order."),
+						errhint("Use average_vector or best_score.")));
 	vc_search_init(&search, name, VC_ARG_CSTRING(7), vector_type);
 	vc_search_arguments(&search, fcinfo, 3);
 	excluded = excluded_ids(&search, VC_ARG_ARRAY(1), VC_ARG_ARRAY(2), &excluded_type);
@@ -584,7 +600,8 @@ vc_recommend(PG_FUNCTION_ARGS)
 	add_vectors(&search, &positive, VC_ARG_ARRAY(12));
 	add_vectors(&search, &negative, VC_ARG_ARRAY(13));
 	if (positive.n == 0 && (!best || negative.n == 0))
-		ereport(ERROR, (vc_errcode(VC_E_MISSING_PARAMETER), errmsg("recommend needs a positive example"), errdetail("positive and positive_vectors are empty."),
+		ereport(ERROR, (vc_errcode(VC_E_MISSING_PARAMETER), errmsg("recommend needs a positive example"),
+						errdetail("positive and positive_vectors are empty."),
 						errhint("Pass ids or vectors; strategy best_score also takes negative examples alone.")));
 	search.query_type = vector_type;
 	if (best)
@@ -607,5 +624,5 @@ vc_recommend(PG_FUNCTION_ARGS)
 		vc_search_run(&search, put_recommended, &result);
 	}
 	SPI_finish();
-	return (Datum) 0;
+	return (Datum)0;
 }

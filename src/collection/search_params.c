@@ -13,8 +13,9 @@
 #include "utils/guc.h"
 #include "utils/numeric.h"
 
-static const char known[] = "Known are metric_type, ef, nprobe, radius, range_filter, exact, hints, round_decimal, params with any of them "
-							"inside, and settings by name such as vc_hnsw.max_scan_tuples.";
+static const char known[] =
+	"Known are metric_type, ef, nprobe, radius, range_filter, exact, hints, round_decimal, params with any of them "
+	"inside, and settings by name such as vc_hnsw.max_scan_tuples.";
 
 static void
 bad_value(const char *key, const char *expected)
@@ -38,7 +39,7 @@ integer_of(const char *key, JsonbValue *value, int min, int max)
 
 	if (d != floor(d) || d < min || d > max)
 		bad_value(key, psprintf("an integer from %d to %d", min, max));
-	return (int) d;
+	return (int)d;
 }
 
 static void
@@ -83,8 +84,8 @@ metric_type(VcSearch *search, JsonbValue *value)
 	metric = vc_metric_from_name(pnstrdup(value->val.string.val, value->val.string.len));
 	if (metric != search->metric)
 		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER),
-						errmsg("metric_type \"%.*s\" does not match field \"%s\"", value->val.string.len, value->val.string.val,
-							   NameStr(search->field->name)),
+						errmsg("metric_type \"%.*s\" does not match field \"%s\"", value->val.string.len,
+							   value->val.string.val, NameStr(search->field->name)),
 						errdetail("The field's metric is %s.", vc_metric_name(search->metric)),
 						errhint("Leave metric_type out, or create the index with the metric you want.")));
 }
@@ -168,11 +169,14 @@ vc_search_params(VcSearch *search, Jsonb *params)
 	read_params(search, &params->root, false);
 	if (search->has_range_filter && !search->has_radius)
 		ereport(ERROR, (vc_errcode(VC_E_MISSING_PARAMETER), errmsg("search parameter \"radius\" is missing"),
-						errdetail("range_filter is given without it."), errhint("Pass radius, the outer bound of the range.")));
+						errdetail("range_filter is given without it."),
+						errhint("Pass radius, the outer bound of the range.")));
 	if (search->has_range_filter &&
 		(similarity ? search->radius >= search->range_filter : search->radius <= search->range_filter))
-		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("radius and range_filter leave no range"),
-						similarity ? errdetail("For metric %s, radius < score <= range_filter.", vc_metric_name(search->metric))
-								   : errdetail("For metric %s, range_filter <= distance < radius.", vc_metric_name(search->metric)),
-						errhint("Exchange the two, or widen the range.")));
+		ereport(ERROR,
+				(vc_errcode(VC_E_INVALID_PARAMETER), errmsg("radius and range_filter leave no range"),
+				 similarity
+					 ? errdetail("For metric %s, radius < score <= range_filter.", vc_metric_name(search->metric))
+					 : errdetail("For metric %s, range_filter <= distance < radius.", vc_metric_name(search->metric)),
+				 errhint("Exchange the two, or widen the range.")));
 }

@@ -118,8 +118,8 @@ extension_schema_name(void)
 
 	if (!registered)
 	{
-		CacheRegisterSyscacheCallback(TYPEOID, forget_extension_schema, (Datum) 0);
-		CacheRegisterSyscacheCallback(NAMESPACEOID, forget_extension_schema, (Datum) 0);
+		CacheRegisterSyscacheCallback(TYPEOID, forget_extension_schema, (Datum)0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID, forget_extension_schema, (Datum)0);
 		registered = true;
 	}
 	if (extension_schema[0] == '\0')
@@ -153,7 +153,8 @@ plan_forget(PlanEntry *entry)
 static SPIPlanPtr
 plan_prepare(VcStatement *st)
 {
-	int options = (st->fast_start ? CURSOR_OPT_FAST_PLAN : CURSOR_OPT_PARALLEL_OK) | (st->generic ? CURSOR_OPT_GENERIC_PLAN : 0);
+	int options =
+		(st->fast_start ? CURSOR_OPT_FAST_PLAN : CURSOR_OPT_PARALLEL_OK) | (st->generic ? CURSOR_OPT_GENERIC_PLAN : 0);
 	SPIPlanPtr plan = SPI_prepare_cursor(st->sql.data, st->nparams, st->types, options);
 
 	if (plan == NULL)
@@ -202,8 +203,8 @@ plan_get(VcStatement *st, const VcCollection *coll)
 
 		plans = hash_create("vectorcoll plans", 128, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
-	key.hash = hash_bytes_extended((const unsigned char *) st->sql.data, st->sql.len, st->generic + 2 * st->fast_start);
-	key.hash ^= hash_bytes_extended((const unsigned char *) st->types, sizeof(Oid) * st->nparams, 1);
+	key.hash = hash_bytes_extended((const unsigned char *)st->sql.data, st->sql.len, st->generic + 2 * st->fast_start);
+	key.hash ^= hash_bytes_extended((const unsigned char *)st->types, sizeof(Oid) * st->nparams, 1);
 	entry = hash_search(plans, &key, HASH_FIND, NULL);
 	if (entry && plan_matches(entry, st))
 	{

@@ -2,9 +2,10 @@
  * statement.h
  *		SQL statements with parameters, built piece by piece, planned once per shape and run as the caller.
  *
- * Everything the functions on points and search do ends in such a statement. Values travel as parameters, never as text;
- * names are quoted; tables, types, operators and functions are written with their schema, so that the text means the same
- * under any search_path. Plans are kept per backend, keyed by table and text; the server replans them after DDL.
+ * Everything the functions on points and search do ends in such a statement. Values travel as parameters, never as
+ *text; names are quoted; tables, types, operators and functions are written with their schema, so that the text means
+ *the same under any search_path. Plans are kept per backend, keyed by table and text; the server replans them after
+ *DDL.
  */
 #ifndef VC_STATEMENT_H
 #define VC_STATEMENT_H
@@ -26,7 +27,7 @@ typedef struct VcStatement
 	Datum *values;
 	bool *nulls;
 	bool fast_start; /* whoever takes the rows may stop early: plan for the first ones */
-	bool generic; /* no parameter bears on the choice of plan: never plan for particular values */
+	bool generic;    /* no parameter bears on the choice of plan: never plan for particular values */
 } VcStatement;
 
 extern void vc_statement_init(VcStatement *st);

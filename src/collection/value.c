@@ -2,8 +2,8 @@
  * value.c
  *		JSON to a column's type. See value.h.
  *
- * Strict where a silent conversion would hide a mistake: a string is no number, a fraction no integer, a short vector is
- * not padded. Vectors may also come as text in their type's own notation, which is what jsonb_build_object makes of a
+ * Strict where a silent conversion would hide a mistake: a string is no number, a fraction no integer, a short vector
+ *is not padded. Vectors may also come as text in their type's own notation, which is what jsonb_build_object makes of a
  * vector value.
  */
 #include "value.h"
@@ -39,7 +39,7 @@ vc_value_input(Oid typid, const char *text, int32 typmod, Datum *value)
 	getTypeInputInfo(typid, &input, &ioparam);
 	PG_TRY();
 	{
-		*value = OidInputFunctionCall(input, (char *) text, ioparam, typmod);
+		*value = OidInputFunctionCall(input, (char *)text, ioparam, typmod);
 	}
 	PG_CATCH();
 	{
@@ -75,7 +75,8 @@ vc_value_error(const VcField *field, int row, const char *hint, const char *form
 			break;
 		enlargeStringInfo(&what, need);
 	}
-	ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("invalid value for field \"%s\": %s", NameStr(field->name), what.data),
+	ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER),
+					errmsg("invalid value for field \"%s\": %s", NameStr(field->name), what.data),
 					row > 0 ? errdetail("It is in row %d; the field's type is %s.", row, vc_dtype_name(field->dtype))
 							: errdetail("The field's type is %s.", vc_dtype_name(field->dtype)),
 					errhint("%s", hint)));
@@ -86,18 +87,18 @@ json_kind(const JsonbValue *value)
 {
 	switch (value->type)
 	{
-		case jbvNull:
-			return "null";
-		case jbvString:
-			return "a string";
-		case jbvNumeric:
-			return "a number";
-		case jbvBool:
-			return "a boolean";
-		case jbvBinary:
-			return JsonContainerIsArray(value->val.binary.data) ? "an array" : "an object";
-		default:
-			return "another kind of value";
+	case jbvNull:
+		return "null";
+	case jbvString:
+		return "a string";
+	case jbvNumeric:
+		return "a number";
+	case jbvBool:
+		return "a boolean";
+	case jbvBinary:
+		return JsonContainerIsArray(value->val.binary.data) ? "an array" : "an object";
+	default:
+		return "another kind of value";
 	}
 }
 
@@ -133,7 +134,8 @@ vc_value_integer(const char *number, int64 *value)
 	size_t digits = strspn(number + (*number == '-'), "0123456789") + (*number == '-');
 	char *end;
 
-	if (number[digits] != '\0' && (number[digits] != '.' || strspn(number + digits + 1, "0") != strlen(number + digits + 1)))
+	if (number[digits] != '\0' &&
+		(number[digits] != '.' || strspn(number + digits + 1, "0") != strlen(number + digits + 1)))
 		return false;
 	errno = 0;
 	*value = strtoll(number, &end, 10);
@@ -159,19 +161,19 @@ integer_from_json(const VcField *field, JsonbValue *value, int row)
 		wrong_kind(field, row, value, "an integer");
 	text = numeric_text(value);
 	for (int k = 0; k < lengthof(ranges); k++)
-		if (field->dtype == ranges[k].dtype &&
-			(!vc_value_integer(text, &i) || i < ranges[k].min || i > ranges[k].max))
-			vc_value_error(field, row,
-						   psprintf("Pass an integer from " INT64_FORMAT " to " INT64_FORMAT ".", ranges[k].min, ranges[k].max),
-						   "%s is not an integer of this type", text);
+		if (field->dtype == ranges[k].dtype && (!vc_value_integer(text, &i) || i < ranges[k].min || i > ranges[k].max))
+			vc_value_error(
+				field, row,
+				psprintf("Pass an integer from " INT64_FORMAT " to " INT64_FORMAT ".", ranges[k].min, ranges[k].max),
+				"%s is not an integer of this type", text);
 	switch (field->typid)
 	{
-		case INT2OID:
-			return Int16GetDatum((int16) i);
-		case INT4OID:
-			return Int32GetDatum((int32) i);
-		default:
-			return Int64GetDatum(i);
+	case INT2OID:
+		return Int16GetDatum((int16)i);
+	case INT4OID:
+		return Int32GetDatum((int32)i);
+	default:
+		return Int64GetDatum(i);
 	}
 }
 
@@ -261,8 +263,8 @@ static void
 check_dim(const VcField *field, int row, int dim)
 {
 	if (field->dim > 0 && dim != field->dim)
-		vc_value_error(field, row, psprintf("Pass a vector of %d dimensions.", field->dim), "vector has %d dimensions, the field %d", dim,
-					   field->dim);
+		vc_value_error(field, row, psprintf("Pass a vector of %d dimensions.", field->dim),
+					   "vector has %d dimensions, the field %d", dim, field->dim);
 }
 
 /* The numbers of a JSON array, each within the limit. */
@@ -277,12 +279,13 @@ floats_from_json(const VcField *field, JsonbValue *value, int row, double limit,
 	*dim = JsonContainerSize(value->val.binary.data);
 	check_dim(field, row, *dim);
 	if (*dim < 1 || *dim > VC_MAX_DIM)
-		vc_value_error(field, row, psprintf("Vectors have 1 to %d dimensions.", VC_MAX_DIM), "vector has %d dimensions", *dim);
+		vc_value_error(field, row, psprintf("Vectors have 1 to %d dimensions.", VC_MAX_DIM), "vector has %d dimensions",
+					   *dim);
 	x = palloc(sizeof(float) * *dim);
 	*dim = 0;
 	while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
 		if (token == WJB_ELEM)
-			x[(*dim)++] = (float) double_from_json(field, &item, row, limit);
+			x[(*dim)++] = (float)double_from_json(field, &item, row, limit);
 	return x;
 }
 
@@ -358,14 +361,16 @@ binary_vector_from_json(const VcField *field, JsonbValue *value, int row)
 				continue;
 			number = item.type == jbvNumeric ? numeric_text(&item) : "";
 			if (strcmp(number, "0") != 0 && strcmp(number, "1") != 0)
-				vc_value_error(field, row, "Pass a string of 0 and 1, or an array of them.", "element %d is not a bit", bits.len);
+				vc_value_error(field, row, "Pass a string of 0 and 1, or an array of them.", "element %d is not a bit",
+							   bits.len);
 			appendStringInfoChar(&bits, number[0]);
 		}
 	}
 	else
 		wrong_kind(field, row, value, "a string of 0 and 1");
 	if (strspn(bits.data, "01") != bits.len)
-		vc_value_error(field, row, "Pass a string of 0 and 1, or an array of them.", "string has other characters than 0 and 1");
+		vc_value_error(field, row, "Pass a string of 0 and 1, or an array of them.",
+					   "string has other characters than 0 and 1");
 	check_dim(field, row, bits.len);
 	fault = vc_value_input(field->typid, bits.data, field->typmod, &result);
 	if (fault)
@@ -389,8 +394,8 @@ compare_elements(const void *a, const void *b)
 }
 
 /*
- * Sparse vectors as Milvus writes them, {"17": 0.5}, or as Qdrant does, {"indices": [17], "values": [0.5]}; indices count
- * from 0. In a collection they all have the largest dimension, so that any two can be compared.
+ * Sparse vectors as Milvus writes them, {"17": 0.5}, or as Qdrant does, {"indices": [17], "values": [0.5]}; indices
+ * count from 0. In a collection they all have the largest dimension, so that any two can be compared.
  */
 static Datum
 sparse_vector_from_json(const VcField *field, JsonbValue *value, int row)
@@ -436,16 +441,16 @@ sparse_vector_from_json(const VcField *field, JsonbValue *value, int row)
 			if (index)
 			{
 				char *text = item.type == jbvString && token == WJB_KEY ? string_text(&item)
-							 : item.type == jbvNumeric					? numeric_text(&item)
+							 : item.type == jbvNumeric                  ? numeric_text(&item)
 																		: "";
 
 				if (!vc_value_integer(text, &elements[i].index) || elements[i].index < 0 ||
 					elements[i].index >= VC_SPARSEVEC_MAX_DIM)
-					vc_value_error(field, row, psprintf("Indices go from 0 to %d.", VC_SPARSEVEC_MAX_DIM - 1), "\"%.40s\" is not an index",
-								   text);
+					vc_value_error(field, row, psprintf("Indices go from 0 to %d.", VC_SPARSEVEC_MAX_DIM - 1),
+								   "\"%.40s\" is not an index", text);
 			}
 			else
-				elements[i].value = (float) double_from_json(field, &item, row, FLT_MAX);
+				elements[i].value = (float)double_from_json(field, &item, row, FLT_MAX);
 			if (token != WJB_KEY)
 				i++;
 		}
@@ -454,7 +459,8 @@ sparse_vector_from_json(const VcField *field, JsonbValue *value, int row)
 	for (int i = 0; i < n; i++)
 	{
 		if (i > 0 && elements[i].index == elements[i - 1].index)
-			vc_value_error(field, row, "Give each index once.", "index " INT64_FORMAT " appears twice", elements[i].index);
+			vc_value_error(field, row, "Give each index once.", "index " INT64_FORMAT " appears twice",
+						   elements[i].index);
 		stored += elements[i].value != 0;
 	}
 	if (stored > VC_SPARSEVEC_MAX_NNZ)
@@ -469,7 +475,7 @@ sparse_vector_from_json(const VcField *field, JsonbValue *value, int row)
 	for (int i = 0; i < n; i++)
 		if (elements[i].value != 0)
 		{
-			result->indices[stored] = (int32) elements[i].index;
+			result->indices[stored] = (int32)elements[i].index;
 			values[stored++] = elements[i].value;
 		}
 	return PointerGetDatum(result);
@@ -482,40 +488,41 @@ vc_value_from_json(const VcField *field, JsonbValue *value, int row)
 {
 	switch (field->dtype)
 	{
-		case VC_DT_BOOL:
-			if (value->type != jbvBool)
-				wrong_kind(field, row, value, "true or false");
-			return BoolGetDatum(value->val.boolean);
-		case VC_DT_INT8:
-		case VC_DT_INT16:
-		case VC_DT_INT32:
-		case VC_DT_INT64:
-			return integer_from_json(field, value, row);
-		case VC_DT_FLOAT:
-			return Float4GetDatum((float4) double_from_json(field, value, row, FLT_MAX));
-		case VC_DT_DOUBLE:
-			return Float8GetDatum(double_from_json(field, value, row, DBL_MAX));
-		case VC_DT_VARCHAR:
-		case VC_DT_TEXT:
-			return string_from_json(field, value, row);
-		case VC_DT_JSON:
-			return JsonbPGetDatum(JsonbValueToJsonb(value));
-		case VC_DT_ARRAY:
-			return array_from_json(field, value, row);
-		case VC_DT_TIMESTAMPTZ:
-			return parsed_from_json(field, value, row, "a timestamp such as \"2025-01-31T12:00:00Z\"");
-		case VC_DT_UUID:
-			return parsed_from_json(field, value, row, "a uuid");
-		case VC_DT_FLOAT_VECTOR:
-			return float_vector_from_json(field, value, row);
-		case VC_DT_FLOAT16_VECTOR:
-			return half_vector_from_json(field, value, row);
-		case VC_DT_BINARY_VECTOR:
-			return binary_vector_from_json(field, value, row);
-		case VC_DT_SPARSE_FLOAT_VECTOR:
-			return sparse_vector_from_json(field, value, row);
-		default:
-			vc_value_error(field, row, "Write the column with plain SQL.", "columns of this type cannot be written from json");
+	case VC_DT_BOOL:
+		if (value->type != jbvBool)
+			wrong_kind(field, row, value, "true or false");
+		return BoolGetDatum(value->val.boolean);
+	case VC_DT_INT8:
+	case VC_DT_INT16:
+	case VC_DT_INT32:
+	case VC_DT_INT64:
+		return integer_from_json(field, value, row);
+	case VC_DT_FLOAT:
+		return Float4GetDatum((float4)double_from_json(field, value, row, FLT_MAX));
+	case VC_DT_DOUBLE:
+		return Float8GetDatum(double_from_json(field, value, row, DBL_MAX));
+	case VC_DT_VARCHAR:
+	case VC_DT_TEXT:
+		return string_from_json(field, value, row);
+	case VC_DT_JSON:
+		return JsonbPGetDatum(JsonbValueToJsonb(value));
+	case VC_DT_ARRAY:
+		return array_from_json(field, value, row);
+	case VC_DT_TIMESTAMPTZ:
+		return parsed_from_json(field, value, row, "a timestamp such as \"2025-01-31T12:00:00Z\"");
+	case VC_DT_UUID:
+		return parsed_from_json(field, value, row, "a uuid");
+	case VC_DT_FLOAT_VECTOR:
+		return float_vector_from_json(field, value, row);
+	case VC_DT_FLOAT16_VECTOR:
+		return half_vector_from_json(field, value, row);
+	case VC_DT_BINARY_VECTOR:
+		return binary_vector_from_json(field, value, row);
+	case VC_DT_SPARSE_FLOAT_VECTOR:
+		return sparse_vector_from_json(field, value, row);
+	default:
+		vc_value_error(field, row, "Write the column with plain SQL.",
+					   "columns of this type cannot be written from json");
 	}
 }
 
@@ -530,7 +537,8 @@ vc_value_id(const VcField *primary, const char *id)
 	fault = vc_value_input(primary->typid, id, -1, &result);
 	if (fault)
 		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("invalid id: %s", fault),
-						errdetail("The primary key \"%s\" is of type %s.", NameStr(primary->name), format_type_be(primary->typid)),
+						errdetail("The primary key \"%s\" is of type %s.", NameStr(primary->name),
+								  format_type_be(primary->typid)),
 						errhint("Pass ids of the primary key's type.")));
 	return result;
 }

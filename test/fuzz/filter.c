@@ -1,10 +1,11 @@
 /*
  * filter.c
- *		libFuzzer target for both filter parsers. Whatever the bytes, the parser gives a tree within its limits or an error
- *		that lies within the input.
+ *		libFuzzer target for both filter parsers. Whatever the bytes, the parser gives a tree within its limits or an
+ *error that lies within the input.
  *
  *   clang -g -O1 -fsanitize=fuzzer,address,undefined -Isrc test/fuzz/filter.c src/collection/filter_lex.c \
- *         src/collection/filter_parse.c src/collection/filter_qdrant.c -o build/fuzz-filter && build/fuzz-filter -dict=test/fuzz/filter.dict -max_total_time=60
+ *         src/collection/filter_parse.c src/collection/filter_qdrant.c -o build/fuzz-filter && build/fuzz-filter
+ *-dict=test/fuzz/filter.dict -max_total_time=60
  */
 #include "collection/filter.h"
 
@@ -22,7 +23,7 @@ block_alloc(void *context, size_t bytes)
 {
 	Block *block = malloc(sizeof(Block) + bytes);
 
-	(void) context;
+	(void)context;
 	if (block == NULL)
 		abort();
 	block->next = blocks;
@@ -65,7 +66,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		VcFilterNode *node;
 
 		for (size_t k = 0; k < size; k++)
-			copy[k] = (char) data[k];
+			copy[k] = (char)data[k];
 		node = parsers[i](&arena, copy, size, &error);
 		if (node)
 			depth_of(node);

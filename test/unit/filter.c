@@ -1,7 +1,7 @@
 /*
  * filter.c
- *		The two filter parsers without a server: what each construct becomes, where each fault is found, and that hostile
- *		input is refused before it costs stack or time. Trees are compared as text, in prefix form.
+ *		The two filter parsers without a server: what each construct becomes, where each fault is found, and that
+ *hostile input is refused before it costs stack or time. Trees are compared as text, in prefix form.
  */
 #include "collection/filter.h"
 
@@ -28,7 +28,7 @@ block_alloc(void *context, size_t bytes)
 {
 	Block *block = malloc(sizeof(Block) + bytes + 16);
 
-	(void) context;
+	(void)context;
 	if (block == NULL)
 		abort();
 	block->next = blocks;
@@ -73,59 +73,77 @@ static void
 show(const VcFilterNode *node)
 {
 	static const char *const kinds[] = {
-		[VCF_NULL] = "null",		   [VCF_LIST] = "list",		[VCF_OBJECT] = "object",	 [VCF_NEGATE] = "neg",
-		[VCF_AND] = "and",			   [VCF_OR] = "or",			[VCF_NOT] = "not",			 [VCF_IN] = "in",
-		[VCF_LIKE] = "like",		   [VCF_IS_NULL] = "null?", [VCF_EXISTS] = "exists",	 [VCF_MATCH] = "match",
-		[VCF_MATCH_ANY] = "any",	   [VCF_MATCH_EXCEPT] = "except", [VCF_MATCH_TEXT] = "text", [VCF_RANGE] = "range",
-		[VCF_VALUES_COUNT] = "count",  [VCF_IS_EMPTY] = "empty", [VCF_HAS_ID] = "has_id",	 [VCF_HAS_VECTOR] = "has_vector",
-		[VCF_NESTED] = "nested",	   [VCF_AT_LEAST] = "at_least", [VCF_WILDCARD] = "*",
+		[VCF_NULL] = "null",
+		[VCF_LIST] = "list",
+		[VCF_OBJECT] = "object",
+		[VCF_NEGATE] = "neg",
+		[VCF_AND] = "and",
+		[VCF_OR] = "or",
+		[VCF_NOT] = "not",
+		[VCF_IN] = "in",
+		[VCF_LIKE] = "like",
+		[VCF_IS_NULL] = "null?",
+		[VCF_EXISTS] = "exists",
+		[VCF_MATCH] = "match",
+		[VCF_MATCH_ANY] = "any",
+		[VCF_MATCH_EXCEPT] = "except",
+		[VCF_MATCH_TEXT] = "text",
+		[VCF_RANGE] = "range",
+		[VCF_VALUES_COUNT] = "count",
+		[VCF_IS_EMPTY] = "empty",
+		[VCF_HAS_ID] = "has_id",
+		[VCF_HAS_VECTOR] = "has_vector",
+		[VCF_NESTED] = "nested",
+		[VCF_AT_LEAST] = "at_least",
+		[VCF_WILDCARD] = "*",
 	};
-	static const char *const ops[] = {"", "+", "-", "*", "/", "%", "**", "==", "!=", "<", "<=", ">", ">=", "all", "any", "phrase"};
+	static const char *const ops[] = {
+		"", "+", "-", "*", "/", "%", "**", "==", "!=", "<", "<=", ">", ">=", "all", "any", "phrase"};
 	char number[32];
 
 	switch (node->kind)
 	{
-		case VCF_BOOL:
-			put(node->negated ? "true" : "false");
-			return;
-		case VCF_INT:
-			snprintf(number, sizeof(number), "%lld", (long long) node->i);
-			put(number);
-			return;
-		case VCF_FLOAT:
-			put(node->text);
-			return;
-		case VCF_STRING:
-			put("'");
-			put(node->text);
-			put("'");
-			return;
-		case VCF_TEMPLATE:
-			put("{");
-			put(node->text);
-			put("}");
-			return;
-		case VCF_TIMESTAMP:
-			put("iso:");
-			put(node->text);
-			return;
-		case VCF_INTERVAL:
-			put("interval:");
-			put(node->text);
-			return;
-		case VCF_WILDCARD:
-			put("*");
-			return;
-		case VCF_FIELD:
-			put(node->text);
-			for (int i = 0; i < node->nargs; i++)
-			{
-				put(".");
-				show(node->args[i]);
-			}
-			return;
-		default:
-			break;
+	case VCF_BOOL:
+		put(node->negated ? "true" : "false");
+		return;
+	case VCF_INT:
+		snprintf(number, sizeof(number), "%lld", (long long)node->i);
+		put(number);
+		return;
+	case VCF_FLOAT:
+		put(node->text);
+		return;
+	case VCF_STRING:
+		put("'");
+		put(node->text);
+		put("'");
+		return;
+	case VCF_TEMPLATE:
+		put("{");
+		put(node->text);
+		put("}");
+		return;
+	case VCF_TIMESTAMP:
+		put("iso:");
+		put(node->text);
+		return;
+	case VCF_INTERVAL:
+		put("interval:");
+		put(node->text);
+		return;
+	case VCF_WILDCARD:
+		put("*");
+		return;
+	case VCF_FIELD:
+		put(node->text);
+		for (int i = 0; i < node->nargs; i++)
+		{
+			put(".");
+			show(node->args[i]);
+		}
+		return;
+	default:
+		break;
 	}
 	put("(");
 	if (node->negated)
@@ -140,7 +158,7 @@ show(const VcFilterNode *node)
 		put(ops[node->op]);
 	if ((node->kind == VCF_CALL && node->i >= 0) || node->kind == VCF_AT_LEAST)
 	{
-		snprintf(number, sizeof(number), ":%lld", (long long) node->i);
+		snprintf(number, sizeof(number), ":%lld", (long long)node->i);
 		put(number);
 	}
 	for (int i = 0; i < node->nargs; i++)
@@ -237,7 +255,10 @@ test_expressions(void)
 	parses("a == 'tab\\tnew\\n\\x41\\u00e9\\ud83d\\ude00'", "(== a 'tab\tnew\nA\xc3\xa9\xf0\x9f\x98\x80')");
 	parses("a like '100\\%\\_x'", "(like a '100\\%\\_x')");
 	parses("a like '100\\\\%'", "(like a '100\\%')");
-	parses("\xc3\xbc" "ber == '\xe6\x97\xa5\xe6\x9c\xac'", "(== \xc3\xbc" "ber '\xe6\x97\xa5\xe6\x9c\xac')");
+	parses("\xc3\xbc"
+		   "ber == '\xe6\x97\xa5\xe6\x9c\xac'",
+		   "(== \xc3\xbc"
+		   "ber '\xe6\x97\xa5\xe6\x9c\xac')");
 	refused("a == 'open", 5, "unterminated");
 	refused("a == 'x\\q'", 7, "escape");
 	refused("a == '\\u0000'", 6, "escape");
@@ -252,7 +273,8 @@ test_expressions(void)
 	refused("1 is null", 0, "expected a field");
 	refused("a == null", 5, "null can only");
 	/* functions */
-	parses("json_contains(a['t'], 5) and JSON_CONTAINS_ALL(a, [1,2])", "(and (json_contains a.'t' 5) (json_contains_all a (list 1 2)))");
+	parses("json_contains(a['t'], 5) and JSON_CONTAINS_ALL(a, [1,2])",
+		   "(and (json_contains a.'t' 5) (json_contains_all a (list 1 2)))");
 	parses("array_length(a) > 2", "(> (array_length a) 2)");
 	parses("text_match(a, 'x y', minimum_should_match=2)", "(text_match:2 a 'x y')");
 	parses("PHRASE_MATCH(a, 'x y', 1)", "(phrase_match:1 a 'x y')");
@@ -284,7 +306,8 @@ test_qdrant(void)
 		   "(and (range n (< 5.5) (>= 1)) (not-not (has_id (list 1 'a'))))");
 	parses("{\"should\":[{\"key\":\"a\",\"match\":{\"any\":[1,2]}},{\"key\":\"b\",\"match\":{\"except\":[\"x\"]}}]}",
 		   "(and (or (any a (list 1 2)) (except b (list 'x'))))");
-	parses("{\"min_should\":{\"min_count\":2,\"conditions\":[{\"is_empty\":{\"key\":\"a\"}},{\"is_null\":{\"key\":\"b\"}}]}}",
+	parses("{\"min_should\":{\"min_count\":2,\"conditions\":[{\"is_empty\":{\"key\":\"a\"}},{\"is_null\":{\"key\":"
+		   "\"b\"}}]}}",
 		   "(and (at_least:2 (empty a) (null? b)))");
 	parses("{\"key\":\"a.b[].c[2]\",\"match\":{\"text\":\"x y\"}}", "(textall a.'b'.*.'c'.2 'x y')");
 	parses("{\"key\":\"\\\"a.b\\\".c\",\"match\":{\"phrase\":\"x\"}}", "(textphrase a.b.'c' 'x')");
@@ -293,9 +316,12 @@ test_qdrant(void)
 	parses("{\"key\":\"t\",\"values_count\":{\"gt\":2,\"lt\":null}}", "(count t (> 2))");
 	parses("{\"has_vector\":\"v\"}", "(has_vector v)");
 	parses("{\"must\":[],\"should\":null}", "(and)");
-	parses("{\"must\":[{\"must_not\":[{\"key\":\"a\",\"match\":{\"value\":-1}}]}]}", "(and (and (not-not (match a -1))))");
-	parses("{\"key\":\"a\",\"match\":{\"value\":\"\\u00e9\\ud83d\\ude00\\n\"}}", "(match a '\xc3\xa9\xf0\x9f\x98\x80\n')");
-	parses("{\"key\":\"a\",\"range\":{\"gt\":123456789012345678901234567890}}", "(range a (> 123456789012345678901234567890))");
+	parses("{\"must\":[{\"must_not\":[{\"key\":\"a\",\"match\":{\"value\":-1}}]}]}",
+		   "(and (and (not-not (match a -1))))");
+	parses("{\"key\":\"a\",\"match\":{\"value\":\"\\u00e9\\ud83d\\ude00\\n\"}}",
+		   "(match a '\xc3\xa9\xf0\x9f\x98\x80\n')");
+	parses("{\"key\":\"a\",\"range\":{\"gt\":123456789012345678901234567890}}",
+		   "(range a (> 123456789012345678901234567890))");
 	refused("{\"must\":[{\"key\":\"a\",\"mach\":{\"value\":1}}]}", 20, "unknown key");
 	refused("{\"mast\":[]}", 1, "unknown condition");
 	refused("{\"must\":[],\"mast\":[]}", 11, "unknown key");
@@ -374,7 +400,8 @@ test_hostile(void)
 	start = clock();
 	node = vc_filter_parse(&arena, filter, strlen(filter), &error);
 	result(node && node->args[1]->nargs == 10000 && allocated < 8 * 1024 * 1024 &&
-			   clock() - start < CLOCKS_PER_SEC / 10, name);
+			   clock() - start < CLOCKS_PER_SEC / 10,
+		   name);
 	free_blocks();
 	free(filter);
 
@@ -394,7 +421,7 @@ test_hostile(void)
 			for (int byte = 0; byte < 256; byte++)
 			{
 				memcpy(copy, good, sizeof(good));
-				copy[i] = (char) byte;
+				copy[i] = (char)byte;
 				if (vc_filter_parse(&arena, copy, sizeof(good) - 1, &error) == NULL && error.position > sizeof(good))
 					sane = false;
 				free_blocks();
