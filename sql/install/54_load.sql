@@ -15,8 +15,7 @@ COMMENT ON TABLE vectorcoll.load_state IS 'loads asked for and done; not dumped,
 
 CREATE FUNCTION vectorcoll._memory(relid oid, OUT total_bytes bigint, OUT resident_bytes bigint)
     AS 'MODULE_PATHNAME', 'vc_memory' LANGUAGE C STRICT;
-CREATE FUNCTION vectorcoll._load_blocks(relid oid) RETURNS void
-    AS 'MODULE_PATHNAME', 'vc_load_blocks' LANGUAGE C STRICT;
+CREATE FUNCTION vectorcoll._load_now(relid oid) RETURNS void AS 'MODULE_PATHNAME', 'vc_load_now' LANGUAGE C STRICT;
 CREATE FUNCTION vectorcoll._release_blocks(relid oid) RETURNS bigint
     AS 'MODULE_PATHNAME', 'vc_release_blocks' LANGUAGE C STRICT;
 CREATE FUNCTION vectorcoll._set_load_state(relid oid, state text) RETURNS void
@@ -102,10 +101,8 @@ BEGIN
     PERFORM vectorcoll._check_fits(relids);
     FOREACH r IN ARRAY relids LOOP
         IF wait THEN
-            PERFORM vectorcoll._load_blocks(r);
-            PERFORM vectorcoll._set_load_state(r, 'Loaded');
+            PERFORM vectorcoll._load_now(r);
         ELSIF NOT vectorcoll._load_running(r) THEN
-            PERFORM vectorcoll._set_load_state(r, 'Loading');
             IF NOT vectorcoll._start_load_worker(r) THEN
                 PERFORM vectorcoll._raise('VC906', 'no background worker is free to load the collection',
                         'All max_worker_processes are taken.',

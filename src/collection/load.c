@@ -204,6 +204,27 @@ vc_memory(PG_FUNCTION_ARGS)
 
 /*------------------------------------------------------------------ load ----*/
 
+/* Writes the row that says what was asked for or done; null: takes it away. */
+static void
+write_state(Oid relid, const char *state, const char *failure)
+{
+	Oid argtypes[] = {OIDOID, TEXTOID, TIMESTAMPTZOID, TEXTOID};
+	Datum values[] = {ObjectIdGetDatum(relid), state ? CStringGetTextDatum(state) : (Datum) 0,
+					  TimestampTzGetDatum(PgStartTime), failure ? CStringGetTextDatum(failure) : (Datum) 0};
+	char nulls[] = {' ', ' ', ' ', failure ? ' ' : 'n'};
+
+	SPI_connect();
+	if (state == NULL)
+		vc_catalog_exec("DELETE FROM vectorcoll.load_state WHERE relid = $1", 1, argtypes, values, NULL);
+	else
+		vc_catalog_exec("INSERT INTO vectorcoll.load_state AS s (relid, state, server_start, failure) VALUES ($1, $2, $3, $4)"
+						" ON CONFLICT (relid) DO UPDATE SET state = $2, server_start = $3, failure = $4,"
+						" changed_at = clock_timestamp()",
+						4, argtypes, values, nulls);
+	SPI_finish();
+	vc_forget(relid);
+}
+
 static bool
 still_wanted(Oid relid)
 {
@@ -271,12 +292,19 @@ load_blocks(Oid relid, bool in_worker)
 			return;
 		measure(oids, &total, &resident);
 	}
+	if (resident < total)
+		ereport(ERROR, (vc_errcode(VC_E_LIMIT), errmsg("collection does not stay in memory"),
+						errdetail("After %d passes %lld of its %lld blocks are in shared_buffers; other traffic evicts them.",
+								  VC_LOAD_PASSES, (long long) resident, (long long) total),
+						errhint("Raise shared_buffers, or release other collections.")));
+	if (!in_worker || still_wanted(relid))
+		write_state(relid, "Loaded", NULL);
 }
 
-/* _load_blocks(relid oid): brings every block of a collection or partition into shared_buffers. */
-PG_FUNCTION_INFO_V1(vc_load_blocks);
+/* _load_now(relid oid): brings every block of a collection or partition into shared_buffers, and says so in load_state. */
+PG_FUNCTION_INFO_V1(vc_load_now);
 PGDLLEXPORT Datum
-vc_load_blocks(PG_FUNCTION_ARGS)
+vc_load_now(PG_FUNCTION_ARGS)
 {
 	check_select(PG_GETARG_OID(0));
 	load_blocks(PG_GETARG_OID(0), false);
@@ -364,27 +392,10 @@ vc_release_blocks(PG_FUNCTION_ARGS)
 
 /*----------------------------------------------------------------- state ----*/
 
-static void
-write_state(Oid relid, const char *state, const char *failure)
-{
-	Oid argtypes[] = {OIDOID, TEXTOID, TIMESTAMPTZOID, TEXTOID};
-	Datum values[] = {ObjectIdGetDatum(relid), state ? CStringGetTextDatum(state) : (Datum) 0,
-					  TimestampTzGetDatum(PgStartTime), failure ? CStringGetTextDatum(failure) : (Datum) 0};
-	char nulls[] = {' ', ' ', ' ', failure ? ' ' : 'n'};
-
-	SPI_connect();
-	if (state == NULL)
-		vc_catalog_exec("DELETE FROM vectorcoll.load_state WHERE relid = $1", 1, argtypes, values, NULL);
-	else
-		vc_catalog_exec("INSERT INTO vectorcoll.load_state AS s (relid, state, server_start, failure) VALUES ($1, $2, $3, $4)"
-						" ON CONFLICT (relid) DO UPDATE SET state = $2, server_start = $3, failure = $4,"
-						" changed_at = clock_timestamp()",
-						4, argtypes, values, nulls);
-	SPI_finish();
-	vc_forget(relid);
-}
-
-/* _set_load_state(relid oid, state text): Loading or Loaded by who may read the table, null (forget) by its owner. */
+/*
+ * _set_load_state(relid oid, state text): for the owner, when a load of the whole is taken apart into loads of partitions;
+ * null forgets the load. Everybody else's way to a state is a load.
+ */
 PG_FUNCTION_INFO_V1(vc_set_load_state);
 PGDLLEXPORT Datum
 vc_set_load_state(PG_FUNCTION_ARGS)
@@ -392,13 +403,10 @@ vc_set_load_state(PG_FUNCTION_ARGS)
 	Oid relid = PG_GETARG_OID(0);
 	char *state = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
 
-	if (state == NULL)
-		vc_check_owner(relid);
-	else
-		check_select(relid);
+	vc_check_owner(relid);
 	if (state)
 		vc_lock_existing(relid); /* its row goes with it, so it must not go before the row is there */
-	if (state && strcmp(state, "Loading") != 0 && strcmp(state, "Loaded") != 0)
+	if (state && strcmp(state, "Loaded") != 0)
 		elog(ERROR, "unknown load state \"%s\"", state);
 	write_state(relid, state, NULL);
 	PG_RETURN_VOID();
@@ -429,15 +437,21 @@ vc_load_running(PG_FUNCTION_ARGS)
 
 /*---------------------------------------------------------------- worker ----*/
 
-/* _start_load_worker(relid oid) -> false when no worker slot is free. The load starts when this transaction commits. */
+/*
+ * _start_load_worker(relid oid) -> false when no worker slot is free. Writes the request; the load starts when this
+ * transaction commits.
+ */
 PG_FUNCTION_INFO_V1(vc_start_load_worker);
 PGDLLEXPORT Datum
 vc_start_load_worker(PG_FUNCTION_ARGS)
 {
 	BackgroundWorker worker = {0};
-	VcLoadRequest request = {.database = MyDatabaseId, .relid = PG_GETARG_OID(0), .requester = GetTopTransactionId()};
+	VcLoadRequest request = {.database = MyDatabaseId, .relid = PG_GETARG_OID(0), .requester = InvalidTransactionId};
 
 	check_select(request.relid);
+	vc_lock_existing(request.relid);
+	write_state(request.relid, "Loading", NULL);
+	request.requester = GetTopTransactionId();
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_ConsistentState;
 	worker.bgw_restart_time = BGW_NEVER_RESTART;
@@ -463,8 +477,6 @@ worker_load(const VcLoadRequest *request)
 	{
 		pgstat_report_activity(STATE_RUNNING, "vectorcoll: loading a collection");
 		load_blocks(request->relid, true);
-		if (still_wanted(request->relid))
-			write_state(request->relid, "Loaded", NULL);
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();

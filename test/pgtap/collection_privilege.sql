@@ -1,6 +1,6 @@
 -- No function gives a caller more than their own rights; the registry is written only through the functions; names and paths of hostile
 -- callers do nothing.
-SELECT plan(42);
+SELECT plan(43);
 SET client_min_messages = error;
 DROP ROLE IF EXISTS vc_pgtap_owner, vc_pgtap_reader, vc_pgtap_stranger; -- of a run that was cut short
 CREATE ROLE vc_pgtap_owner;
@@ -39,6 +39,7 @@ SELECT throws_ok(q, '42501', NULL, q) FROM unnest(ARRAY[
     'SELECT FROM vectorcoll.collection_def', 'DELETE FROM vectorcoll.alias_def', 'SELECT FROM vectorcoll.lease', 'UPDATE vectorcoll.load_state SET state = $$Loaded$$',
     'SELECT FROM vectorcoll.event_log', $$DELETE FROM vectorcoll.collections$$,
     $$SELECT vectorcoll._redefine('app.docs'::regclass, NULL, '{"forged": true}')$$,
+    $$SELECT vectorcoll._set_load_state('app.docs'::regclass, 'Loaded')$$,
     $$SELECT vectorcoll._emit('app.docs'::regclass, 'FORGED', '{}')$$]) q;
 CREATE TABLE public.decoy (id bigint PRIMARY KEY, v vector(3));
 SELECT throws_ok($$SELECT vectorcoll._register('public.decoy'::regclass, '{"fields": [{"name": "id", "dtype": "int64", "is_primary": true},
