@@ -42,8 +42,12 @@ void
 vc_check_writable(Oid relid)
 {
 	AclMode any = ACL_INSERT | ACL_UPDATE | ACL_DELETE;
+	bool missing = false;
+	AclResult result = pg_class_aclcheck_ext(relid, GetUserId(), any, &missing);
 
-	if (pg_class_aclmask(relid, GetUserId(), any, ACLMASK_ANY) == 0)
+	if (missing)
+		vc_collection_gone();
+	if (result != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(get_rel_relkind(relid)), get_rel_name(relid));
 }
 

@@ -120,12 +120,15 @@ storage_relations(Oid relid, LOCKMODE lockmode, List **parents)
 	return oids;
 }
 
-/* Raises 42501 unless the current user may read the table. */
+/* Raises 42501 unless the current user may read the table, which is not locked yet and may be gone. */
 static void
 check_select(Oid relid)
 {
-	AclResult result = pg_class_aclcheck(relid, GetUserId(), ACL_SELECT);
+	bool missing = false;
+	AclResult result = pg_class_aclcheck_ext(relid, GetUserId(), ACL_SELECT, &missing);
 
+	if (missing)
+		vc_collection_gone();
 	if (result != ACLCHECK_OK)
 		aclcheck_error(result, get_relkind_objtype(get_rel_relkind(relid)), get_rel_name(relid));
 }
