@@ -286,7 +286,7 @@ BEGIN
     END IF;
     SELECT * INTO item FROM vectorcoll._build_progress(rel);
     IF FOUND THEN
-        status := 'yellow'; reason := format('index build: %s', item.phase); percent := item.percent;
+        status := 'yellow'; reason := item.phase; percent := item.percent;
         RETURN;
     END IF;
     IF vectorcoll._load_state(rel) = 'Loading' THEN

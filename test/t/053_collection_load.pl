@@ -87,6 +87,18 @@ is(sqlstate(q{SELECT vectorcoll.load_collection('docs')}, 'SET vectorcoll.load_m
 like(($node->psql('postgres', q{SET vectorcoll.load_max_share = 0.01; SELECT vectorcoll.load_collection('docs', wait => true)}))[2],
 	qr/of the 64 MB of shared_buffers/, 'with the sizes');
 
+# ---- an index being built ----
+
+sql(q{SELECT vectorcoll.create_collection('big', 100); INSERT INTO big SELECT i, (SELECT array_agg(random()) FROM generate_series(1, 100)
+	WHERE i > 0)::real[] FROM generate_series(1, 15000) i});
+my ($in, $out, $err) = ('', '', '');
+my $builder = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', q{SELECT vectorcoll.create_index('big', 'vector', 'HNSW', 'L2')} ],
+	'<', \$in, '>', \$out, '2>', \$err);
+ok( $node->poll_query_until('postgres', q{SELECT state = 'InProgress' AND percent BETWEEN 0 AND 100 AND (vectorcoll.collection_status('big')).status = 'yellow'
+	FROM vectorcoll.get_index_state('big', 'vector')}), 'an index build is told while it lasts');
+$builder->finish;
+is(sql(q{SELECT state FROM vectorcoll.get_index_state('big', 'vector')}), 'Finished', 'and when it is done');
+
 # ---- partitions ----
 
 sql(q{SELECT vectorcoll.load_partitions('parts', '{hot}', wait => true)});
@@ -118,7 +130,7 @@ CREATE FUNCTION source() RETURNS SETOF jsonb LANGUAGE sql AS $$ SELECT jsonb_bui
 CREATE FUNCTION slow_source() RETURNS SETOF jsonb LANGUAGE sql AS $$ SELECT jsonb_build_object('id', 1, 'vector', '[1,2]') FROM pg_sleep(60) $$;
 END
 $holder->query(q{LISTEN vectorcoll_events});
-my ($in, $out, $err) = ('', '', '');
+($in, $out, $err) = ('', '', '');
 my $loader = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', q{SELECT vectorcoll.upsert_or_load('cache', '{"id": 1}', 'slow_source')} ],
 	'<', \$in, '>', \$out, '2>', \$err);
 ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'}), 'a slow load is under way');
