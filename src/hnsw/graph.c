@@ -106,7 +106,7 @@ check_meta(Relation index, const VcMetric *metric, const VcHnswMeta *meta)
 	if (meta->magic != VC_HNSW_MAGIC)
 		vc_page_corrupted(index, VC_HNSW_META_BLOCK, "the meta page has the wrong magic number");
 	if (meta->version != VC_HNSW_VERSION)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
 						errmsg("index \"%s\" has format version %u, which this version of vectorcoll does not read",
 							   RelationGetRelationName(index), meta->version),
 						errdetail("It reads version %d.", VC_HNSW_VERSION),
