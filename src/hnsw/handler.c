@@ -7,14 +7,9 @@
 #include <math.h>
 
 #include "access/amapi.h"
-#include "access/amvalidate.h"
-#include "access/htup_details.h"
 #include "access/reloptions.h"
 #include "am/cost.h"
-#include "catalog/pg_amop.h"
-#include "catalog/pg_amproc.h"
-#include "catalog/pg_opclass.h"
-#include "catalog/pg_type.h"
+#include "am/opclass.h"
 #include "commands/progress.h"
 #include "commands/vacuum.h"
 #include "fmgr.h"
@@ -23,11 +18,8 @@
 #include "optimizer/optimizer.h"
 #include "storage/lmgr.h"
 #include "types/check.h"
-#include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/syscache.h"
 
 int vc_hnsw_ef_search;
 int vc_hnsw_max_scan_tuples;
@@ -100,59 +92,9 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 }
 
 static bool
-invalid(const char *opclass, const char *what)
-{
-	ereport(INFO, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-				   errmsg("operator class \"%s\" of access method vc_hnsw %s", opclass, what)));
-	return false;
-}
-
-/*
- * An operator class has one strategy, the distance operator that ORDER BY uses, and one support function, which names the
- * metric (am/metric.h).
- */
-static bool
 hnsw_validate(Oid opclass)
 {
-	HeapTuple		tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(opclass));
-	Form_pg_opclass form;
-	char		   *name;
-	CatCList	   *operators;
-	CatCList	   *procs;
-	bool			valid = true;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for operator class %u", opclass);
-	form = (Form_pg_opclass) GETSTRUCT(tuple);
-	name = pstrdup(NameStr(form->opcname));
-	operators = SearchSysCacheList1(AMOPSTRATEGY, ObjectIdGetDatum(form->opcfamily));
-	procs = SearchSysCacheList1(AMPROCNUM, ObjectIdGetDatum(form->opcfamily));
-
-	if (operators->n_members != 1)
-		valid = invalid(name, "must have one operator");
-	for (int i = 0; i < operators->n_members; i++)
-	{
-		Form_pg_amop op = (Form_pg_amop) GETSTRUCT(&operators->members[i]->tuple);
-
-		if (op->amopstrategy != 1 || op->amoppurpose != AMOP_ORDER || op->amoplefttype != form->opcintype ||
-			op->amoprighttype != form->opcintype || get_op_rettype(op->amopopr) != FLOAT8OID ||
-			!opfamily_can_sort_type(op->amopsortfamily, FLOAT8OID))
-			valid = invalid(name, "has an operator that is not a distance for ORDER BY with strategy number 1");
-	}
-	if (procs->n_members != 1)
-		valid = invalid(name, "must have one support function");
-	for (int i = 0; i < procs->n_members; i++)
-	{
-		Form_pg_amproc proc = (Form_pg_amproc) GETSTRUCT(&procs->members[i]->tuple);
-
-		if (proc->amprocnum != VC_METRIC_PROC ||
-			!check_amproc_signature(proc->amproc, INTERNALOID, true, 1, 1, INTERNALOID))
-			valid = invalid(name, "has a support function that does not name a metric");
-	}
-	ReleaseCatCacheList(procs);
-	ReleaseCatCacheList(operators);
-	ReleaseSysCache(tuple);
-	return valid;
+	return vc_opclass_validate(opclass, "vc_hnsw");
 }
 
 bool
