@@ -468,11 +468,16 @@ fill_pages(VcHnswGraph *graph, BlockNumber reuse, const VcHnswNode *image)
 	return first * shape->slots_per_page;
 }
 
-/* The free space map measures in bytes of a page; a free slot larger than it can express counts as a page of free space. */
+/*
+ * The free space map rounds down what it is told of and up what it is asked for, to a 256th of a page: in between, what is free
+ * would never be found. A node larger than half a page counts as that much.
+ */
 Size
 vc_hnsw_fsm_bytes(const VcHnswShape *shape)
 {
-	return Min(shape->slot_size, BLCKSZ / 2);
+	Size step = BLCKSZ / 256;
+
+	return Max(Min(shape->slot_size, BLCKSZ / 2) / step, 1) * step;
 }
 
 VcHnswId

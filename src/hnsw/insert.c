@@ -145,7 +145,8 @@ search_candidates(VcHnswInserter *in, VcHnswId start)
 {
 	const VcHnswShape *shape = &in->graph->shape;
 	uint32			   ef = (shape->ef_construction + 1) / 2;
-	uint32			   limit = 2 * shape->ef_construction;
+	/* Without codes every neighbour seen is a node found. */
+	uint32			   limit = shape->coded ? 2 * shape->ef_construction : UINT32_MAX;
 
 	vc_hnsw_search_start(in->search, &in->query, start);
 	while (vc_hnsw_search_run(in->search, ef, limit) && !any_live(in) && limit < UINT32_MAX / 2)

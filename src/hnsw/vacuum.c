@@ -46,8 +46,8 @@ typedef struct VacuumState
 	Size					upper_size;
 
 	/* For repairs. */
-	VcHnswQuery query;
-	float	   *rotated;  /* of a new neighbour */
+	VcHnswQuery query;		 /* the repaired node's value */
+	VcHnswQuery offer_query; /* a new neighbour's */
 	float	   *residual;
 	uint8	   *code;
 	char	   *own;	  /* the repaired node's value */
@@ -396,9 +396,66 @@ accept_offer(VacuumState *v, Offer *offer, int level, float *scale)
 	return good;
 }
 
-/* Put an accepted offer in the place of a dead link, or nothing if offer is null. */
+/* Make the offer accepted last a query, for estimates of its distance from others and for codes. */
 static void
-replace_link(VacuumState *v, VcHnswId id, int at, VcHnswId dead, const Offer *offer, float scale)
+prepare_offer(VacuumState *v, float scale)
+{
+	VcValue value = {.data = v->theirs, .dim = v->graph.shape.dim, .scale = scale};
+
+	vc_hnsw_query_init(&v->graph, &v->offer_query, &value);
+}
+
+static bool
+is_linked(const VcHnswId *links, int n, VcHnswId id)
+{
+	for (int i = 0; i < n; i++)
+		if (links[i] == id)
+			return true;
+	return false;
+}
+
+/* Whether a node has a live neighbour nearer to it than the offer, and nearer to the offer than it is. */
+static bool
+is_dominated(VacuumState *v, VcHnswId id, const VcHnswId *links, int nlinks, const Offer *offer)
+{
+	VcHnswGraph		  *graph = &v->graph;
+	const VcHnswShape *shape = &graph->shape;
+	VcHold			   hold;
+	const VcHnswNode  *node = vc_hnsw_node(graph, &hold, id);
+	float			   between[VC_HNSW_MAX_DEGREE];
+	bool			   nearer[VC_HNSW_MAX_DEGREE];
+	bool			   dominated = false;
+
+	nlinks = Min(nlinks, node->links);
+	for (int i = 0; i < nlinks; i++)
+		nearer[i] = links[i] != VC_HNSW_NONE && !is_dead(v, links[i]) && vc_hnsw_links(node)[i] == links[i] &&
+					vc_hnsw_unpack_distance(vc_hnsw_links_distance(shape, node)[i]) < offer->distance;
+	if (shape->coded)
+		vc_hnsw_estimate(shape, &v->offer_query.rabitq, node, offer->distance, between);
+	vc_hnsw_done(graph, &hold);
+
+	for (int i = 0; i < nlinks && !dominated; i++)
+	{
+		if (!nearer[i])
+			continue;
+		if (!shape->coded)
+		{
+			node = vc_hnsw_node(graph, &hold, links[i]);
+			between[i] = graph->metric->distance(vc_hnsw_node_value(shape, node), node->scale, v->offer_query.data,
+												 v->offer_query.scale, shape->dim);
+			vc_hnsw_done(graph, &hold);
+		}
+		dominated = between[i] < offer->distance;
+	}
+	return dominated;
+}
+
+/*
+ * Put an accepted offer in the place of a dead link, or nothing if offer is null. `dead` is VC_HNSW_NONE for a place that was
+ * empty, or just beyond the links there are.
+ */
+static void
+replace_link(VacuumState *v, VcHnswId id, int at, VcHnswId dead, const Offer *offer)
 {
 	VcHnswGraph		  *graph = &v->graph;
 	const VcHnswShape *shape = &graph->shape;
@@ -408,13 +465,16 @@ replace_link(VacuumState *v, VcHnswId id, int at, VcHnswId dead, const Offer *of
 
 	if (offer && shape->coded)
 	{
-		vc_metric_to_float(graph->metric, v->theirs, scale, shape->dim, v->rotated);
-		vc_rotation_apply(graph->rotation, v->rotated, v->rotated);
 		for (uint32 i = 0; i < shape->padded; i++)
-			v->residual[i] = v->rotated[i] - v->query.rotated[i];
+			v->residual[i] = v->offer_query.rotated[i] - v->query.rotated[i];
 		vc_hnsw_encode(graph, v->residual, v->query.rotated, v->code, &factors);
 	}
 	node = vc_hnsw_node_for_update(graph, &hold, id);
+	if (dead == VC_HNSW_NONE && at == node->links)
+	{
+		vc_hnsw_links(node)[at] = VC_HNSW_NONE;
+		node->links++;
+	}
 	if (at >= node->links || vc_hnsw_links(node)[at] != dead)
 	{
 		/* An insert was faster. */
@@ -443,6 +503,7 @@ link_back(VacuumState *v, VcHnswId id, VcHnswId to, float distance)
 	VcHold			   hold;
 	VcHnswNode		  *node = vc_hnsw_node_for_update(graph, &hold, id);
 	int				   at = -1;
+	int				   dead = -1;
 	bool			   linked = (node->flags & (VC_HNSW_USED | VC_HNSW_DEAD)) != VC_HNSW_USED;
 
 	for (int i = 0; i < node->links; i++)
@@ -450,11 +511,14 @@ link_back(VacuumState *v, VcHnswId id, VcHnswId to, float distance)
 		VcHnswId link = vc_hnsw_links(node)[i];
 
 		linked |= link == to;
-		if (link == VC_HNSW_NONE || is_dead(v, link))
+		if (link == VC_HNSW_NONE)
 			at = i;
+		else if (is_dead(v, link) && dead < 0)
+			dead = i;
 	}
-	if (at < 0 && node->links < shape->degree)
-		at = node->links;
+	/* Through a dead link this node is to find more neighbours of its own: it goes only where there is no other room. */
+	if (at < 0)
+		at = node->links < shape->degree ? node->links : dead;
 	if (linked || at < 0)
 	{
 		vc_hnsw_done(graph, &hold);
@@ -467,10 +531,9 @@ link_back(VacuumState *v, VcHnswId id, VcHnswId to, float distance)
 	{
 		VcRabitqFactors factors;
 
-		/* replace_link has left the offer's rotated value. */
 		for (uint32 i = 0; i < shape->padded; i++)
-			v->residual[i] = v->query.rotated[i] - v->rotated[i];
-		vc_hnsw_encode(graph, v->residual, v->rotated, v->code, &factors);
+			v->residual[i] = v->query.rotated[i] - v->offer_query.rotated[i];
+		vc_hnsw_encode(graph, v->residual, v->offer_query.rotated, v->code, &factors);
 		vc_hnsw_set_code(shape, node, at, v->code, &factors);
 	}
 	vc_hnsw_node_commit(graph, &hold, id, at);
@@ -487,8 +550,10 @@ repair_node(VacuumState *v, VcHnswId id)
 	int				   nlinks = node->links;
 	int				   level = node->level;
 	Offers			   offers;
-	Size			   next = 0;
 	int				   ndead = 0;
+	int				   nlive = 0;
+	int				   had = nlinks;
+	int				   at = 0;
 	VcValue			   value = {0};
 
 	if ((node->flags & (VC_HNSW_USED | VC_HNSW_DEAD)) != VC_HNSW_USED)
@@ -513,32 +578,42 @@ repair_node(VacuumState *v, VcHnswId id)
 	vc_hnsw_query_init(graph, &v->query, &value);
 	collect_offers(v, links, nlinks, ndead, &offers);
 
+	/*
+	 * The nearest that no nearer neighbour stands in front of, as an insert would choose; then, as long as it has few, the nearest of the
+	 * rest. Without the first rule links get shorter with each vacuum, and searches get lost.
+	 */
 	for (int i = 0; i < nlinks; i++)
-	{
-		bool  found = false;
-		float scale = 1;
-
-		if (!is_dead(v, links[i]))
-			continue;
-		while (next < offers.nlive && !found)
+		nlive += links[i] != VC_HNSW_NONE && !is_dead(v, links[i]);
+	for (int pass = 0; pass < 2; pass++)
+		for (Size next = 0; next < offers.nlive; next++)
 		{
-			Offer *offer = &offers.live[next++];
+			Offer *offer = &offers.live[next];
+			float  scale;
 
-			found = offer->id != id;
-			for (int j = 0; j < nlinks && found; j++)
-				found = links[j] != offer->id;
-			if (found && accept_offer(v, offer, level, &scale))
+			/* Places of dead links first; a node with few links gets more than it had. */
+			while (at < nlinks && !is_dead(v, links[at]) && !(at >= had && links[at] == VC_HNSW_NONE))
+				at++;
+			if (at == nlinks)
 			{
-				replace_link(v, id, i, links[i], offer, scale);
-				link_back(v, offer->id, id, offer->distance);
-				links[i] = offer->id;
+				if (nlive >= (int) shape->m || nlinks == (int) shape->degree)
+					break;
+				links[nlinks++] = VC_HNSW_NONE;
 			}
-			else
-				found = false;
+			if (pass == 1 && nlive >= (int) shape->degree * 3 / 4)
+				break;
+			if (offer->id == id || is_linked(links, nlinks, offer->id) || !accept_offer(v, offer, level, &scale))
+				continue;
+			prepare_offer(v, scale);
+			if (pass == 0 && is_dominated(v, id, links, nlinks, offer))
+				continue;
+			replace_link(v, id, at, links[at], offer);
+			link_back(v, offer->id, id, offer->distance);
+			links[at] = offer->id;
+			nlive++;
 		}
-		if (!found)
-			replace_link(v, id, i, links[i], NULL, 1);
-	}
+	for (int i = 0; i < nlinks; i++)
+		if (is_dead(v, links[i]))
+			replace_link(v, id, i, links[i], NULL);
 	pfree(offers.live);
 	pfree(offers.dead);
 }
@@ -661,11 +736,11 @@ vc_hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, IndexBu
 	v.upper_size = 1024;
 	v.upper = palloc(sizeof(UpperNode) * v.upper_size);
 	vc_hnsw_query_alloc(&v.graph, &v.query);
+	vc_hnsw_query_alloc(&v.graph, &v.offer_query);
 	v.own = palloc(v.graph.shape.value_bytes);
 	v.theirs = palloc(v.graph.shape.value_bytes);
 	if (v.graph.shape.coded)
 	{
-		v.rotated = palloc(sizeof(float) * v.graph.shape.padded);
 		v.residual = palloc(sizeof(float) * v.graph.shape.padded);
 		v.code = palloc(v.graph.shape.padded);
 	}

@@ -1,0 +1,125 @@
+# How many of the true nearest rows vc_hnsw finds, by type and metric: after a build, after as many inserts again, after deletions and
+# vacuum, after rounds of deletions and insertions, and among thousands of nearly equal values.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->append_conf('postgresql.conf', "autovacuum = off\nfsync = off\nmax_parallel_maintenance_workers = 1\n");
+$node->start;
+# Values lie around 100 centres, in turn, as embeddings do; queries are drawn likewise. setseed makes the data the same in each run.
+$node->safe_psql('postgres', q{
+	CREATE EXTENSION vectorcoll;
+	SELECT setseed(0.5);
+	CREATE FUNCTION normal() RETURNS float8 LANGUAGE sql AS 'SELECT sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random())';
+	CREATE TABLE centre AS SELECT i, array(SELECT normal() FROM generate_series(1, 48) g WHERE i >= 0) AS c FROM generate_series(0, 99) i;
+	CREATE TABLE raw AS SELECT row_number() OVER () AS id, array(SELECT (x + normal())::real FROM unnest(c) x WHERE n > 0) AS a
+		FROM (SELECT n, c FROM generate_series(1, 12200) n JOIN centre ON i = n * 7919 % 100) s;
+	CREATE TABLE data AS SELECT id, a::vector(48) AS v, a::vector(48)::halfvec(48) AS h,
+		(SELECT string_agg((x > y)::int::text, '' ORDER BY o) FROM unnest(a, a[7:48] || a[1:6]) WITH ORDINALITY AS u (x, y, o))::bit(48) AS b FROM raw;
+	CREATE TABLE query AS SELECT id, v, h, b FROM data WHERE id > 12000;
+	CREATE TABLE t (id int, v vector(48), h halfvec(48), b bit(48));
+	INSERT INTO t SELECT * FROM data WHERE id <= 6000});
+
+my %case = (
+	l2 => ['v', 'vector_l2_ops', '<->'], ip => ['v', 'vector_ip_ops', '<#>'], cosine => ['v', 'vector_cosine_ops', '<=>'], l1 => ['v', 'vector_l1_ops', '<+>'],
+	half_l2 => ['h', 'halfvec_l2_ops', '<->'], half_ip => ['h', 'halfvec_ip_ops', '<#>'], half_cosine => ['h', 'halfvec_cosine_ops', '<=>'], half_l1 => ['h', 'halfvec_l1_ops', '<+>'],
+	hamming => ['b', 'bit_hamming_ops', '<~>'], jaccard => ['b', 'bit_jaccard_ops', '<%>']);
+
+# The share of the true ten nearest found, where what is as near as the tenth counts too.
+sub recall
+{
+	my ($name, $table, $queries) = @_;
+	my ($column, undef, $op) = @{ $case{$name} };
+	$table ||= 't';
+	$queries ||= 'query';
+	$node->safe_psql('postgres', "DROP TABLE IF EXISTS truth; SET enable_indexscan = off;
+		CREATE TABLE truth AS SELECT q.id, (SELECT max(d) FROM (SELECT t.$column $op q.$column AS d FROM $table t ORDER BY 1 LIMIT 10) n) AS tenth FROM $queries q");
+	my $got = $node->safe_psql('postgres', "SET enable_seqscan = off; SET enable_sort = off; SET vc_hnsw.ef_search = 60;
+		SELECT round(avg(hits) / 10, 4), min(n) FROM (SELECT (SELECT count(*) FILTER (WHERE d <= tenth + 1e-5 * abs(tenth))::numeric FROM (SELECT t.$column $op q.$column AS d FROM $table t ORDER BY t.$column $op q.$column LIMIT 10) n) AS hits,
+			(SELECT count(*) FROM (SELECT 1 FROM $table t ORDER BY t.$column $op q.$column LIMIT 10) n) AS n FROM $queries q JOIN truth USING (id)) s");
+	my ($recall, $rows) = split /\|/, $got;
+	is($rows, 10, "$name: ten rows each") ;
+	return $recall;
+}
+
+sub size { return $node->safe_psql('postgres', "SELECT pg_relation_size('$_[0]')") }
+sub whole { return is($node->psql('postgres', "SET client_min_messages = error; SELECT vectorcoll.hnsw_check('$_[0]', true)"), 0, "$_[0] is whole") }
+
+# ---- each type and metric ----
+
+my %built;
+for my $name (sort keys %case)
+{
+	my ($column, $opclass) = @{ $case{$name} };
+	$node->safe_psql('postgres', "CREATE INDEX t_$name ON t USING vc_hnsw ($column $opclass)");
+	$built{$name} = recall($name);
+	# Without codes a search visits fewer nodes for the same ef; ties make up for that where distances are whole numbers.
+	cmp_ok($built{$name}, '>=', $name =~ /l1/ ? 0.8 : 0.95, "$name: recall after a build is $built{$name}");
+	$node->safe_psql('postgres', "DROP INDEX t_$name");
+}
+
+# ---- inserts, deletions, cycling: one with codes, one without ----
+
+for my $name ('l2', 'hamming')
+{
+	my ($column, $opclass) = @{ $case{$name} };
+	my $index = "t_$name";
+	$node->safe_psql('postgres', "TRUNCATE t; INSERT INTO t SELECT * FROM data WHERE id <= 4000; CREATE INDEX $index ON t USING vc_hnsw ($column $opclass); INSERT INTO t SELECT * FROM data WHERE id BETWEEN 4001 AND 8000");
+	my $inserted = recall($name);
+	whole($index);
+	$node->safe_psql('postgres', "REINDEX INDEX $index");
+	my $fresh = recall($name);
+	my $size = size($index);
+	cmp_ok($inserted, '>=', $fresh - 0.01, "$name: after inserting the second half $inserted, built at once $fresh");
+
+	$node->safe_psql('postgres', 'DELETE FROM t WHERE id / 100 % 5 = 0; VACUUM (INDEX_CLEANUP ON) t');
+	my $deleted = recall($name);
+	whole($index);
+	$node->safe_psql('postgres', "REINDEX INDEX $index");
+	$fresh = recall($name);
+	cmp_ok($deleted, '>=', $fresh - 0.01, "$name: after deleting a fifth $deleted, built without it $fresh");
+
+	for my $round (1 .. 20)
+	{
+		$node->safe_psql('postgres', "DELETE FROM t WHERE id / 100 % 20 = $round % 20; VACUUM (INDEX_CLEANUP ON) t;
+			INSERT INTO t SELECT d.* FROM data d WHERE d.id / 100 % 20 = $round % 20 AND d.id <= 8000 AND d.id / 100 % 5 <> 0;");
+	}
+	my $cycled = recall($name);
+	whole($index);
+	cmp_ok($cycled, '>=', $fresh - 0.01, "$name: after 20 rounds of deletions and insertions $cycled");
+	cmp_ok(size($index), '<=', 1.3 * $size, "$name: and the index has not grown");
+	is($node->safe_psql('postgres', "SET enable_seqscan = off; SELECT count(DISTINCT id) FROM (SELECT id FROM t ORDER BY $column $case{$name}[2] (SELECT $column FROM query LIMIT 1)) s"), 6400, "$name: a scan without LIMIT returns every row");
+
+	$node->safe_psql('postgres', "DELETE FROM t WHERE id / 100 % 10 <> 1; VACUUM (INDEX_CLEANUP ON) t");
+	my $left = recall($name);
+	whole($index);
+	cmp_ok($left, '>=', 0.98, "$name: after deleting nine tenths $left");
+	$node->safe_psql('postgres', "DROP INDEX $index");
+}
+
+# ---- equal and nearly equal values ----
+
+$node->safe_psql('postgres', q{
+	CREATE TABLE near (id int, v vector(48));
+	CREATE INDEX near_v ON near USING vc_hnsw (v vector_l2_ops);
+	INSERT INTO near SELECT id + 200000, v FROM data WHERE id <= 1000;
+	INSERT INTO near SELECT i + 100000, v FROM data, generate_series(1, 6000) i WHERE data.id = 2;
+	INSERT INTO near SELECT i, (SELECT array(SELECT x + i * 1e-6 * sin(i * o) FROM unnest(a) WITH ORDINALITY AS u (x, o))::vector FROM raw WHERE id = 1) FROM generate_series(1, 4000) i;
+	CREATE TABLE near_query AS SELECT id, v FROM near WHERE id <= 4000 AND id % 40 = 0 OR id > 200000 AND id % 20 = 0});
+my $near = recall('l2', 'near', 'near_query');
+cmp_ok($near, '>=', 0.8, "among nearly equal values $near");
+whole('near_v');
+is($node->safe_psql('postgres', 'SET enable_seqscan = off; SELECT count(DISTINCT id) FROM (SELECT id FROM near ORDER BY v <-> (SELECT v FROM data WHERE id = 2) LIMIT 6001) s WHERE id BETWEEN 100001 AND 106000'), 6000, 'all equal values are found');
+is($node->safe_psql('postgres', 'SET enable_seqscan = off; SELECT count(DISTINCT id) FROM (SELECT id FROM near ORDER BY v <-> (SELECT v FROM near WHERE id = 1) LIMIT 11000) s'), 11000, 'and every row by a larger LIMIT');
+my $size = size('near_v');
+for (1 .. 10)
+{
+	$node->safe_psql('postgres', "DELETE FROM near WHERE id BETWEEN 100001 AND 106000 AND id % 2 = 0; VACUUM (INDEX_CLEANUP ON) near; INSERT INTO near SELECT 100000 + 2 * i, v FROM data, generate_series(1, 3000) i WHERE data.id = 2");
+}
+cmp_ok(size('near_v'), '<=', 1.3 * $size, 'rows of one value that come and go do not make the index grow');
+whole('near_v');
+$node->stop;
+done_testing();
