@@ -8,6 +8,7 @@ use Test::More;
 
 my $primary = PostgreSQL::Test::Cluster->new('primary');
 $primary->init(allows_streaming => 1);
+$primary->append_conf('postgresql.conf', "wal_keep_size = 1GB\n");
 $primary->start;
 $primary->safe_psql('postgres', <<'END');
 CREATE EXTENSION vectorcoll;

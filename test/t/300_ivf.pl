@@ -8,7 +8,7 @@ use Time::HiRes qw(sleep time);
 
 my $node = PostgreSQL::Test::Cluster->new('primary');
 $node->init(allows_streaming => 1);
-$node->append_conf('postgresql.conf', "wal_consistency_checking = 'all'\nfsync = off\nautovacuum = off\nmax_parallel_maintenance_workers = 2\nmin_parallel_table_scan_size = 0\n");
+$node->append_conf('postgresql.conf', "wal_consistency_checking = 'all'\nfsync = off\nautovacuum = off\nmax_parallel_maintenance_workers = 2\nmin_parallel_table_scan_size = 0\nwal_keep_size = 4GB\n");
 $node->start;
 $node->safe_psql('postgres', q{
 	CREATE EXTENSION vectorcoll;
