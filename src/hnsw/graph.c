@@ -49,13 +49,14 @@ vc_hnsw_meta_fill(VcHnswMeta *meta, Relation index)
 }
 
 /*
- * One bit a dimension says enough from about a hundred dimensions on (docs/hnsw-layout.md). An estimate's error goes with the
- * inverse root of the dimensions, so fewer of them get more bits, up to the same size.
+ * One bit a dimension says enough from very few dimensions on: estimates that err make a search look around, and more
+ * exact ones visit fewer nodes but find less at the same ef (docs/hnsw-layout.md). Only where one bit would leave next to nothing
+ * to tell neighbours apart by are there more.
  */
 static int
 code_bits(uint32 dim)
 {
-	const uint32 enough = 96;
+	const uint32 enough = 16;
 
 	return dim >= enough ? 1 : (int) Min(VC_RABITQ_MAX_BITS, (enough + dim - 1) / dim);
 }
