@@ -76,7 +76,7 @@ hnsw_phase_name(int64 phase)
 
 /*
  * A search visits about one node for each of the ef_search it is to find, and as many again on its way there; measured on
- * real data between 1.5 and 8 (docs/hnsw-layout.md). Each costs an exact distance and 32 estimates.
+ * real data between 1.2 and 7 (docs/hnsw-layout.md). Each costs an exact distance and 32 estimates.
  */
 static void
 hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup_cost, Cost *total_cost,

@@ -8,8 +8,8 @@
  * of the rest), and the new node and each chosen one are linked both ways.
  *
  * Departures: the search for candidates stops when half of ef_construction have settled, or twice as many nodes were visited:
- * a graph's quality depends on candidates from all around rather than on the last of the nearest, and on hard data a full search
- * would cost four times as much for a few per cent less work in later searches (docs/hnsw-layout.md). All nodes of a level have the same number of links (2m, rounded up to a FastScan block of 32), and a node that has
+ * a graph's quality depends on candidates from all around rather than on the last of the nearest, and on hard data a full
+ * search visits many times more. All nodes of a level have the same number of links (2m, rounded up to a FastScan block of 32), and a node that has
  * them all decides about a new link from its own page alone. Instead of pruning its neighbours against each other, it
  * compares the newcomer with them, by estimates from the codes it holds: the query table of the new value, made for the search,
  * serves for that. Each link remembers whether it is spare, that is, whether a nearer neighbour makes up for it; a newcomer takes
