@@ -93,6 +93,9 @@ make_idx(const char *out, long limit)
 				v[j] = pixels[j];
 			xwrite(v, dim * sizeof(float), f, out);
 		}
+		/* To its end, for the sake of whoever writes the other images into a pipe. */
+		while (fread(pixels, 1, dim, stdin) > 0)
+			;
 		free(pixels);
 		free(v);
 	}
