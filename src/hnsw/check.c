@@ -128,14 +128,12 @@ check_header(CheckState *check, VcHnswId id)
 
 	if (node->level > 0)
 	{
-		if (node->tids > 0 || node->overflow != InvalidBlockNumber)
+		if (node->tids > 0)
 			vc_page_corrupted(walk->index, block, "node %u of level %u has row pointers", id, node->level);
 		if (!dead)
 			vc_hnsw_walk_check_link(walk, id, node->down, node->level - 1);
 		return;
 	}
-	if (node->down != VC_HNSW_NONE)
-		vc_page_corrupted(walk->index, block, "node %u of level 0 leads down to node %u", id, node->down);
 	for (int i = 0; i < node->tids; i++)
 		add_row(check, id, block, (ItemPointer) &node->tid[i]);
 	overflow = check_overflow(check, id, node->overflow);

@@ -281,7 +281,7 @@ check_node(VcHnswGraph *graph, VcHnswId id, const VcHnswNode *node)
 		vc_page_corrupted(graph->store.index, vc_hnsw_block(&graph->shape, id),
 						  "node %u has %u links, level %u, %u row pointers", id, node->links, node->level, node->tids);
 	/* To be locked while this block is: it had better be another. */
-	if (unlikely(node->overflow == vc_hnsw_block(&graph->shape, id)))
+	if (unlikely(node->level == 0 && node->overflow == vc_hnsw_block(&graph->shape, id)))
 		vc_page_corrupted(graph->store.index, node->overflow, "the row pointers of node %u go on in its own page", id);
 }
 
@@ -598,6 +598,13 @@ vc_hnsw_estimate(const VcHnswShape *shape, const VcRabitqQuery *query, const VcH
 
 	for (int i = 0; i < node->links; i += VC_RABITQ_BLOCK, block += shape->block_bytes)
 		vc_rabitq_estimate32(query, block, shape->bits, add + i, rescale + i, distance, estimates + i);
+}
+
+void
+vc_hnsw_link_distances(const VcHnswShape *shape, const VcHnswNode *node, float *distances)
+{
+	for (int i = 0; i < node->links; i++)
+		distances[i] = vc_hnsw_unpack_distance(vc_hnsw_links_distance(shape, node)[i]);
 }
 
 bool

@@ -8,8 +8,8 @@
  * where a node larger than a page is slot 0 of its first block. A node, in a slot of slot_size bytes (R = degree):
  *
  *		offset			bytes			what
- *		0				40				VcHnswNode: flags, level, number of links, heap TIDs, ...
- *		40				4 R				ids of the neighbours, VC_HNSW_NONE where a link was taken away
+ *		0				32				VcHnswNode: flags, level, number of links, heap TIDs, ...
+ *		32				4 R				ids of the neighbours, VC_HNSW_NONE where a link was taken away
  *		links_add		4 R				RaBitQ factor `add` of each neighbour     (coded metrics only)
  *		links_rescale	4 R				RaBitQ factor `rescale`                    (coded metrics only)
  *		links_distance	2 R				distance of each neighbour from this node, and whether the link is spare
@@ -55,7 +55,7 @@
 
 #define VC_HNSW_MAX_DEGREE 224
 #define VC_HNSW_MAX_LEVEL 15
-#define VC_HNSW_INLINE_TIDS 4
+#define VC_HNSW_INLINE_TIDS 3
 #define VC_HNSW_DESCEND_EF 4 /* ef in the levels a search only passes through */
 
 typedef uint32 VcHnswId;
@@ -91,13 +91,17 @@ typedef struct VcHnswNode
 	uint8			level;
 	uint8			links;	  /* neighbours, holes included */
 	uint8			tids;	  /* heap TIDs in tid[]; level 0 only */
-	VcHnswId		down;	  /* the same value's node one level lower; in level 0 VC_HNSW_NONE */
-	BlockNumber		overflow; /* first VC_HNSW_TIDS page, or InvalidBlockNumber */
+	union
+	{
+		BlockNumber overflow; /* level 0: first VC_HNSW_TIDS page, or InvalidBlockNumber */
+		VcHnswId	down;	  /* other levels: the same value's node one level lower */
+	};
 	float			scale;	  /* VcValue.scale */
 	ItemPointerData tid[VC_HNSW_INLINE_TIDS];
+	uint16			zero;
 } VcHnswNode;
 
-StaticAssertDecl(sizeof(VcHnswNode) == 40, "the node's layout is on disk");
+StaticAssertDecl(sizeof(VcHnswNode) == 32, "the node's layout is on disk");
 
 typedef struct VcHnswTids
 {
@@ -217,6 +221,25 @@ vc_hnsw_unpack_distance(uint16 packed)
 	return distance;
 }
 
+static inline void
+vc_hnsw_set_link(const VcHnswShape *shape, VcHnswNode *node, int link, VcHnswId id, float distance, bool spare)
+{
+	vc_hnsw_links(node)[link] = id;
+	vc_hnsw_links_distance(shape, node)[link] = vc_hnsw_pack_distance(distance) | (spare ? VC_HNSW_SPARE : 0);
+}
+
+static inline bool
+vc_hnsw_link_is_spare(const VcHnswShape *shape, const VcHnswNode *node, int link)
+{
+	return (vc_hnsw_links_distance(shape, node)[link] & VC_HNSW_SPARE) != 0;
+}
+
+static inline void
+vc_hnsw_link_make_spare(const VcHnswShape *shape, VcHnswNode *node, int link)
+{
+	vc_hnsw_links_distance(shape, node)[link] |= VC_HNSW_SPARE;
+}
+
 /* graph.c: the meta page, nodes and their pages */
 
 /* Settings of a new index. */
@@ -288,6 +311,9 @@ extern void vc_hnsw_get_code(const VcHnswShape *shape, const VcHnswNode *node, i
 extern void vc_hnsw_estimate(const VcHnswShape *shape, const VcRabitqQuery *query, const VcHnswNode *node,
 							 float distance, float *estimates);
 
+/* The distances of a node's neighbours from it, holes included. */
+extern void vc_hnsw_link_distances(const VcHnswShape *shape, const VcHnswNode *node, float *distances);
+
 /* Add a heap TID to a node that has this value already. False where the node is no longer there for that. */
 extern bool vc_hnsw_node_add_tid(VcHnswGraph *graph, VcHnswId id, const void *value, ItemPointer tid);
 
@@ -314,6 +340,17 @@ typedef struct VcHnswQuery
 /* Get the memory a query needs, once; then prepare it for one value after another. */
 extern void vc_hnsw_query_alloc(VcHnswGraph *graph, VcHnswQuery *query);
 extern void vc_hnsw_query_init(VcHnswGraph *graph, VcHnswQuery *query, const VcValue *value);
+
+/* The same for a value as a node holds it; the query refers to those bytes. */
+extern void vc_hnsw_query_init_node(VcHnswGraph *graph, VcHnswQuery *query, const void *value, float scale);
+
+/* The distance of a node from a query. */
+static inline float
+vc_hnsw_distance(const VcHnswGraph *graph, const VcHnswQuery *query, const VcHnswNode *node)
+{
+	return graph->metric->distance(vc_hnsw_node_value(&graph->shape, node), node->scale, query->data, query->scale,
+								   graph->shape.dim);
+}
 
 typedef struct VcHnswFound
 {

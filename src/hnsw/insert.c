@@ -228,8 +228,7 @@ plan_link(VcHnswInserter *in, LevelPlan *plan, uint32 candidate, bool spare)
 
 	plan->chosen[i] = in->candidates[candidate].id;
 	plan->distance[i] = in->candidates[candidate].distance;
-	vc_hnsw_links(image)[i] = plan->chosen[i];
-	vc_hnsw_links_distance(shape, image)[i] = vc_hnsw_pack_distance(plan->distance[i]) | (spare ? VC_HNSW_SPARE : 0);
+	vc_hnsw_set_link(shape, image, i, plan->chosen[i], plan->distance[i], spare);
 	image->links = plan->nchosen;
 	if (shape->coded)
 	{
@@ -299,14 +298,15 @@ typedef struct Place
 static Place
 find_place(const VcHnswShape *shape, VcHnswNode *node, const float *between, float distance, bool force)
 {
-	uint16 *packed = vc_hnsw_links_distance(shape, node);
-	Place	place = {-1, false};
-	int		farthest = -1;
-	int		farthest_spare = -1;
+	float distances[VC_HNSW_MAX_DEGREE];
+	Place place = {-1, false};
+	int	  farthest = -1;
+	int	  farthest_spare = -1;
 
+	vc_hnsw_link_distances(shape, node, distances);
 	for (int i = 0; i < node->links; i++)
 	{
-		float d = vc_hnsw_unpack_distance(packed[i]);
+		float d = distances[i];
 
 		if (vc_hnsw_links(node)[i] == VC_HNSW_NONE)
 		{
@@ -316,21 +316,19 @@ find_place(const VcHnswShape *shape, VcHnswNode *node, const float *between, flo
 		if (d <= distance && between[i] < distance)
 			place.spare = true;
 		else if (d > distance && between[i] < d)
-			packed[i] |= VC_HNSW_SPARE;
-		if (farthest < 0 || d > vc_hnsw_unpack_distance(packed[farthest]))
+			vc_hnsw_link_make_spare(shape, node, i);
+		if (farthest < 0 || d > distances[farthest])
 			farthest = i;
-		if ((packed[i] & VC_HNSW_SPARE) &&
-			(farthest_spare < 0 || d > vc_hnsw_unpack_distance(packed[farthest_spare])))
+		if (vc_hnsw_link_is_spare(shape, node, i) && (farthest_spare < 0 || d > distances[farthest_spare]))
 			farthest_spare = i;
 	}
 	if (place.link >= 0)
 		return place;
 	if (node->links < shape->degree)
 		place.link = node->links++;
-	else if (farthest_spare >= 0 &&
-			 (force || !place.spare || vc_hnsw_unpack_distance(packed[farthest_spare]) > distance))
+	else if (farthest_spare >= 0 && (force || !place.spare || distances[farthest_spare] > distance))
 		place.link = farthest_spare;
-	else if (force || (!place.spare && vc_hnsw_unpack_distance(packed[farthest]) > distance))
+	else if (force || (!place.spare && distances[farthest] > distance))
 		place.link = farthest;
 	return place;
 }
@@ -351,8 +349,7 @@ compute_between(VcHnswInserter *in, const VcHnswId *links, int n, float *between
 			continue;
 		node = vc_hnsw_node(graph, &hold, links[i]);
 		if (node->flags & VC_HNSW_USED)
-			between[i] = graph->metric->distance(vc_hnsw_node_value(&graph->shape, node), node->scale, in->query.data,
-												 in->query.scale, graph->shape.dim);
+			between[i] = vc_hnsw_distance(graph, &in->query, node);
 		vc_hnsw_done(graph, &hold);
 	}
 }
@@ -403,8 +400,7 @@ retry:
 		return;
 	}
 
-	vc_hnsw_links(node)[at] = newcomer;
-	vc_hnsw_links_distance(shape, node)[at] = vc_hnsw_pack_distance(distance) | (place.spare ? VC_HNSW_SPARE : 0);
+	vc_hnsw_set_link(shape, node, at, newcomer, distance, place.spare);
 	if (shape->coded)
 	{
 		VcRabitqFactors factors;
@@ -426,14 +422,15 @@ plan_node(VcHnswInserter *in, LevelPlan *plan, const VcValue *value, int level, 
 
 	image->flags = VC_HNSW_USED | (value->is_zero ? VC_HNSW_APART : 0);
 	image->level = level;
-	image->down = down;
-	image->overflow = InvalidBlockNumber;
 	image->scale = value->scale;
 	if (level == 0)
 	{
+		image->overflow = InvalidBlockNumber;
 		image->tid[0] = *tid;
 		image->tids = 1;
 	}
+	else
+		image->down = down;
 	memcpy(vc_hnsw_node_value(shape, image), value->data, shape->value_bytes);
 }
 

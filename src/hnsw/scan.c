@@ -217,8 +217,7 @@ sweep(ScanState *state)
 				continue;
 			}
 			if (state->by_distance && !(node->flags & VC_HNSW_APART))
-				distance = graph->metric->distance(vc_hnsw_node_value(shape, node), node->scale, state->query.data,
-												   state->query.scale, shape->dim);
+				distance = vc_hnsw_distance(graph, &state->query, node);
 			vc_hnsw_done(graph, &hold);
 			if (state->returned > 0 && distance < state->last)
 			{

@@ -178,6 +178,14 @@ vc_hnsw_query_init(VcHnswGraph *graph, VcHnswQuery *query, const VcValue *value)
 }
 
 void
+vc_hnsw_query_init_node(VcHnswGraph *graph, VcHnswQuery *query, const void *value, float scale)
+{
+	VcValue stored = {.data = value, .dim = graph->shape.dim, .scale = scale};
+
+	vc_hnsw_query_init(graph, query, &stored);
+}
+
+void
 vc_hnsw_query_alloc(VcHnswGraph *graph, VcHnswQuery *query)
 {
 	memset(query, 0, sizeof(*query));
@@ -396,18 +404,15 @@ record(VcHnswSearch *s, VcHnswId id, const VcHnswNode *node, float distance)
 	f->down = node->down;
 	f->flags = node->flags;
 	f->tids = node->tids;
-	f->overflow = node->overflow != InvalidBlockNumber;
+	f->overflow = node->level == 0 && node->overflow != InvalidBlockNumber;
 	memcpy(f->tid, node->tid, sizeof(f->tid));
 }
 
 static inline float
 exact_distance(VcHnswSearch *s, const VcHnswNode *node)
 {
-	const VcHnswShape *shape = &s->graph->shape;
-
 	vc_hnsw_counters.distances++;
-	return s->graph->metric->distance(vc_hnsw_node_value(shape, node), node->scale, s->query->data, s->query->scale,
-									  shape->dim);
+	return vc_hnsw_distance(s->graph, s->query, node);
 }
 
 /* Keep the neighbours of a locked node, with estimates given its exact distance, for after the lock. Returns how many. */

@@ -320,14 +320,12 @@ expand_dead(VacuumState *v, VcHnswId id, Offers *offers)
 
 	if (shape->coded)
 	{
-		float distance = graph->metric->distance(vc_hnsw_node_value(shape, node), node->scale, v->query.data,
-												 v->query.scale, shape->dim);
+		float distance = vc_hnsw_distance(graph, &v->query, node);
 
 		vc_hnsw_estimate(shape, &v->query.rabitq, node, distance, estimates);
 	}
 	else
-		for (int i = 0; i < node->links; i++)
-			estimates[i] = vc_hnsw_unpack_distance(vc_hnsw_links_distance(shape, node)[i]);
+		vc_hnsw_link_distances(shape, node, estimates);
 	for (int i = 0; i < node->links; i++)
 	{
 		VcHnswId link = vc_hnsw_links(node)[i];
@@ -387,8 +385,7 @@ accept_offer(VacuumState *v, Offer *offer, int level, float *scale)
 	good = (node->flags & (VC_HNSW_USED | VC_HNSW_DEAD | VC_HNSW_APART)) == VC_HNSW_USED && node->level == level;
 	if (good)
 	{
-		offer->distance = graph->metric->distance(vc_hnsw_node_value(shape, node), node->scale, v->query.data,
-												  v->query.scale, shape->dim);
+		offer->distance = vc_hnsw_distance(graph, &v->query, node);
 		*scale = node->scale;
 		memcpy(v->theirs, vc_hnsw_node_value(shape, node), shape->value_bytes);
 	}
@@ -400,9 +397,7 @@ accept_offer(VacuumState *v, Offer *offer, int level, float *scale)
 static void
 prepare_offer(VacuumState *v, float scale)
 {
-	VcValue value = {.data = v->theirs, .dim = v->graph.shape.dim, .scale = scale};
-
-	vc_hnsw_query_init(&v->graph, &v->offer_query, &value);
+	vc_hnsw_query_init_node(&v->graph, &v->offer_query, v->theirs, scale);
 }
 
 static bool
@@ -423,13 +418,15 @@ is_dominated(VacuumState *v, VcHnswId id, const VcHnswId *links, int nlinks, con
 	VcHold			   hold;
 	const VcHnswNode  *node = vc_hnsw_node(graph, &hold, id);
 	float			   between[VC_HNSW_MAX_DEGREE];
+	float			   distances[VC_HNSW_MAX_DEGREE];
 	bool			   nearer[VC_HNSW_MAX_DEGREE];
 	bool			   dominated = false;
 
 	nlinks = Min(nlinks, node->links);
+	vc_hnsw_link_distances(shape, node, distances);
 	for (int i = 0; i < nlinks; i++)
 		nearer[i] = links[i] != VC_HNSW_NONE && !is_dead(v, links[i]) && vc_hnsw_links(node)[i] == links[i] &&
-					vc_hnsw_unpack_distance(vc_hnsw_links_distance(shape, node)[i]) < offer->distance;
+					distances[i] < offer->distance;
 	if (shape->coded)
 		vc_hnsw_estimate(shape, &v->offer_query.rabitq, node, offer->distance, between);
 	vc_hnsw_done(graph, &hold);
@@ -441,8 +438,7 @@ is_dominated(VacuumState *v, VcHnswId id, const VcHnswId *links, int nlinks, con
 		if (!shape->coded)
 		{
 			node = vc_hnsw_node(graph, &hold, links[i]);
-			between[i] = graph->metric->distance(vc_hnsw_node_value(shape, node), node->scale, v->offer_query.data,
-												 v->offer_query.scale, shape->dim);
+			between[i] = vc_hnsw_distance(graph, &v->offer_query, node);
 			vc_hnsw_done(graph, &hold);
 		}
 		dominated = between[i] < offer->distance;
@@ -481,13 +477,14 @@ replace_link(VacuumState *v, VcHnswId id, int at, VcHnswId dead, const Offer *of
 		vc_hnsw_done(graph, &hold);
 		return;
 	}
-	vc_hnsw_links(node)[at] = offer ? offer->id : VC_HNSW_NONE;
 	if (offer)
 	{
-		vc_hnsw_links_distance(shape, node)[at] = vc_hnsw_pack_distance(offer->distance);
+		vc_hnsw_set_link(shape, node, at, offer->id, offer->distance, false);
 		if (shape->coded)
 			vc_hnsw_set_code(shape, node, at, v->code, &factors);
 	}
+	else
+		vc_hnsw_links(node)[at] = VC_HNSW_NONE;
 	vc_hnsw_node_commit(graph, &hold, id, offer ? at : -1);
 }
 
@@ -525,8 +522,7 @@ link_back(VacuumState *v, VcHnswId id, VcHnswId to, float distance)
 		return;
 	}
 	node->links = Max(node->links, at + 1);
-	vc_hnsw_links(node)[at] = to;
-	vc_hnsw_links_distance(shape, node)[at] = vc_hnsw_pack_distance(distance);
+	vc_hnsw_set_link(shape, node, at, to, distance, false);
 	if (shape->coded)
 	{
 		VcRabitqFactors factors;
@@ -554,7 +550,7 @@ repair_node(VacuumState *v, VcHnswId id)
 	int				   nlive = 0;
 	int				   had = nlinks;
 	int				   at = 0;
-	VcValue			   value = {0};
+	float			   scale;
 
 	if ((node->flags & (VC_HNSW_USED | VC_HNSW_DEAD)) != VC_HNSW_USED)
 	{
@@ -570,12 +566,10 @@ repair_node(VacuumState *v, VcHnswId id)
 		return;
 	}
 	memcpy(v->own, vc_hnsw_node_value(shape, node), shape->value_bytes);
-	value.data = v->own;
-	value.dim = shape->dim;
-	value.scale = node->scale;
+	scale = node->scale;
 	vc_hnsw_done(graph, &hold);
 
-	vc_hnsw_query_init(graph, &v->query, &value);
+	vc_hnsw_query_init_node(graph, &v->query, v->own, scale);
 	collect_offers(v, links, nlinks, ndead, &offers);
 
 	/*
@@ -588,7 +582,7 @@ repair_node(VacuumState *v, VcHnswId id)
 		for (Size next = 0; next < offers.nlive; next++)
 		{
 			Offer *offer = &offers.live[next];
-			float  scale;
+			float  their_scale;
 
 			/* Places of dead links first; a node with few links gets more than it had. */
 			while (at < nlinks && !is_dead(v, links[at]) && !(at >= had && links[at] == VC_HNSW_NONE))
@@ -601,9 +595,9 @@ repair_node(VacuumState *v, VcHnswId id)
 			}
 			if (pass == 1 && nlive >= (int) shape->degree * 3 / 4)
 				break;
-			if (offer->id == id || is_linked(links, nlinks, offer->id) || !accept_offer(v, offer, level, &scale))
+			if (offer->id == id || is_linked(links, nlinks, offer->id) || !accept_offer(v, offer, level, &their_scale))
 				continue;
-			prepare_offer(v, scale);
+			prepare_offer(v, their_scale);
 			if (pass == 0 && is_dominated(v, id, links, nlinks, offer))
 				continue;
 			replace_link(v, id, at, links[at], offer);
@@ -686,7 +680,7 @@ free_block(VacuumState *v, BlockNumber block)
 		if (!is_dead(v, id))
 			continue;
 		node = vc_hnsw_node_for_update(graph, &hold, id);
-		overflow = node->overflow;
+		overflow = node->level == 0 ? node->overflow : InvalidBlockNumber;
 		node->flags = 0;
 		node->links = 0;
 		node->tids = 0;
