@@ -20,3 +20,11 @@ CREATE FUNCTION vectorcoll.metric_bit_hamming(internal) RETURNS internal
     AS 'MODULE_PATHNAME', 'vc_metric_hamming_bit' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION vectorcoll.metric_bit_jaccard(internal) RETURNS internal
     AS 'MODULE_PATHNAME', 'vc_metric_jaccard_bit' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION vectorcoll.metric_sparsevec_l2(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'vc_metric_l2_sparse' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION vectorcoll.metric_sparsevec_ip(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'vc_metric_ip_sparse' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION vectorcoll.metric_sparsevec_cosine(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'vc_metric_cosine_sparse' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION vectorcoll.metric_sparsevec_l1(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'vc_metric_l1_sparse' LANGUAGE C IMMUTABLE PARALLEL SAFE;

@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "access/genam.h"
+#include "am/sparse.h"
 #include "fmgr.h"
 #include "kernels/ref.h"
 #include "kernels/vc_kernels.h"
@@ -89,6 +90,33 @@ jaccard_bit(const void *a, float a_scale, const void *b, float b_scale, uint32 d
 	return common == 0 ? 1.0f : 1.0f - (float) ((double) common / (double) either);
 }
 
+static float
+l2_sparse(const void *a, float a_scale, const void *b, float b_scale, uint32 dim)
+{
+	UNUSED_SCALES;
+	return vc_sparse_stored_l2sq(a, b, dim);
+}
+
+static float
+ip_sparse(const void *a, float a_scale, const void *b, float b_scale, uint32 dim)
+{
+	UNUSED_SCALES;
+	return -vc_sparse_stored_ip(a, b, dim);
+}
+
+static float
+cosine_sparse(const void *a, float a_scale, const void *b, float b_scale, uint32 dim)
+{
+	return 2 - 2 * (vc_sparse_stored_ip(a, b, dim) * a_scale * b_scale);
+}
+
+static float
+l1_sparse(const void *a, float a_scale, const void *b, float b_scale, uint32 dim)
+{
+	UNUSED_SCALES;
+	return vc_sparse_stored_l1(a, b, dim);
+}
+
 /* One support function per metric and type; it takes and ignores an internal argument so that SQL cannot call it. */
 #define METRIC(name, element_, kind_, type_name_)                                                                      \
 	PG_FUNCTION_INFO_V1(vc_metric_##name);                                                                             \
@@ -108,6 +136,10 @@ METRIC(cosine_f16, VC_ELEMENT_F16, VC_METRIC_COSINE, "halfvec")
 METRIC(l1_f16, VC_ELEMENT_F16, VC_METRIC_L1, "halfvec")
 METRIC(hamming_bit, VC_ELEMENT_BIT, VC_METRIC_HAMMING, "bit")
 METRIC(jaccard_bit, VC_ELEMENT_BIT, VC_METRIC_JACCARD, "bit")
+METRIC(l2_sparse, VC_ELEMENT_SPARSE, VC_METRIC_L2, "sparsevec")
+METRIC(ip_sparse, VC_ELEMENT_SPARSE, VC_METRIC_IP, "sparsevec")
+METRIC(cosine_sparse, VC_ELEMENT_SPARSE, VC_METRIC_COSINE, "sparsevec")
+METRIC(l1_sparse, VC_ELEMENT_SPARSE, VC_METRIC_L1, "sparsevec")
 
 const VcMetric *
 vc_metric_of(Relation index, int attno)
@@ -128,21 +160,25 @@ vc_metric_bytes(const VcMetric *metric, uint32 dim)
 			return sizeof(uint16) * (Size) dim;
 		case VC_ELEMENT_BIT:
 			return ((Size) dim + 7) / 8;
+		case VC_ELEMENT_SPARSE:
+			break;
 	}
 	pg_unreachable();
 }
 
-/* 1 / norm, from a float sum of squares where that can be trusted and from a double one at the ends of the range. */
-static float
-cosine_scale(const VcMetric *metric, const void *data, uint32 dim, bool *is_zero)
+/* |v|^2, from a float sum of squares where that can be trusted and from a double one at the ends of the range. */
+static double
+norm2(const VcMetric *metric, const void *data, uint32 dim)
 {
 	bool   half = metric->element == VC_ELEMENT_F16;
-	double norm2 = half ? vc_kernels->norm2_f16(data, dim) : vc_kernels->norm2_f32(data, dim);
+	double sum;
 
-	if (!(norm2 > FLT_MIN * (double) dim && norm2 <= FLT_MAX))
-		norm2 = half ? vc_ref_norm2_f16(data, dim) : vc_ref_norm2_f32(data, dim);
-	*is_zero = norm2 == 0;
-	return *is_zero ? 0 : (float) (1 / sqrt(norm2));
+	if (metric->element == VC_ELEMENT_SPARSE)
+		return vc_sparse_stored_norm2(data, dim);
+	sum = half ? vc_kernels->norm2_f16(data, dim) : vc_kernels->norm2_f32(data, dim);
+	if (!(sum > FLT_MIN * (double) dim && sum <= FLT_MAX))
+		sum = half ? vc_ref_norm2_f16(data, dim) : vc_ref_norm2_f32(data, dim);
+	return sum;
 }
 
 void
@@ -176,16 +212,45 @@ vc_metric_value(const VcMetric *metric, Datum datum, VcValue *value)
 			value->dim = VARBITLEN(v);
 			break;
 		}
+		case VC_ELEMENT_SPARSE:
+		{
+			VcSparsevec *v = DatumGetVcSparsevec(datum);
+
+			value->data = vc_sparse_store(v);
+			value->dim = v->dim;
+			break;
+		}
 	}
 	if (metric->kind == VC_METRIC_COSINE)
-		value->scale = cosine_scale(metric, value->data, value->dim, &value->is_zero);
+	{
+		double sum = norm2(metric, value->data, value->dim);
+
+		value->is_zero = sum == 0;
+		value->scale = value->is_zero ? 0 : (float) (1 / sqrt(sum));
+	}
+}
+
+uint32
+vc_metric_max_dim(const VcMetric *metric)
+{
+	switch (metric->element)
+	{
+		case VC_ELEMENT_F32:
+		case VC_ELEMENT_F16:
+			return VC_MAX_DIM;
+		case VC_ELEMENT_BIT:
+			return VC_MAX_DIM * 8;
+		case VC_ELEMENT_SPARSE:
+			return VC_SPARSEVEC_MAX_DIM;
+	}
+	pg_unreachable();
 }
 
 uint32
 vc_metric_declared_dim(const VcMetric *metric, Relation index, int attno)
 {
 	int32  typmod = TupleDescAttr(index->rd_att, attno - 1)->atttypmod;
-	uint32 limit = metric->element == VC_ELEMENT_BIT ? VC_MAX_DIM * 8 : VC_MAX_DIM;
+	uint32 limit = vc_metric_max_dim(metric);
 
 	if (typmod < 1)
 		ereport(ERROR,

@@ -11,6 +11,7 @@
  *	L1			sum of absolute differences
  *	HAMMING		differing bits
  *	JACCARD		1 - common / either
+ * A sparse value is kept as am/sparse.h says and has no fixed size.
  * All of them order as the operators do. Sums are in float, those beyond FLT_MAX compare as infinite.
  */
 #ifndef VC_METRIC_H
@@ -27,7 +28,8 @@ typedef enum VcElement
 {
 	VC_ELEMENT_F32 = 1, /* vector */
 	VC_ELEMENT_F16,		/* halfvec */
-	VC_ELEMENT_BIT		/* bit */
+	VC_ELEMENT_BIT,		/* bit */
+	VC_ELEMENT_SPARSE	/* sparsevec */
 } VcElement;
 
 typedef enum VcMetricKind
@@ -63,11 +65,14 @@ typedef struct VcValue
 /* The metric of an index column. */
 extern const VcMetric *vc_metric_of(Relation index, int attno);
 
-/* Bytes of a value of `dim` dimensions. */
+/* Bytes of a value of `dim` dimensions; not for sparse values. */
 extern Size vc_metric_bytes(const VcMetric *metric, uint32 dim);
 
-/* Read a key. The data points into the datum, detoasted in the current context where needed. */
+/* Read a key. The data points into the datum or, where it had to be detoasted or brought into another form, is new. */
 extern void vc_metric_value(const VcMetric *metric, Datum datum, VcValue *value);
+
+/* Dimensions a value may have in an index. */
+extern uint32 vc_metric_max_dim(const VcMetric *metric);
 
 /* The dimensions an index column is declared with; 22023 where it has none, 54000 where they are too many. */
 extern uint32 vc_metric_declared_dim(const VcMetric *metric, Relation index, int attno);
@@ -76,7 +81,8 @@ extern uint32 vc_metric_declared_dim(const VcMetric *metric, Relation index, int
 static inline bool
 vc_metric_is_coded(const VcMetric *metric)
 {
-	return metric->kind == VC_METRIC_L2 || metric->kind == VC_METRIC_IP || metric->kind == VC_METRIC_COSINE;
+	return metric->element != VC_ELEMENT_SPARSE &&
+		   (metric->kind == VC_METRIC_L2 || metric->kind == VC_METRIC_IP || metric->kind == VC_METRIC_COSINE);
 }
 
 static inline VcRabitqMetric
@@ -85,7 +91,7 @@ vc_metric_rabitq(const VcMetric *metric)
 	return metric->kind == VC_METRIC_IP ? VC_RABITQ_IP : VC_RABITQ_L2;
 }
 
-/* The value as floats in the space that is coded: normalised for cosine. Not for bit. */
+/* The value as floats in the space that is coded: normalised for cosine. Not for bit and sparse. */
 extern void vc_metric_to_float(const VcMetric *metric, const void *data, float scale, uint32 dim, float *out);
 
 #endif /* VC_METRIC_H */

@@ -49,8 +49,7 @@ vc_hnsw_build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, 
 	if (isnull[0])
 		return;
 	old = MemoryContextSwitchTo(build->row_context);
-	vc_metric_value(build->graph.metric, values[0], &value);
-	vc_check_same_dims(build->graph.metric->type_name, build->graph.shape.dim, value.dim);
+	vc_hnsw_read_key(&build->graph, values[0], &value);
 	while (!done)
 	{
 		if (build->shared)

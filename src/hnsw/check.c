@@ -266,7 +266,8 @@ read_value(CheckState *check, VcHnswId id)
 	const VcHnswNode *node = vc_hnsw_node(graph, &hold, id);
 	float			  scale = node->scale;
 
-	memcpy(check->value, vc_hnsw_node_value(&graph->shape, node), graph->shape.value_bytes);
+	memcpy(check->value, vc_hnsw_node_value(&graph->shape, node),
+		   vc_hnsw_value_size(&graph->shape, vc_hnsw_node_value(&graph->shape, node)));
 	vc_hnsw_done(graph, &hold);
 	return scale;
 }
@@ -284,7 +285,7 @@ check_links(CheckState *check, VcHnswId id)
 	{
 		float scale = read_value(check, node->down);
 
-		if (scale != node->scale || memcmp(check->value, own, shape->value_bytes) != 0)
+		if (scale != node->scale || !vc_hnsw_same_value(shape, check->value, own))
 			vc_page_corrupted(check->walk.index, block_of(check, id), "node %u stands above node %u, which has another value",
 							  id, node->down);
 	}
@@ -322,7 +323,7 @@ check_nodes(CheckState *check)
 			continue;
 		CHECK_FOR_INTERRUPTS();
 		node = vc_hnsw_node(&walk->graph, &hold, id);
-		memcpy(check->node, node, walk->graph.shape.slot_size);
+		memcpy(check->node, node, vc_hnsw_node_size(&walk->graph.shape, node));
 		vc_hnsw_done(&walk->graph, &hold);
 		check_header(check, id);
 		/* A dead node waits for vacuum; what it links to may be gone already. */
@@ -380,7 +381,7 @@ check_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool tup
 	vc_metric_value(graph->metric, values[0], &value);
 	scale = read_value(check, place->id);
 	if (value.dim != graph->shape.dim || scale != value.scale ||
-		memcmp(check->value, value.data, graph->shape.value_bytes) != 0)
+		!vc_hnsw_same_value(&graph->shape, check->value, value.data))
 		vc_page_corrupted(index, block_of(check, place->id), "row (%u,%u) has another value than node %u",
 						  ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid), place->id);
 	MemoryContextSwitchTo(old);

@@ -14,6 +14,7 @@
 
 #include "common/pg_prng.h"
 #include "storage/freespace.h"
+#include "types/check.h"
 #include "utils/memutils.h"
 
 typedef struct CachedGraph
@@ -74,7 +75,7 @@ vc_hnsw_shape_fill(VcHnswShape *shape, const VcMetric *metric, const VcHnswMeta 
 	shape->ef_construction = meta->ef_construction;
 	shape->degree = (2 * meta->m + VC_RABITQ_BLOCK - 1) / VC_RABITQ_BLOCK * VC_RABITQ_BLOCK;
 	shape->seed = meta->seed;
-	shape->value_bytes = vc_metric_bytes(metric, meta->dim);
+	shape->sparse = metric->element == VC_ELEMENT_SPARSE;
 
 	at += sizeof(VcHnswId) * shape->degree;
 	if (shape->coded)
@@ -91,8 +92,10 @@ vc_hnsw_shape_fill(VcHnswShape *shape, const VcMetric *metric, const VcHnswMeta 
 	shape->codes = at;
 	at = MAXALIGN(at + shape->block_bytes * (shape->degree / VC_RABITQ_BLOCK));
 	shape->value = at;
+	shape->value_bytes = shape->sparse ? MAXALIGN_DOWN(VC_PAGE_PAYLOAD - VC_HNSW_SLOTS_BYTES) - at
+									   : vc_metric_bytes(metric, meta->dim);
 	shape->slot_size = MAXALIGN(at + shape->value_bytes);
-	shape->slots_per_page = Max(1, VC_PAGE_PAYLOAD / shape->slot_size);
+	shape->slots_per_page = shape->sparse ? VC_HNSW_SPARSE_SLOTS : Max(1, VC_PAGE_PAYLOAD / shape->slot_size);
 	shape->pages_per_node = (shape->slot_size + VC_PAGE_PAYLOAD - 1) / VC_PAGE_PAYLOAD;
 
 	StaticAssertStmt(sizeof(VcHnswNode) + VC_HNSW_MAX_DEGREE * 14 <= VC_PAGE_PAYLOAD,
@@ -113,7 +116,7 @@ check_meta(Relation index, const VcMetric *metric, const VcHnswMeta *meta)
 						errdetail("It reads version %d.", VC_HNSW_VERSION),
 						errhint("Rebuild it with REINDEX INDEX.")));
 	if (meta->element != metric->element || meta->metric != metric->kind || meta->dim < 1 ||
-		meta->dim > VC_MAX_DIM * 8 || meta->m < VC_HNSW_MIN_M || meta->m > VC_HNSW_MAX_M ||
+		meta->dim > vc_metric_max_dim(metric) || meta->m < VC_HNSW_MIN_M || meta->m > VC_HNSW_MAX_M ||
 		meta->ef_construction < VC_HNSW_MIN_EF_CONSTRUCTION || meta->ef_construction > VC_HNSW_MAX_EF_CONSTRUCTION ||
 		meta->entry_level > VC_HNSW_MAX_LEVEL)
 		vc_page_corrupted(index, VC_HNSW_META_BLOCK, "the meta page contradicts the index definition");
@@ -136,6 +139,7 @@ graph_init(VcHnswGraph *graph, const CachedGraph *cached)
 	graph->rotation = cached->shape.coded ? &cached->rotation : NULL;
 	graph->fill_block = InvalidBlockNumber;
 	graph->image = cached->shape.pages_per_node > 1 ? palloc(cached->shape.slot_size) : NULL;
+	graph->none = cached->shape.sparse ? palloc0(cached->shape.value + sizeof(uint32)) : NULL;
 }
 
 static void
@@ -186,6 +190,21 @@ vc_hnsw_open_new(VcHnswGraph *graph, Relation index, const VcHnswMeta *meta)
 	cached = palloc(cached_size(&shape));
 	cached_fill(cached, &shape);
 	graph_init(graph, cached);
+}
+
+void
+vc_hnsw_read_key(VcHnswGraph *graph, Datum datum, VcValue *value)
+{
+	const VcHnswShape *shape = &graph->shape;
+
+	vc_metric_value(graph->metric, datum, value);
+	vc_check_same_dims(graph->metric->type_name, shape->dim, value->dim);
+	if (shape->sparse && vc_hnsw_value_size(shape, value->data) > shape->value_bytes)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("sparsevec has too many non-zero elements for index \"%s\"",
+							   RelationGetRelationName(graph->store.index)),
+						errdetail("It has %u; a page holds a node of up to %u.", vc_sparse_stored_count(value->data),
+								  vc_sparse_stored_capacity(shape->dim, shape->value_bytes))));
 }
 
 bool
@@ -253,13 +272,6 @@ vc_hnsw_replace_entry(VcHnswGraph *graph, VcHnswId old, VcHnswId entry, int leve
 
 /* ---- nodes ---- */
 
-/* Payload bytes of the first page of a node or page of nodes. */
-static inline Size
-head_bytes(const VcHnswShape *shape)
-{
-	return Min(shape->slots_per_page * shape->slot_size, VC_PAGE_PAYLOAD);
-}
-
 /* Bytes of a node on its i-th page, i > 0. */
 static inline Size
 tail_bytes(const VcHnswShape *shape, uint32 i)
@@ -267,10 +279,105 @@ tail_bytes(const VcHnswShape *shape, uint32 i)
 	return Min(shape->slot_size - i * VC_PAGE_PAYLOAD, VC_PAGE_PAYLOAD);
 }
 
-static inline VcHnswNode *
-node_on_page(const VcHnswShape *shape, Page page, uint32 slot)
+/* The node of a slot; graph->none, which is not in use, where a page of sparse values has none there. */
+static VcHnswNode *
+sparse_node_on_page(VcHnswGraph *graph, BlockNumber block, Page page, uint32 slot)
 {
-	return (VcHnswNode *) (VcPageGetPayload(page) + slot * shape->slot_size);
+	const VcHnswShape *shape = &graph->shape;
+	char			  *payload = VcPageGetPayload(page);
+	Size			   at = ((VcHnswSlots *) payload)->offset[slot];
+	VcHnswNode		  *node;
+
+	if (at == 0)
+	{
+		memset(graph->none, 0, shape->value + sizeof(uint32));
+		return graph->none;
+	}
+	node = (VcHnswNode *) (payload + at);
+	if (unlikely(at < VC_HNSW_SLOTS_BYTES || at != MAXALIGN(at) || at + shape->value + sizeof(uint32) > VC_PAGE_PAYLOAD ||
+				 vc_sparse_stored_count(vc_hnsw_node_value(shape, node)) >
+					 vc_sparse_stored_capacity(shape->dim, VC_PAGE_PAYLOAD - at - shape->value)))
+		vc_page_corrupted(graph->store.index, block, "the node in slot %u does not fit the page", slot);
+	return node;
+}
+
+static inline VcHnswNode *
+node_on_page(VcHnswGraph *graph, BlockNumber block, Page page, uint32 slot)
+{
+	if (unlikely(graph->shape.sparse))
+		return sparse_node_on_page(graph, block, page, slot);
+	return (VcHnswNode *) (VcPageGetPayload(page) + slot * graph->shape.slot_size);
+}
+
+/* Bytes of payload that a page of sparse values has left, if what was freed is pushed together. */
+static Size
+sparse_room(VcHnswGraph *graph, BlockNumber block, Page page)
+{
+	Size used = VC_HNSW_SLOTS_BYTES;
+
+	for (uint32 slot = 0; slot < VC_HNSW_SPARSE_SLOTS; slot++)
+	{
+		VcHnswNode *node = sparse_node_on_page(graph, block, page, slot);
+
+		if (node->flags & VC_HNSW_USED)
+			used += vc_hnsw_node_size(&graph->shape, node);
+	}
+	return VC_PAGE_PAYLOAD - Min(used, VC_PAGE_PAYLOAD);
+}
+
+/* Push the nodes in use together at the start of a page of sparse values. */
+static void
+sparse_compact(VcHnswGraph *graph, BlockNumber block, Page page)
+{
+	PGAlignedBlock old;
+	VcHnswSlots	  *slots = (VcHnswSlots *) VcPageGetPayload(page);
+	Size		   end = VC_HNSW_SLOTS_BYTES;
+
+	memcpy(old.data, page, BLCKSZ);
+	for (uint32 slot = 0; slot < VC_HNSW_SPARSE_SLOTS; slot++)
+	{
+		VcHnswNode *node = sparse_node_on_page(graph, block, (Page) old.data, slot);
+		Size		size;
+
+		slots->offset[slot] = 0;
+		if (!(node->flags & VC_HNSW_USED))
+			continue;
+		size = vc_hnsw_node_size(&graph->shape, node);
+		if (end + size > VC_PAGE_PAYLOAD)
+			vc_page_corrupted(graph->store.index, block, "the nodes of the page overlap");
+		memcpy(VcPageGetPayload(page) + end, node, size);
+		slots->offset[slot] = (uint16) end;
+		end += size;
+	}
+	slots->end = (uint16) end;
+}
+
+/* Put a node of a sparse value on a page that may be changed; the slot, or -1 where there is none or too little room. */
+static int
+sparse_put(VcHnswGraph *graph, BlockNumber block, Page page, const VcHnswNode *image)
+{
+	VcHnswSlots *slots = (VcHnswSlots *) VcPageGetPayload(page);
+	Size		 size = vc_hnsw_node_size(&graph->shape, image);
+	int			 slot = 0;
+
+	while (slot < VC_HNSW_SPARSE_SLOTS && sparse_node_on_page(graph, block, page, slot)->flags & VC_HNSW_USED)
+		slot++;
+	if (slot == VC_HNSW_SPARSE_SLOTS)
+		return -1;
+	if (slots->end == 0)
+		slots->end = VC_HNSW_SLOTS_BYTES;
+	if (slots->end + size > VC_PAGE_PAYLOAD)
+	{
+		if (sparse_room(graph, block, page) < size)
+			return -1;
+		sparse_compact(graph, block, page);
+	}
+	if (slots->end < VC_HNSW_SLOTS_BYTES || slots->end != MAXALIGN(slots->end))
+		vc_page_corrupted(graph->store.index, block, "the page's nodes end at byte %u", slots->end);
+	memcpy(VcPageGetPayload(page) + slots->end, image, size);
+	slots->offset[slot] = slots->end;
+	slots->end += size;
+	return slot;
 }
 
 static inline void
@@ -312,8 +419,8 @@ vc_hnsw_node_header(VcHnswGraph *graph, VcHold *hold, VcHnswId id)
 	Page			   page;
 
 	vc_hold_init(hold);
-	page = vc_store_read(&graph->store, hold, id / shape->slots_per_page, VC_HNSW_NODES, head_bytes(shape));
-	node = node_on_page(shape, page, id % shape->slots_per_page);
+	page = vc_store_read(&graph->store, hold, id / shape->slots_per_page, VC_HNSW_NODES, vc_hnsw_head_bytes(shape));
+	node = node_on_page(graph, id / shape->slots_per_page, page, id % shape->slots_per_page);
 	check_node(graph, id, node);
 	return node;
 }
@@ -338,8 +445,8 @@ vc_hnsw_node_for_update(VcHnswGraph *graph, VcHold *hold, VcHnswId id)
 	Page			   page;
 
 	vc_hold_init(hold);
-	page = vc_store_write(&graph->store, hold, block, VC_HNSW_NODES, head_bytes(shape));
-	node = node_on_page(shape, page, id % shape->slots_per_page);
+	page = vc_store_write(&graph->store, hold, block, VC_HNSW_NODES, vc_hnsw_head_bytes(shape));
+	node = node_on_page(graph, id / shape->slots_per_page, page, id % shape->slots_per_page);
 	check_node(graph, id, node);
 	if (shape->pages_per_node > 1)
 	{
@@ -374,7 +481,7 @@ vc_hnsw_node_commit(VcHnswGraph *graph, VcHold *hold, VcHnswId id, int link)
 		}
 		else if (link >= 0 && shape->coded)
 		{
-			vc_hnsw_links(node_on_page(shape, hold->page[0], 0))[link] = VC_HNSW_NONE;
+			vc_hnsw_links(node_on_page(graph, block, hold->page[0], 0))[link] = VC_HNSW_NONE;
 			vc_store_flush(&graph->store, hold);
 			for (uint32 i = 1; i < shape->pages_per_node; i++)
 			{
@@ -399,10 +506,20 @@ fill_slot(VcHnswGraph *graph, BlockNumber block, const VcHnswNode *image)
 	Page			   page;
 
 	vc_hold_init(&hold);
-	page = vc_store_write(&graph->store, &hold, block, VC_HNSW_NODES, head_bytes(shape));
-	for (uint32 slot = 0; slot < shape->slots_per_page; slot++)
+	page = vc_store_write(&graph->store, &hold, block, VC_HNSW_NODES, vc_hnsw_head_bytes(shape));
+	if (shape->sparse)
 	{
-		VcHnswNode *node = node_on_page(shape, page, slot);
+		int slot = sparse_put(graph, block, page, image);
+
+		if (slot >= 0)
+		{
+			vc_store_commit(&graph->store, &hold);
+			return block * shape->slots_per_page + slot;
+		}
+	}
+	for (uint32 slot = 0; slot < shape->slots_per_page && !shape->sparse; slot++)
+	{
+		VcHnswNode *node = node_on_page(graph, block, page, slot);
 
 		if (!(node->flags & VC_HNSW_USED))
 		{
@@ -438,8 +555,8 @@ fill_pages(VcHnswGraph *graph, BlockNumber reuse, const VcHnswNode *image)
 	{
 		/* The first page stays locked, so that nobody else takes the same free node. */
 		vc_hold_init(&hold);
-		page = vc_store_write(&graph->store, &hold, first, VC_HNSW_NODES, head_bytes(shape));
-		if (node_on_page(shape, page, 0)->flags & VC_HNSW_USED)
+		page = vc_store_write(&graph->store, &hold, first, VC_HNSW_NODES, vc_hnsw_head_bytes(shape));
+		if (node_on_page(graph, first, page, 0)->flags & VC_HNSW_USED)
 		{
 			vc_store_release(&graph->store, &hold);
 			return VC_HNSW_NONE;
@@ -459,26 +576,52 @@ fill_pages(VcHnswGraph *graph, BlockNumber reuse, const VcHnswNode *image)
 	if (buffers)
 	{
 		vc_hold_init(&hold);
-		page = vc_store_fresh(&graph->store, &hold, first, buffers[0], VC_HNSW_NODES, head_bytes(shape));
+		page = vc_store_fresh(&graph->store, &hold, first, buffers[0], VC_HNSW_NODES, vc_hnsw_head_bytes(shape));
 		pfree(buffers);
 	}
 	else
 		page = hold.page[0];
-	memcpy(VcPageGetPayload(page), image, Min(shape->slot_size, VC_PAGE_PAYLOAD));
+	if (shape->sparse)
+		(void) sparse_put(graph, first, page, image);
+	else
+		memcpy(VcPageGetPayload(page), image, Min(shape->slot_size, VC_PAGE_PAYLOAD));
 	vc_store_commit(&graph->store, &hold);
 	return first * shape->slots_per_page;
 }
 
 /*
  * The free space map rounds down what it is told of and up what it is asked for, to a 256th of a page: in between, what is free
- * would never be found. A node larger than half a page counts as that much.
+ * would never be found. A node larger than half a page counts as that much, unless nodes differ in size.
  */
-Size
-vc_hnsw_fsm_bytes(const VcHnswShape *shape)
+static Size
+fsm_bytes(const VcHnswShape *shape, Size size)
 {
 	Size step = BLCKSZ / 256;
 
-	return Max(Min(shape->slot_size, BLCKSZ / 2) / step, 1) * step;
+	return Max((shape->sparse ? size : Min(size, BLCKSZ / 2)) / step, 1) * step;
+}
+
+/* What the map should know of a page of nodes with a free slot. */
+static Size
+room_of(VcHnswGraph *graph, BlockNumber block)
+{
+	VcHold hold;
+	Page   page;
+	Size   room;
+
+	if (!graph->shape.sparse)
+		return fsm_bytes(&graph->shape, graph->shape.slot_size);
+	vc_hold_init(&hold);
+	page = vc_store_read(&graph->store, &hold, block, VC_HNSW_NODES, vc_hnsw_head_bytes(&graph->shape));
+	room = sparse_room(graph, block, page);
+	vc_store_release(&graph->store, &hold);
+	return room;
+}
+
+void
+vc_hnsw_note_room(VcHnswGraph *graph, BlockNumber block)
+{
+	RecordPageWithFreeSpace(graph->store.index, block, room_of(graph, block));
 }
 
 VcHnswId
@@ -486,6 +629,8 @@ vc_hnsw_node_add(VcHnswGraph *graph, const VcHnswNode *image)
 {
 	const VcHnswShape *shape = &graph->shape;
 	bool			   small = shape->slots_per_page > 1;
+	/* Rounded up, where sizes differ, as the map does: what it offers then has room. */
+	Size			   size = fsm_bytes(shape, vc_hnsw_node_size(shape, image) + (shape->sparse ? BLCKSZ / 256 - 1 : 0));
 	VcHnswId		   id;
 
 	if (small && graph->fill_block != InvalidBlockNumber)
@@ -493,10 +638,13 @@ vc_hnsw_node_add(VcHnswGraph *graph, const VcHnswNode *image)
 		id = fill_slot(graph, graph->fill_block, image);
 		if (id != VC_HNSW_NONE)
 			return id;
+		/* What is left there may do for a smaller one. */
+		if (shape->sparse && graph->store.arena == NULL && graph->store.wal)
+			vc_hnsw_note_room(graph, graph->fill_block);
 	}
 	if (graph->store.arena == NULL && graph->store.wal)
 	{
-		BlockNumber block = GetPageWithFreeSpace(graph->store.index, vc_hnsw_fsm_bytes(shape));
+		BlockNumber block = GetPageWithFreeSpace(graph->store.index, size);
 
 		/*
 		 * What the map says may be stale, and after a crash even be of pages that never came to be free, since it is not
@@ -513,7 +661,7 @@ vc_hnsw_node_add(VcHnswGraph *graph, const VcHnswNode *image)
 				graph->fill_block = block;
 				return id;
 			}
-			block = RecordAndGetPageWithFreeSpace(graph->store.index, block, 0, vc_hnsw_fsm_bytes(shape));
+			block = RecordAndGetPageWithFreeSpace(graph->store.index, block, 0, size);
 		}
 	}
 	id = fill_pages(graph, InvalidBlockNumber, image);
@@ -616,7 +764,7 @@ vc_hnsw_node_add_tid(VcHnswGraph *graph, VcHnswId id, const void *value, ItemPoi
 	VcHnswTids		  *tids = NULL;
 
 	if ((node->flags & (VC_HNSW_USED | VC_HNSW_DEAD)) != VC_HNSW_USED || node->level != 0 ||
-		memcmp(vc_hnsw_node_value(shape, node), value, shape->value_bytes) != 0)
+		!vc_hnsw_same_value(shape, vc_hnsw_node_value(shape, node), value))
 	{
 		vc_hnsw_done(graph, &hold);
 		return false;

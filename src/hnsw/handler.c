@@ -111,8 +111,7 @@ vc_hnsw_aminsert(Relation index, Datum *values, bool *isnull, ItemPointer tid, R
 	context = AllocSetContextCreate(CurrentMemoryContext, "vc_hnsw insert", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
 	vc_hnsw_open(&graph, index);
-	vc_metric_value(graph.metric, values[0], &value);
-	vc_check_same_dims(graph.metric->type_name, graph.shape.dim, value.dim);
+	vc_hnsw_read_key(&graph, values[0], &value);
 
 	/* Vacuum takes this lock exclusively, for a moment, to know that nobody still links to the nodes it found dead. */
 	LockPage(index, VC_HNSW_INSERT_LOCK_BLOCK, ShareLock);

@@ -16,6 +16,9 @@
  *		codes			R/32 blocks		RaBitQ codes of the neighbours, centred on this node, FastScan blocks (coded only)
  *		value			value_bytes		the node's own value, as given
  *
+ * Sparse values differ in size, so their nodes do, and a page of them has a directory (VcHnswSlots) in front that says where each
+ * slot's node lies; nodes are aligned to eight bytes and never larger than a page. slot_size and value_bytes are then the most there can be.
+ *
  * So one page visit gives the exact distance of a node and an estimate for each of its neighbours. The header and the
  * links always lie in the node's first page.
  */
@@ -27,6 +30,7 @@
 #include "access/genam.h"
 #include "am/metric.h"
 #include "am/page.h"
+#include "am/sparse.h"
 #include "am/store.h"
 #include "quantize/rabitq.h"
 #include "quantize/rotation.h"
@@ -103,6 +107,20 @@ typedef struct VcHnswNode
 
 StaticAssertDecl(sizeof(VcHnswNode) == 32, "the node's layout is on disk");
 
+/*
+ * The start of a page of nodes of sparse values. A node that was freed keeps its place and its bytes until somebody needs the
+ * room. An `end` of zero is that of an empty page.
+ */
+#define VC_HNSW_SPARSE_SLOTS 24
+
+typedef struct VcHnswSlots
+{
+	uint16 end; /* of the last node, in bytes of payload */
+	uint16 offset[VC_HNSW_SPARSE_SLOTS]; /* of each slot's node in the payload; 0: none */
+} VcHnswSlots;
+
+#define VC_HNSW_SLOTS_BYTES MAXALIGN(sizeof(VcHnswSlots))
+
 typedef struct VcHnswTids
 {
 	BlockNumber		next; /* or InvalidBlockNumber */
@@ -118,11 +136,12 @@ typedef struct VcHnswShape
 	uint32 dim;
 	uint32 padded; /* dimensions of rotated values */
 	bool   coded;
+	bool   sparse; /* nodes differ in size */
 	uint16 m;
 	uint16 ef_construction;
 	uint16 degree;
 	uint64 seed;
-	Size   value_bytes;
+	Size   value_bytes; /* at most, where sparse */
 	int	   bits;		/* of a code, a dimension */
 	Size   block_bytes; /* of a FastScan block: the codes of 32 neighbours */
 	Size   links_add;
@@ -130,7 +149,7 @@ typedef struct VcHnswShape
 	Size   links_distance;
 	Size   codes;
 	Size   value;
-	Size   slot_size;
+	Size   slot_size; /* at most, where sparse */
 	uint32 slots_per_page;
 	uint32 pages_per_node;
 } VcHnswShape;
@@ -151,6 +170,7 @@ typedef struct VcHnswGraph
 	const VcRotation *rotation; /* null unless coded */
 	BlockNumber		  fill_block; /* where this process puts new nodes, or InvalidBlockNumber */
 	char			 *image;	  /* of a node larger than a page, as last read */
+	VcHnswNode		 *none;		  /* stands for the node of a slot that has none; only where sparse */
 } VcHnswGraph;
 
 static inline VcHnswId *
@@ -187,6 +207,28 @@ static inline void *
 vc_hnsw_node_value(const VcHnswShape *shape, const VcHnswNode *node)
 {
 	return (char *) node + shape->value;
+}
+
+/* Bytes of a value, of the node that has it, and whether two values are the same. */
+static inline Size
+vc_hnsw_value_size(const VcHnswShape *shape, const void *value)
+{
+	return shape->sparse ? vc_sparse_stored_size(shape->dim, vc_sparse_stored_count(value)) : shape->value_bytes;
+}
+
+static inline Size
+vc_hnsw_node_size(const VcHnswShape *shape, const VcHnswNode *node)
+{
+	return shape->sparse ? MAXALIGN(shape->value + vc_hnsw_value_size(shape, vc_hnsw_node_value(shape, node)))
+						 : shape->slot_size;
+}
+
+static inline bool
+vc_hnsw_same_value(const VcHnswShape *shape, const void *a, const void *b)
+{
+	Size size = vc_hnsw_value_size(shape, a);
+
+	return size == vc_hnsw_value_size(shape, b) && memcmp(a, b, size) == 0;
 }
 
 static inline BlockNumber
@@ -264,8 +306,20 @@ extern void vc_hnsw_note(VcHnswGraph *graph, VcHnswId entry, int level);
 /* Make `entry` the entry if it is `old` still; VC_HNSW_NONE makes the graph one without entry. */
 extern void vc_hnsw_replace_entry(VcHnswGraph *graph, VcHnswId old, VcHnswId entry, int level);
 
-/* What the free space map is told of, and asked for, a free slot. */
-extern Size vc_hnsw_fsm_bytes(const VcHnswShape *shape);
+/*
+ * Read a key for insertion: of the index's dimensions and, where sparse, small enough for a node. 22000 and 54000 otherwise.
+ */
+extern void vc_hnsw_read_key(VcHnswGraph *graph, Datum datum, VcValue *value);
+
+/* Tell the free space map of a page of nodes that has room. */
+extern void vc_hnsw_note_room(VcHnswGraph *graph, BlockNumber block);
+
+/* Payload bytes of the first page of a node or page of nodes. */
+static inline Size
+vc_hnsw_head_bytes(const VcHnswShape *shape)
+{
+	return Min(shape->slots_per_page * shape->slot_size, VC_PAGE_PAYLOAD);
+}
 
 /*
  * Look at a node, share-locked until vc_hnsw_done. A node larger than a page is copied to graph->image. Raises XX002 where

@@ -28,6 +28,9 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+/* So often in a row no vacuum gets in the way of one insert. */
+#define MAX_TRIES 1000
+
 /* What is decided for one level before anything is written. */
 typedef struct LevelPlan
 {
@@ -207,7 +210,7 @@ collect_candidates(VcHnswInserter *in, int level)
 			{
 				char *copy = in->copies + copy_stride(shape) * n;
 
-				memcpy(copy, vc_hnsw_node_value(shape, node), shape->value_bytes);
+				memcpy(copy, vc_hnsw_node_value(shape, node), vc_hnsw_value_size(shape, vc_hnsw_node_value(shape, node)));
 				in->values[n] = copy;
 			}
 			in->candidates[n].distance = found[i].distance;
@@ -431,7 +434,7 @@ plan_node(VcHnswInserter *in, LevelPlan *plan, const VcValue *value, int level, 
 	}
 	else
 		image->down = down;
-	memcpy(vc_hnsw_node_value(shape, image), value->data, shape->value_bytes);
+	memcpy(vc_hnsw_node_value(shape, image), value->data, vc_hnsw_value_size(shape, value->data));
 }
 
 /* If a candidate has this very value, make the heap row another one of it. */
@@ -439,7 +442,7 @@ static bool
 add_to_equal(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
 {
 	for (uint32 i = 0; i < in->ncandidates; i++)
-		if (memcmp(in->values[i], value->data, in->graph->shape.value_bytes) == 0 &&
+		if (vc_hnsw_same_value(&in->graph->shape, in->values[i], value->data) &&
 			vc_hnsw_node_add_tid(in->graph, in->candidates[i].id, value->data, tid))
 			return true;
 	return false;
@@ -454,6 +457,7 @@ vc_hnsw_insert(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
 	VcHnswId	 id;
 	int			 entry_level;
 	BlockNumber	 fill_block = graph->fill_block;
+	int			 tries = 0;
 
 	if (value->is_zero)
 	{
@@ -502,7 +506,10 @@ vc_hnsw_insert(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
 		}
 		if (start != VC_HNSW_NONE)
 			break;
-		/* The way led through a node that vacuum has just taken out; the meta page has another entry by now. */
+		/* The way led through a node that vacuum has just taken out; the next try finds another, unless there never was one. */
+		if (++tries == MAX_TRIES)
+			vc_page_corrupted(graph->store.index, vc_hnsw_block(&graph->shape, entry),
+							  "no way leads from the entry, node %u on level %d, to level 0", entry, entry_level);
 		CHECK_FOR_INTERRUPTS();
 	}
 

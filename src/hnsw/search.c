@@ -292,8 +292,10 @@ touch(VcHnswSearch *s, VcHnswId id)
 
 	if (page == NULL)
 		return;
-	node = VcPageGetPayload(page) + (id % shape->slots_per_page) * shape->slot_size;
 	__builtin_prefetch(page);
+	if (shape->sparse)
+		return; /* where the node lies, the page says */
+	node = VcPageGetPayload(page) + (id % shape->slots_per_page) * shape->slot_size;
 	for (Size at = 0; at < Min(shape->slot_size, VC_PAGE_PAYLOAD); at += TOUCH_STRIDE)
 		__builtin_prefetch(node + at);
 }

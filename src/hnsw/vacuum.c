@@ -387,7 +387,7 @@ accept_offer(VacuumState *v, Offer *offer, int level, float *scale)
 	{
 		offer->distance = vc_hnsw_distance(graph, &v->query, node);
 		*scale = node->scale;
-		memcpy(v->theirs, vc_hnsw_node_value(shape, node), shape->value_bytes);
+		memcpy(v->theirs, vc_hnsw_node_value(shape, node), vc_hnsw_value_size(shape, vc_hnsw_node_value(shape, node)));
 	}
 	vc_hnsw_done(graph, &hold);
 	return good;
@@ -565,7 +565,7 @@ repair_node(VacuumState *v, VcHnswId id)
 		vc_hnsw_done(graph, &hold);
 		return;
 	}
-	memcpy(v->own, vc_hnsw_node_value(shape, node), shape->value_bytes);
+	memcpy(v->own, vc_hnsw_node_value(shape, node), vc_hnsw_value_size(shape, vc_hnsw_node_value(shape, node)));
 	scale = node->scale;
 	vc_hnsw_done(graph, &hold);
 
@@ -656,9 +656,9 @@ free_overflow(VacuumState *v, BlockNumber block)
 		vc_hold_init(&hold);
 		page = vc_store_write_owned(&graph->store, &hold, block, VC_HNSW_TIDS, offsetof(VcHnswTids, tid));
 		next = ((VcHnswTids *) VcPageGetPayload(page))->next;
-		vc_page_init(page, VC_HNSW_MAGIC, VC_HNSW_NODES, shape->slots_per_page * shape->slot_size);
+		vc_page_init(page, VC_HNSW_MAGIC, VC_HNSW_NODES, vc_hnsw_head_bytes(shape));
 		vc_store_commit(&graph->store, &hold);
-		RecordPageWithFreeSpace(graph->store.index, block, vc_hnsw_fsm_bytes(shape));
+		vc_hnsw_note_room(graph, block);
 		block = next;
 	}
 }
@@ -690,7 +690,7 @@ free_block(VacuumState *v, BlockNumber block)
 		any = true;
 	}
 	if (any)
-		RecordPageWithFreeSpace(graph->store.index, block, vc_hnsw_fsm_bytes(shape));
+		vc_hnsw_note_room(graph, block);
 }
 
 /* ---- all ---- */

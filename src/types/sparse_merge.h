@@ -16,9 +16,22 @@ typedef struct VcSparse
 	const float *value;
 } VcSparse;
 
+/* The same with indices of two bytes, as indexes keep them where dimensions are few enough. */
+typedef struct VcSparse16
+{
+	int32_t n;
+	const uint16_t *index;
+	const float *value;
+} VcSparse16;
+
 extern double vc_sparse_ip(VcSparse a, VcSparse b);
 extern double vc_sparse_l2sq(VcSparse a, VcSparse b);
 extern double vc_sparse_l1(VcSparse a, VcSparse b);
 extern double vc_sparse_norm2(VcSparse a);
+
+extern double vc_sparse16_ip(VcSparse16 a, VcSparse16 b);
+extern double vc_sparse16_l2sq(VcSparse16 a, VcSparse16 b);
+extern double vc_sparse16_l1(VcSparse16 a, VcSparse16 b);
+extern double vc_sparse16_norm2(VcSparse16 a);
 
 #endif /* VC_SPARSE_MERGE_H */

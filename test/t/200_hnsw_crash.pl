@@ -16,11 +16,17 @@ my $node = PostgreSQL::Test::Cluster->new('primary');
 $node->init(allows_streaming => 1);
 $node->append_conf('postgresql.conf', "wal_consistency_checking = 'all'\nautovacuum = off\nmax_parallel_maintenance_workers = 2\ncheckpoint_timeout = 30s\nmax_wal_size = 64MB\nwal_keep_size = 4GB\n");
 $node->start;
-# Nodes of which several fit a page, and nodes of more pages than a WAL record takes (w).
+# Nodes of which several fit a page, nodes of more pages than a WAL record takes (w), and nodes of differing size (s).
 $node->safe_psql('postgres', q{
 	CREATE EXTENSION vectorcoll;
 	CREATE FUNCTION point(i int, d int) RETURNS vector LANGUAGE sql IMMUTABLE AS $$
 		SELECT array_agg(sin(i::float8 * s * s) + (i % 7) / 2.0 ORDER BY s)::vector FROM generate_series(1, d) s $$;
+	CREATE FUNCTION sparse_point(i int, d int) RETURNS sparsevec LANGUAGE sql IMMUTABLE AS $$
+		SELECT array_agg(CASE WHEN (i + s) % (1 + i % 5) = 0 THEN sin(i::float8 * s * s) ELSE 0 END ORDER BY s)::vector::sparsevec
+		FROM generate_series(1, d) s $$;
+	CREATE TABLE s (id int, v sparsevec(200));
+	CREATE INDEX s_v ON s USING vc_hnsw (v sparsevec_l2_ops) WITH (m = 8, ef_construction = 40);
+	INSERT INTO s SELECT i, sparse_point(i, 200) FROM generate_series(1, 500) i;
 	CREATE TABLE t (id int, v vector(24));
 	CREATE TABLE w (id int, v vector(9000));
 	CREATE INDEX t_v ON t USING vc_hnsw (v vector_l2_ops) WITH (m = 8, ef_construction = 40);
@@ -37,7 +43,7 @@ $standby->init_from_backup($node, 'backup', has_streaming => 1);
 $standby->start;
 
 my $nearest = q{SET enable_seqscan = off; SELECT q, array(SELECT id FROM t ORDER BY v <-> point(q, 24), id LIMIT 10) FROM generate_series(2000000, 2000019) q};
-my $all = q{SET enable_seqscan = off; SELECT count(*), count(DISTINCT id), sum(id::int8) FROM (SELECT id FROM %s ORDER BY v <-> point(5, %d) LIMIT 1000000) s};
+my $all = q{SET enable_seqscan = off; SELECT count(*), count(DISTINCT id), sum(id::int8) FROM (SELECT id FROM %s ORDER BY v <-> %s(5, %d) LIMIT 1000000) s};
 my $table = q{SET enable_indexscan = off; SELECT count(*), count(DISTINCT id), sum(id::int8) FROM %s};
 
 # End the server without warning: its processes are killed all at once, or told to quit without cleaning up.
@@ -56,9 +62,9 @@ sub crash
 # A writer acknowledges each committed id on its standard output.
 sub writer
 {
-	my ($from, $table, $d) = @_;
+	my ($from, $table, $d, $point) = @_;
 	my ($in, $out, $err) = ('', '', '');
-	my $sql = join '', map { my $id = $from + $_; "INSERT INTO $table VALUES ($id, point($id, $d)) RETURNING id;\n" . ($_ % 3 == 2 ? 'DELETE FROM ' . $table . ' WHERE id = ' . ($id - 1) . ";\n\\echo gone " . ($id - 1) . "\n" : '') } 0 .. 3000;
+	my $sql = join '', map { my $id = $from + $_; "INSERT INTO $table VALUES ($id, $point($id, $d)) RETURNING id;\n" . ($_ % 3 == 2 ? 'DELETE FROM ' . $table . ' WHERE id = ' . ($id - 1) . ";\n\\echo gone " . ($id - 1) . "\n" : '') } 0 .. 3000;
 	my $handle = IPC::Run::start(['psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-f', '-'], '<', \$sql, '>', \$out, '2>', \$err);
 	return { handle => $handle, out => \$out, from => $from, table => $table };
 }
@@ -66,13 +72,13 @@ sub writer
 my $next = 10000;
 for my $round (1 .. 4)
 {
-	my @writers = map { $next += 10000; writer($next, $_ == 3 ? 'w' : 't', $_ == 3 ? 9000 : 24) } 1 .. 3;
+	my @writers = map { $next += 10000; writer($next, @$_) } ['t', 24, 'point'], ['t', 24, 'point'], ['w', 9000, 'point'], ['s', 200, 'sparse_point'];
 	my $other;
 	my ($in, $out, $err) = ('', '', '');
 	if ($round % 2 == 0)
 	{
 		$node->safe_psql('postgres', 'DELETE FROM t WHERE id < 10000 AND id % 7 = ' . $round);
-		$other = 'VACUUM (INDEX_CLEANUP ON) t; VACUUM (INDEX_CLEANUP ON) w; DELETE FROM t WHERE id % 5 = 0 AND id < 10000; VACUUM (INDEX_CLEANUP ON) t';
+		$other = 'VACUUM (INDEX_CLEANUP ON) t; DELETE FROM s WHERE id % 3 = 0; VACUUM (INDEX_CLEANUP ON) s; VACUUM (INDEX_CLEANUP ON) w; DELETE FROM t WHERE id % 5 = 0 AND id < 10000; VACUUM (INDEX_CLEANUP ON) t';
 	}
 	elsif ($round > 1)
 	{
@@ -100,11 +106,11 @@ for my $round (1 .. 4)
 		ok(!(grep { $here{$_} } keys %gone), "round $round: acknowledged deletions of $w->{table} too");
 	}
 	cmp_ok($acknowledged, '>', 0, "round $round: writers were at work ($acknowledged rows)");
-	for my $case (['t', 24], ['w', 9000])
+	for my $case (['t', 24, 'point'], ['w', 9000, 'point'], ['s', 200, 'sparse_point'])
 	{
-		my ($name, $d) = @$case;
+		my ($name, $d, $point) = @$case;
 		is($node->psql('postgres', "SET client_min_messages = error; SELECT vectorcoll.hnsw_check('${name}_v', true)"), 0, "round $round: $name is whole");
-		is($node->safe_psql('postgres', sprintf $all, $name, $d), $node->safe_psql('postgres', sprintf $table, $name), "round $round: the index of $name has just the table's rows");
+		is($node->safe_psql('postgres', sprintf $all, $name, $point, $d), $node->safe_psql('postgres', sprintf $table, $name), "round $round: the index of $name has just the table's rows");
 	}
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM u'), 0, 'an unlogged table is empty');
 	$node->safe_psql('postgres', q{
@@ -112,7 +118,7 @@ for my $round (1 .. 4)
 		DROP INDEX IF EXISTS t_again;});
 	$node->wait_for_catchup($standby);
 	is($standby->safe_psql('postgres', $nearest), $node->safe_psql('postgres', $nearest), "round $round: the standby answers the same");
-	is($standby->psql('postgres', "SET client_min_messages = error; SELECT vectorcoll.hnsw_check('t_v', true), vectorcoll.hnsw_check('w_v', true)"), 0, "round $round: and is whole");
+	is($standby->psql('postgres', "SET client_min_messages = error; SELECT vectorcoll.hnsw_check('t_v', true), vectorcoll.hnsw_check('w_v', true), vectorcoll.hnsw_check('s_v', true)"), 0, "round $round: and is whole");
 }
 
 # What an interrupted vacuum leaves is taken up by the next.
@@ -124,7 +130,7 @@ unlike(slurp_file($standby->logfile), qr/inconsistent page|PANIC|TRAP/, 'every r
 # The standby takes over.
 $standby->promote;
 $standby->safe_psql('postgres', "SET client_min_messages = error; INSERT INTO t SELECT i, point(i, 24) FROM generate_series(1, 200) i; DELETE FROM t WHERE id % 3 = 0; VACUUM (INDEX_CLEANUP ON) t; SELECT vectorcoll.hnsw_check('t_v', true)");
-is($standby->safe_psql('postgres', sprintf $all, 't', 24), $standby->safe_psql('postgres', sprintf $table, 't'), 'a promoted standby goes on');
+is($standby->safe_psql('postgres', sprintf $all, 't', 'point', 24), $standby->safe_psql('postgres', sprintf $table, 't'), 'a promoted standby goes on');
 $node->stop;
 $standby->stop;
 done_testing();

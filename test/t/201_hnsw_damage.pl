@@ -16,16 +16,22 @@ my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
 $node->append_conf('postgresql.conf', "autovacuum = off\nfsync = off\nmax_parallel_maintenance_workers = 2\n");
 $node->start;
-# d: values of many rows, so that there are pages of row pointers; w: nodes of several pages.
+# d: values of many rows, so that there are pages of row pointers; w: nodes of several pages; s: nodes of differing size.
 $node->safe_psql('postgres', q{
 	CREATE EXTENSION vectorcoll;
 	CREATE FUNCTION point(i int, d int) RETURNS vector LANGUAGE sql IMMUTABLE AS $$
 		SELECT array_agg(sin(i::float8 * s * s) + (i % 7) / 2.0 ORDER BY s)::vector FROM generate_series(1, d) s $$;
+	CREATE FUNCTION sparse_point(i int, d int) RETURNS sparsevec LANGUAGE sql IMMUTABLE AS $$
+		SELECT array_agg(CASE WHEN (i + s) % (1 + i % 5) = 0 THEN sin(i::float8 * s * s) ELSE 0 END ORDER BY s)::vector::sparsevec
+		FROM generate_series(1, d) s $$;
 	CREATE TABLE d (id int, v vector(24));
 	CREATE TABLE w (id int, v vector(3000));
 	INSERT INTO d SELECT i, point(i, 24) FROM generate_series(1, 600) i;
 	INSERT INTO d SELECT 1000 + i, point(i % 3, 24) FROM generate_series(1, 6000) i;
 	INSERT INTO w SELECT i, point(i, 3000) FROM generate_series(1, 40) i;
+	CREATE TABLE s (id int, v sparsevec(300));
+	INSERT INTO s SELECT i, sparse_point(i, 300) FROM generate_series(1, 400) i;
+	CREATE INDEX s_v ON s USING vc_hnsw (v sparsevec_l2_ops) WITH (m = 8, ef_construction = 40);
 	CREATE INDEX d_v ON d USING vc_hnsw (v vector_l2_ops) WITH (m = 8, ef_construction = 40);
 	CREATE INDEX w_v ON w USING vc_hnsw (v vector_l2_ops) WITH (m = 8, ef_construction = 40);
 });
@@ -95,13 +101,13 @@ like($node->safe_psql('restored', "SELECT indexdef FROM pg_indexes WHERE indexna
 # ---- damage ----
 
 my %query = map {
-	my ($t, $d) = @$_;
-	($t => "SET enable_seqscan = off; SELECT count(*) FROM (SELECT id FROM $t ORDER BY v <-> point(1, $d) LIMIT 10) s; SELECT count(*) FROM (SELECT id FROM $t ORDER BY v <-> point(2, $d) LIMIT 100000) s;
-		INSERT INTO $t VALUES (-1, point(77777, $d)), (-2, point(1, $d)); DELETE FROM $t WHERE id % 3 = 0; VACUUM (INDEX_CLEANUP ON) $t;
+	my ($t, $d, $point) = @$_;
+	($t => "SET enable_seqscan = off; SELECT count(*) FROM (SELECT id FROM $t ORDER BY v <-> $point(1, $d) LIMIT 10) s; SELECT count(*) FROM (SELECT id FROM $t ORDER BY v <-> $point(2, $d) LIMIT 100000) s;
+		INSERT INTO $t VALUES (-1, $point(77777, $d)), (-2, $point(1, $d)); DELETE FROM $t WHERE id % 3 = 0; VACUUM (INDEX_CLEANUP ON) $t;
 		SELECT vectorcoll.hnsw_check('${t}_v', true); SELECT vectorcoll.hnsw_stats('${t}_v')")
-} ['d', 24], ['w', 3000];
+} ['d', 24, 'point'], ['w', 3000, 'point'], ['s', 300, 'sparse_point'];
 my ($corrupted, $tries) = (0, 0);
-for my $t ('d', 'w')
+for my $t ('d', 'w', 's')
 {
 	my $path = $node->data_dir . '/' . $node->safe_psql('postgres', "SELECT pg_relation_filepath('${t}_v')");
 	my @heap = map { $node->data_dir . "/$_" } split /\n/, $node->safe_psql('postgres', "SELECT pg_relation_filepath(o) FROM pg_class c LEFT JOIN pg_index i ON i.indrelid = c.reltoastrelid, LATERAL (VALUES (c.oid), (reltoastrelid), (indexrelid)) AS x (o) WHERE c.oid = '$t'::regclass AND o > 0");

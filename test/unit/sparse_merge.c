@@ -35,16 +35,27 @@ make_list(int32_t *index, float *value, float *dense, int first, int gap, int n)
 	return (VcSparse){count, index, value};
 }
 
+/* The same list with narrow indices, kept in index[]. */
+static VcSparse16
+narrow(VcSparse list, uint16_t *index)
+{
+	for (int32_t i = 0; i < list.n; i++)
+		index[i] = (uint16_t) list.index[i];
+	return (VcSparse16){list.n, index, list.value};
+}
+
 int
 main(void)
 {
 	static int32_t index_a[DIM], index_b[DIM];
+	static uint16_t narrow_a[DIM], narrow_b[DIM];
 	static float value_a[DIM], value_b[DIM];
 	static const int sizes[] = {0, 1, 2, 3, 7, 31, 32, 33, 64, 100, 1000, 5000};
 	static const int gaps[] = {1, 2, 10, 100};
 	const int nsizes = sizeof(sizes) / sizeof(sizes[0]);
 	const int ngaps = sizeof(gaps) / sizeof(gaps[0]);
 	int wrong = 0;
+	int wrong16 = 0;
 	int tried = 0;
 
 	srand(20261120);
@@ -55,6 +66,8 @@ main(void)
 							   sizes[i % nsizes]);
 		VcSparse b = make_list(index_b, value_b, dense_b, n & 2 ? rand() % DIM : 0,
 							   gaps[i / nsizes / nsizes / ngaps % ngaps], sizes[i / nsizes % nsizes]);
+		VcSparse16 a16 = narrow(a, narrow_a);
+		VcSparse16 b16 = narrow(b, narrow_b);
 		double ip = 0;
 		double l2sq = 0;
 		double l1 = 0;
@@ -70,6 +83,8 @@ main(void)
 			norm2 += (double) dense_a[k] * dense_a[k];
 		}
 		tried++;
+		wrong16 += vc_sparse16_ip(a16, b16) != ip || vc_sparse16_l2sq(a16, b16) != l2sq || vc_sparse16_l1(a16, b16) != l1 ||
+				   vc_sparse16_norm2(a16) != norm2;
 		if (ip != vc_sparse_ip(a, b) || l2sq != vc_sparse_l2sq(a, b) || l1 != vc_sparse_l1(a, b) ||
 			norm2 != vc_sparse_norm2(a))
 		{
@@ -79,5 +94,6 @@ main(void)
 		}
 	}
 	tap_ok(wrong == 0, "%d pairs of lists sum as their dense forms do", tried);
+	tap_ok(wrong16 == 0, "so they do with indices of two bytes, but for %d", wrong16);
 	return tap_done();
 }
