@@ -73,10 +73,12 @@ CREATE FUNCTION filled(n int, dim int, value real DEFAULT 1) RETURNS sparsevec L
 CREATE TABLE large (v sparsevec(65536), w sparsevec(65537));
 CREATE INDEX large_v ON large USING vc_hnsw (v sparsevec_l2_ops);
 CREATE INDEX large_w ON large USING vc_hnsw (w sparsevec_l2_ops);
+\set VERBOSITY terse
 INSERT INTO large (v) VALUES (filled(1310, 65536));
-INSERT INTO large (v) VALUES (filled(1313, 65536));
+INSERT INTO large (v) VALUES (filled(1320, 65536));
 INSERT INTO large (w) VALUES (filled(982, 65537));
-INSERT INTO large (w) VALUES (filled(985, 65537));
+INSERT INTO large (w) VALUES (filled(990, 65537));
+\set VERBOSITY default
 INSERT INTO large (v, w) SELECT filled(n, 65536, n), filled(n, 65537, n) FROM generate_series(1, 960, 7) n;
 SELECT array(SELECT v = filled(1310, 65536) FROM large ORDER BY v <-> filled(1310, 65536) LIMIT 1) AS found;
 -- Two bytes an index instead of four.
