@@ -306,19 +306,6 @@ extern VcIvfInserter *vc_ivf_inserter_new(VcIvf *ivf);
 /* *err gets the `err` of the row's code; true if the row's list got a new segment. */
 extern bool vc_ivf_insert_value(VcIvfInserter *inserter, ItemPointer tid, const VcValue *value, float *err);
 
-/* fetch.c: indexed values, from the table */
-typedef struct VcIvfFetch VcIvfFetch;
-
-/* Memory comes from the current context, but for what vc_ivf_fetch_close frees. */
-extern VcIvfFetch *vc_ivf_fetch_open(VcIvf *ivf, Relation table);
-
-/*
- * The value of the row that a TID in the index stands for, as `snapshot` sees it; false where it sees none. The value lives
- * until the next call.
- */
-extern bool vc_ivf_fetch_value(VcIvfFetch *fetch, ItemPointer tid, Snapshot snapshot, VcValue *value);
-extern void vc_ivf_fetch_close(VcIvfFetch *fetch);
-
 /* retrain.c: an index made on few rows trains itself when there are more */
 
 /*

@@ -16,6 +16,7 @@
  */
 #include "ivf/train.h"
 
+#include "am/fetch.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
@@ -97,7 +98,7 @@ retrain(VcIvf *old, Relation table, uint32 wanted_lists)
 	VcIvf		   ivf = *old;
 	Size		   padded = ivf.rows.padded;
 	Rows		   rows = {.room = 1024};
-	VcIvfFetch	  *fetch;
+	VcFetch		  *fetch;
 	VcIvfInserter *inserter;
 	float		  *sample;
 	float		  *centroids;
@@ -114,11 +115,11 @@ retrain(VcIvf *old, Relation table, uint32 wanted_lists)
 		return; /* many pages, but few rows in them */
 	room = Max(2, Min(rows.count, (Size) maintenance_work_mem * 1024 / 2 / (sizeof(float) * padded)));
 	sample = palloc_extended(sizeof(float) * padded * room, MCXT_ALLOC_HUGE);
-	fetch = vc_ivf_fetch_open(&ivf, table);
+	fetch = vc_fetch_open(ivf.index, table, ivf.metric, ivf.meta.dim);
 	for (uint64 i = 0; i < rows.count && sampled < room; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!vc_ivf_fetch_value(fetch, &rows.tids[i], SnapshotAny, &value) || value.is_zero)
+		if (!vc_fetch_value(fetch, &rows.tids[i], SnapshotAny, &value) || value.is_zero)
 			continue;
 		vc_ivf_to_float(&ivf, &value, sample + sampled * padded);
 		vc_rotation_apply(ivf.rotation, sample + sampled * padded, sample + sampled * padded);
@@ -141,7 +142,7 @@ retrain(VcIvf *old, Relation table, uint32 wanted_lists)
 			float err;
 
 			CHECK_FOR_INTERRUPTS();
-			if (!vc_ivf_fetch_value(fetch, &rows.tids[i], SnapshotAny, &value))
+			if (!vc_fetch_value(fetch, &rows.tids[i], SnapshotAny, &value))
 				continue;
 			(void) vc_ivf_insert_value(inserter, &rows.tids[i], &value, &err);
 			err_sum += err;
@@ -151,7 +152,7 @@ retrain(VcIvf *old, Relation table, uint32 wanted_lists)
 		ivf.meta.built_err = kept > 0 ? err_sum / kept : 0;
 		vc_ivf_write_meta(&ivf);
 	}
-	vc_ivf_fetch_close(fetch);
+	vc_fetch_close(fetch);
 }
 
 void

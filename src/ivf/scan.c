@@ -23,6 +23,7 @@
 #include <math.h>
 
 #include "access/relscan.h"
+#include "am/fetch.h"
 #include "kernels/vc_kernels.h"
 #include "kernels/vc_quant.h"
 #include "miscadmin.h"
@@ -85,7 +86,7 @@ typedef struct VcIvfScan
 	double			 table_error; /* of a finer estimate, per unit of its rescale factor */
 	VcIvfVector		*vector;
 
-	VcIvfFetch	 *fetch; /* where the index has no values, once needed */
+	VcFetch		 *fetch; /* where the index has no values, once needed */
 	MemoryContext context;
 } VcIvfScan;
 
@@ -370,8 +371,8 @@ rank_from_table(IndexScanDesc scan, VcIvfScan *state, Candidate *item)
 	VcValue value;
 
 	if (state->fetch == NULL)
-		state->fetch = vc_ivf_fetch_open(&state->ivf, scan->heapRelation);
-	if (!vc_ivf_fetch_value(state->fetch, &item->tid, scan->xs_snapshot, &value))
+		state->fetch = vc_fetch_open(scan->indexRelation, scan->heapRelation, state->ivf.metric, state->ivf.meta.dim);
+	if (!vc_fetch_value(state->fetch, &item->tid, scan->xs_snapshot, &value))
 		return false;
 	item->key = vc_ivf_distance(&state->ivf, &state->query, value.data, value.is_zero ? 0 : value.scale);
 	return true;
@@ -408,7 +409,7 @@ vc_ivf_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int
 	MemoryContext context = state->context;
 
 	if (state->fetch != NULL)
-		vc_ivf_fetch_close(state->fetch);
+		vc_fetch_close(state->fetch);
 	MemoryContextReset(context);
 	memset(state, 0, sizeof(*state));
 	state->context = context;
@@ -540,7 +541,7 @@ vc_ivf_endscan(IndexScanDesc scan)
 	VcIvfScan *state = scan->opaque;
 
 	if (state->fetch != NULL)
-		vc_ivf_fetch_close(state->fetch);
+		vc_fetch_close(state->fetch);
 	MemoryContextDelete(state->context);
 	pfree(state);
 }

@@ -1,8 +1,8 @@
 /*
  * fetch.c
- *		Indexed values from the table, by the TIDs the index holds. No lock on an index page may be held meanwhile.
+ *		See fetch.h.
  */
-#include "ivf/ivf.h"
+#include "am/fetch.h"
 
 #include "access/relscan.h"
 #include "access/tableam.h"
@@ -11,9 +11,10 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-struct VcIvfFetch
+struct VcFetch
 {
-	VcIvf				*ivf;
+	const VcMetric		*metric;
+	uint32				 dim;
 	IndexFetchTableData *table;
 	TupleTableSlot		*row;
 	IndexInfo			*index_info;
@@ -21,23 +22,24 @@ struct VcIvfFetch
 	MemoryContext		 row_context;
 };
 
-VcIvfFetch *
-vc_ivf_fetch_open(VcIvf *ivf, Relation table)
+VcFetch *
+vc_fetch_open(Relation index, Relation table, const VcMetric *metric, uint32 dim)
 {
-	VcIvfFetch *fetch = palloc0(sizeof(VcIvfFetch));
+	VcFetch *fetch = palloc0(sizeof(VcFetch));
 
-	fetch->ivf = ivf;
+	fetch->metric = metric;
+	fetch->dim = dim;
 	fetch->table = table_index_fetch_begin(table);
 	fetch->row = table_slot_create(table, NULL);
-	fetch->index_info = BuildIndexInfo(ivf->index);
+	fetch->index_info = BuildIndexInfo(index);
 	if (fetch->index_info->ii_Expressions != NIL)
 		fetch->estate = CreateExecutorState();
-	fetch->row_context = AllocSetContextCreate(CurrentMemoryContext, "vc_ivf row", ALLOCSET_DEFAULT_SIZES);
+	fetch->row_context = AllocSetContextCreate(CurrentMemoryContext, "vectorcoll row", ALLOCSET_DEFAULT_SIZES);
 	return fetch;
 }
 
 bool
-vc_ivf_fetch_value(VcIvfFetch *fetch, ItemPointer tid, Snapshot snapshot, VcValue *value)
+vc_fetch_value(VcFetch *fetch, ItemPointer tid, Snapshot snapshot, VcValue *value)
 {
 	ItemPointerData at = *tid; /* the call moves it along the chain of versions */
 	MemoryContext	old;
@@ -64,13 +66,20 @@ vc_ivf_fetch_value(VcIvfFetch *fetch, ItemPointer tid, Snapshot snapshot, VcValu
 	else
 		values[0] = slot_getattr(fetch->row, fetch->index_info->ii_IndexAttrNumbers[0], &isnull[0]);
 	if (!isnull[0])
-		vc_metric_value(fetch->ivf->metric, values[0], value);
+		vc_metric_value(fetch->metric, values[0], value);
 	MemoryContextSwitchTo(old);
-	return !isnull[0] && value->dim == fetch->ivf->meta.dim;
+	return !isnull[0] && value->dim == fetch->dim;
 }
 
 void
-vc_ivf_fetch_close(VcIvfFetch *fetch)
+vc_fetch_reset(VcFetch *fetch)
+{
+	ExecClearTuple(fetch->row);
+	table_index_fetch_reset(fetch->table);
+}
+
+void
+vc_fetch_close(VcFetch *fetch)
 {
 	table_index_fetch_end(fetch->table);
 	ExecDropSingleTupleTableSlot(fetch->row);

@@ -1,0 +1,30 @@
+/*
+ * fetch.h
+ *		Indexed values from the table, by the TIDs that an index holds. No lock on an index page may be held meanwhile.
+ */
+#ifndef VC_FETCH_H
+#define VC_FETCH_H
+
+#include "vectorcoll.h"
+
+#include "am/metric.h"
+#include "storage/itemptr.h"
+#include "utils/snapshot.h"
+
+typedef struct VcFetch VcFetch;
+
+/* For the first column of an index of `dim` dimensions. Memory comes from the current context, but for what vc_fetch_close frees. */
+extern VcFetch *vc_fetch_open(Relation index, Relation table, const VcMetric *metric, uint32 dim);
+
+/*
+ * The value of the row that a TID in the index stands for, as `snapshot` sees it; false where it sees none. The value lives
+ * until the next call.
+ */
+extern bool vc_fetch_value(VcFetch *fetch, ItemPointer tid, Snapshot snapshot, VcValue *value);
+
+/* Let go of the table's page that was read last. */
+extern void vc_fetch_reset(VcFetch *fetch);
+
+extern void vc_fetch_close(VcFetch *fetch);
+
+#endif /* VC_FETCH_H */
