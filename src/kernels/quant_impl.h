@@ -486,6 +486,36 @@ VC_KERNEL(quant_ip_i8)(const int8_t *a, const int8_t *b, size_t n)
 	return sum;
 }
 
+static void
+VC_KERNEL(quant_unpack)(const uint8_t *restrict packed, int bits, size_t n, int8_t *restrict out)
+{
+	size_t half = n / 2;
+	size_t quarter = n / 4;
+
+	if (bits == 8)
+	{
+		memcpy(out, packed, n);
+		return;
+	}
+	for (size_t i = 0; i < half; i++)
+	{
+		out[i] = (int8_t) (packed[i] & 15);
+		out[half + i] = (int8_t) (packed[i] >> 4);
+	}
+	if (bits == 6)
+	{
+		const uint8_t *restrict upper = packed + half;
+
+		for (size_t i = 0; i < quarter; i++)
+		{
+			out[i] = (int8_t) (out[i] | (upper[i] & 3) << 4);
+			out[quarter + i] = (int8_t) (out[quarter + i] | (upper[i] & 12) << 2);
+			out[half + i] = (int8_t) (out[half + i] | (upper[i] & 48));
+			out[half + quarter + i] = (int8_t) (out[half + quarter + i] | (upper[i] & 192) >> 2);
+		}
+	}
+}
+
 static uint32_t
 VC_KERNEL(quant_l2sq_i8)(const int8_t *a, const int8_t *b, size_t n)
 {
@@ -718,6 +748,7 @@ static const VcQuantKernels VC_KERNEL(vc_quant_kernels) = {
 	.sign_products = VC_KERNEL(quant_sign_products),
 	.ip_i8 = VC_KERNEL(quant_ip_i8),
 	.l2sq_i8 = VC_KERNEL(quant_l2sq_i8),
+	.unpack = VC_KERNEL(quant_unpack),
 	.hadamard = VC_KERNEL(quant_hadamard),
 	.butterfly = VC_KERNEL(quant_butterfly),
 	.scale = VC_KERNEL(quant_scale),

@@ -56,6 +56,12 @@ typedef struct VcQuantKernels
 	uint32_t (*l2sq_i8)(const int8_t *a, const int8_t *b, size_t n);
 
 	/*
+	 * The n values, a multiple of 4, of a code of 4 or 6 bits packed as quantize/compact.h says; one of 8 bits is its
+	 * own. Exact.
+	 */
+	void (*unpack)(const uint8_t *packed, int bits, size_t n, int8_t *out);
+
+	/*
 	 * In place and not normalised: the fast Walsh-Hadamard transform of 2^log2n values; (x, y) -> (x + y, x - y)
 	 * across the two halves of 2 * half values; multiplication by s; the sign of x[i] flipped where bit `bit` of
 	 * signs[i] is set. Exact: each output is one fixed tree of additions.

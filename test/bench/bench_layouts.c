@@ -8,6 +8,9 @@
  *
  * Layouts: "ids" is the classic one, where a node has its vector and its neighbours' ids, and every neighbour costs a visit to its
  * own page. "B bits" has RaBitQ codes of B bits for all 32 neighbours in the node, so that only nodes that are expanded are visited.
+ * "compact, B bits" has 1-bit codes of the neighbours, factors as bfloat16, no link distances, and in place of the vector its own
+ * code of B bits: what was found is then ranked by exact distances, in the order of the codes' lower bounds, until ten are sure to
+ * be the nearest. The last column counts those looked up.
  * The stop rule is the same: the best of the frontier is worse than the ef-th best exact distance.
  */
 #include <math.h>
@@ -19,6 +22,7 @@
 #include <time.h>
 
 #include "kernels/vc_kernels.h"
+#include "quantize/compact.h"
 #include "quantize/rabitq.h"
 #include "quantize/random.h"
 #include "quantize/rotation.h"
@@ -57,6 +61,15 @@ static uint8_t *nlinks;
 static int		bits;
 static uint8_t *blocks; /* [rows][vc_rabitq_block_size] */
 static float (*add)[DEGREE], (*rescale)[DEGREE];
+
+/* The nodes' own codes, for the compact layout; 0 bits for the others. */
+#define EPSILON 3
+static int				 own_bits;
+static uint8_t			*own_codes;
+static VcCompactFactors *own;
+static float			*decoded; /* [rows][padded] */
+static VcCompactQuery	 own_query;
+static uint64_t			 fetches;
 
 static uint32_t *seen_round, *visited_round, round_;
 static float	*seen_best;
@@ -169,6 +182,28 @@ exact(const float *q, uint32_t id)
 	return vc_kernels->l2sq_f32(q, base + (size_t) id * dim, dim);
 }
 
+/* What a compact node says of its distance; *bound is what the distance is at least. */
+static float
+coded(uint32_t id, float *bound)
+{
+	double product = vc_compact_product(&own_query, own_codes + id * vc_compact_size(padded, own_bits), own[id].k);
+	double distance = own[id].norm2 + own_query.norm2 - 2 * product;
+
+	*bound = (float) (distance - 2 * vc_compact_error(&own_query, &own[id], product, EPSILON));
+	return (float) distance;
+}
+
+static float
+bfloat(float f)
+{
+	uint32_t u;
+
+	memcpy(&u, &f, sizeof(u));
+	u = (u + 0x7FFF + (u >> 16 & 1)) & 0xFFFF0000;
+	memcpy(&f, &u, sizeof(u));
+	return f;
+}
+
 static void
 start(void)
 {
@@ -192,8 +227,21 @@ search_codes(const float *q, const VcRabitqQuery *table, uint32_t ef)
 		if (visited_round[id] == round_)
 			continue;
 		visited_round[id] = round_;
-		distance = exact(q, id);
-		note(distance, id, ef);
+		if (own_bits > 0)
+		{
+			float bound;
+
+			visits++;
+			distance = coded(id, &bound);
+			note(distance, id, ef);
+			/* The codes' centre is the decoded vector, which is off by an error orthogonal to the vector. */
+			distance += own[id].err * own[id].err * (float) (padded - 1);
+		}
+		else
+		{
+			distance = exact(q, id);
+			note(distance, id, ef);
+		}
 		vc_rabitq_estimate32(table, blocks + id * stride, bits, add[id], rescale[id], distance, estimate);
 		for (int i = 0; i < nlinks[id]; i++)
 		{
@@ -256,14 +304,43 @@ encode(uint32_t id, int i, uint32_t link)
 	static float	residual[65536];
 	static uint8_t	code[65536];
 	VcRabitqFactors f;
-	const float	   *centre = rotated + (size_t) id * padded, *other = rotated + (size_t) link * padded;
+	const float	   *from = own_bits > 0 ? decoded : rotated;
+	const float	   *centre = from + (size_t) id * padded, *other = from + (size_t) link * padded;
 
 	for (uint32_t j = 0; j < padded; j++)
 		residual[j] = other[j] - centre[j];
 	vc_rabitq_encode(VC_RABITQ_L2, residual, centre, padded, bits, code, &f);
 	vc_rabitq_pack(blocks + id * vc_rabitq_block_size(padded, bits), padded, bits, i, code);
-	add[id][i] = f.add;
-	rescale[id][i] = f.rescale;
+	add[id][i] = own_bits > 0 ? bfloat(f.add) : f.add;
+	rescale[id][i] = own_bits > 0 ? bfloat(f.rescale) : f.rescale;
+}
+
+/* Rank what was found by exact distances until the first K are sure. */
+static void
+rerank(const float *q)
+{
+	uint64_t before = visits;
+	uint32_t fetched = 0;
+
+	for (uint32_t i = 0; i < nfound; i++)
+		(void) coded(found[i].id, &found[i].distance);
+	qsort(found, nfound, sizeof(Ranked), compare);
+	nearest.count = 0;
+	while (fetched < nfound && (nearest.count < K || found[fetched].distance < nearest.item[1].distance))
+	{
+		Ranked f = found[fetched++];
+
+		f.distance = exact(q, f.id);
+		if (nearest.count == K && f.distance >= nearest.item[1].distance)
+			continue;
+		if (nearest.count == K)
+			pop(&nearest);
+		push(&nearest, f.distance, f.id);
+	}
+	fetches += fetched;
+	visits = before;
+	nfound = nearest.count;
+	memcpy(found, nearest.item + 1, sizeof(Ranked) * nfound);
 }
 
 static void
@@ -345,13 +422,14 @@ report(const char *name, size_t bytes, bool codes)
 	static const uint32_t sweep[] = {10, 16, 24, 40, 64, 100, 160, 250, 400, 640};
 	uint8_t				 *lut = need(vc_rabitq_lut_size(padded));
 	float				 *q_rotated = need(sizeof(float) * padded);
+	int8_t				 *memory = need(vc_compact_query_size(padded));
 
 	for (size_t s = 0; s < sizeof(sweep) / sizeof(sweep[0]); s++)
 	{
 		uint32_t hits = 0;
 		double	 started = now();
 
-		visits = 0;
+		visits = fetches = 0;
 		for (uint32_t i = 0; i < queries; i++)
 		{
 			const float	 *q = query + (size_t) i * dim;
@@ -361,7 +439,11 @@ report(const char *name, size_t bytes, bool codes)
 			{
 				vc_rotation_apply(rotation, q, q_rotated);
 				vc_rabitq_query_init(&table, q_rotated, padded, lut);
+				if (own_bits > 0)
+					vc_compact_query_init(&own_query, q_rotated, padded, own_bits, memory);
 				search_codes(q, &table, sweep[s]);
+				if (own_bits > 0)
+					rerank(q);
 			}
 			else
 				search_ids(q, sweep[s]);
@@ -370,14 +452,15 @@ report(const char *name, size_t bytes, bool codes)
 				for (uint32_t k = 0; k < K; k++)
 					hits += truth[(size_t) i * truth_k + k] == (int32_t) found[j].id;
 		}
-		printf("| %s | %zu | %.2f | %u | %.4f | %.0f | %.1f | %.0f |\n", name, bytes, (double) PAGE / bytes, sweep[s],
+		printf("| %s | %zu | %.2f | %u | %.4f | %.0f | %.1f | %.0f | %.1f |\n", name, bytes, (double) PAGE / bytes, sweep[s],
 			   hits / (double) (K * queries), visits / (double) queries, (now() - started) / queries * 1e6,
-			   (now() - started) / visits * 1e9);
+			   (now() - started) / visits * 1e9, fetches / (double) queries);
 		if (hits >= 0.999 * K * queries)
 			break;
 	}
 	free(lut);
 	free(q_rotated);
+	free(memory);
 }
 
 static void
@@ -443,8 +526,8 @@ main(int argc, char **argv)
 	build(32);
 	printf("%u rows of %u dimensions, graph built in %.1f s, instruction set %s\n\n", rows, dim, now() - started,
 		   vc_kernels->name);
-	printf("| layout | bytes a node | nodes a page | ef | recall@10 | visits | us a query | ns a visit |\n");
-	printf("|---|---|---|---|---|---|---|---|\n");
+	printf("| layout | bytes a node | nodes a page | ef | recall@10 | visits | us a query | ns a visit | looked up |\n");
+	printf("|---|---|---|---|---|---|---|---|---|\n");
 	report("ids", sizeof(float) * dim + 4 * DEGREE, false);
 	for (bits = 1; bits <= 8; bits *= 2)
 	{
@@ -460,6 +543,30 @@ main(int argc, char **argv)
 				encode(i, j, links[i][j]);
 		snprintf(name, sizeof(name), "%d bit%s", bits, bits > 1 ? "s" : "");
 		report(name, node, true);
+	}
+
+	bits = 1;
+	own_codes = need(vc_compact_size(padded, 8) * rows);
+	own = need(sizeof(*own) * rows);
+	decoded = need(sizeof(float) * padded * (size_t) rows);
+	for (own_bits = 4; own_bits <= 8; own_bits += 2)
+	{
+		char	 name[32];
+		uint8_t *scratch = need(padded);
+
+		for (uint32_t i = 0; i < rows; i++)
+		{
+			uint8_t *code = own_codes + i * vc_compact_size(padded, own_bits);
+
+			vc_compact_encode(rotated + (size_t) i * padded, padded, own_bits, scratch, code, &own[i]);
+			vc_compact_decode(code, own[i].k, padded, own_bits, (int8_t *) scratch, decoded + (size_t) i * padded);
+		}
+		for (uint32_t i = 0; i < rows; i++)
+			for (int j = 0; j < nlinks[i]; j++)
+				encode(i, j, links[i][j]);
+		snprintf(name, sizeof(name), "compact, %d bits", own_bits);
+		report(name, 32 + 8 * DEGREE + vc_rabitq_block_size(padded, bits) + vc_compact_size(padded, own_bits), true);
+		free(scratch);
 	}
 	return 0;
 }

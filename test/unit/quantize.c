@@ -12,6 +12,7 @@
 
 #include "kernels/vc_kernels.h"
 #include "kernels/vc_quant.h"
+#include "quantize/compact.h"
 #include "quantize/kmeans.h"
 #include "quantize/rabitq.h"
 #include "quantize/random.h"
@@ -563,6 +564,137 @@ test_codes(void)
 	ok(exact, "a vector at its centre has no error");
 }
 
+/* Whether every instruction set unpacks what was packed. */
+static bool
+unpacks_alike(const uint8_t *packed, int bits, uint32_t dim)
+{
+	int8_t *expected = get(dim + 1);
+	int8_t *unpacked = get(dim + 1);
+	bool good = true;
+
+	vc_kernels_table(VC_ISA_SCALAR)->quant->unpack(packed, bits, dim, expected);
+	for (int isa = 0; isa < VC_ISA_COUNT; isa++)
+	{
+		const VcKernels *kernels = vc_kernels_table((VcIsa) isa);
+
+		if (kernels == NULL)
+			continue;
+		unpacked[dim] = 77;
+		kernels->quant->unpack(packed, bits, dim, unpacked);
+		good &= memcmp(unpacked, expected, dim) == 0 && unpacked[dim] == 77;
+	}
+	free(expected);
+	free(unpacked);
+	return good;
+}
+
+/* Codes of single vectors: what is packed comes back, estimates are as near as they are said to be. */
+static void
+test_compact(uint32_t dim, int bits)
+{
+	enum { VECTORS = 200, QUERIES = 20 };
+	static const double distances[] = {0, 0.01, 0.3, 1, 10};
+	float *o = get(dim * sizeof(float));
+	float *q = get(dim * sizeof(float));
+	float *decoded = get(dim * sizeof(float));
+	uint8_t *code = get(dim);
+	uint8_t *packed = get(vc_compact_size(dim, bits));
+	int8_t *memory = get(vc_compact_query_size(dim));
+	double squares = 0, expected = 0;
+	long beyond = 0, total = 0;
+	bool whole = true, middle = true, alike = true;
+
+	for (int v = 0; v < VECTORS; v++)
+	{
+		VcCompactFactors f;
+		VcRabitqFactors r;
+		double along = 0, norm2 = 0;
+
+		normals(o, dim);
+		vc_compact_encode(o, dim, bits, code, packed, &f);
+		vc_rabitq_encode(VC_RABITQ_IP, o, NULL, dim, bits, code, &r);
+		vc_compact_decode(packed, 1, dim, bits, (int8_t *) memory, decoded);
+		for (uint32_t i = 0; i < dim; i++)
+		{
+			whole &= decoded[i] == (float) code[i] - (float) ((1 << bits) - 1) / 2;
+			along += o[i] * (double) decoded[i] * f.k;
+			norm2 += o[i] * (double) o[i];
+		}
+		alike &= unpacks_alike(packed, bits, dim);
+		middle &= fabs(along - norm2) < 1e-4 * norm2 && fabs(f.norm2 - norm2) < 1e-4 * norm2;
+		for (int i = 0; i < QUERIES; i++)
+		{
+			VcCompactQuery query;
+			double truth = 0, product, bound;
+			double away = distances[i % 5];
+
+			normals(q, dim);
+			for (uint32_t j = 0; j < dim; j++)
+				q[j] = o[j] + (float) away * q[j];
+			for (uint32_t j = 0; j < dim; j++)
+				truth += q[j] * (double) o[j];
+			vc_compact_query_init(&query, q, dim, bits, memory);
+			product = vc_compact_product(&query, packed, f.k);
+			bound = vc_compact_error(&query, &f, product, 3);
+			total++;
+			/* Rounding, of the query too, is apart from the code's error. */
+			beyond += fabs(product - truth) > bound + 3e-4 * sqrt(query.norm2 * norm2);
+			if (away == 1)
+			{
+				squares += (product - truth) * (product - truth);
+				expected += bound * bound / (dim > 10 ? 9 : dim - 1);
+			}
+		}
+	}
+	ok(whole && alike, "%u dimensions, %d bits: codes come back from their bytes", dim, bits);
+	ok(middle, "%u dimensions, %d bits: the error is orthogonal to the vector", dim, bits);
+	ok(dim <= 10 ? beyond == 0 : beyond <= total / 100, "%u dimensions, %d bits: %ld of %ld products beyond three deviations",
+	   dim, bits, beyond, total);
+	ok(squares < 1.5 * expected && squares > expected / 4, "%u dimensions, %d bits: the deviation is the one foreseen (%.2g of it)",
+	   dim, bits, sqrt(squares / expected));
+	free(o);
+	free(q);
+	free(decoded);
+	free(code);
+	free(packed);
+	free(memory);
+}
+
+/* The ends of float's range: an estimate, or the word that there is none. */
+static void
+test_compact_range(void)
+{
+	enum { DIM = 32 };
+	static const float magnitudes[] = {0, 1e-45f, 1e-30f, 1e-15f, 1, 1e15f, 1e20f, 3e38f};
+	float o[DIM], q[DIM], decoded[DIM];
+	uint8_t code[DIM], packed[DIM];
+	int8_t memory[DIM * 3];
+	bool good = true;
+
+	for (int a = 0; a < 8; a++)
+		for (int b = 0; b < 8; b++)
+		{
+			VcCompactFactors f;
+			VcCompactQuery query;
+			double truth = 0, product, bound;
+
+			for (int i = 0; i < DIM; i++)
+			{
+				o[i] = magnitudes[a] * (i % 3 - 1);
+				q[i] = magnitudes[b] * (float) ((i % 5 - 2) / 2.0);
+				truth += o[i] * (double) q[i];
+			}
+			vc_compact_encode(o, DIM, 6, code, packed, &f);
+			vc_compact_query_init(&query, q, DIM, 6, memory);
+			product = vc_compact_product(&query, packed, f.k);
+			bound = vc_compact_error(&query, &f, product, 6);
+			vc_compact_decode(packed, f.k, DIM, 6, memory, decoded);
+			good &= isfinite(product) && !isnan(bound) && isfinite(decoded[0]);
+			good &= fabs(product - truth) <= bound + 1e-3 * fabs(truth) + 1e-30;
+		}
+	ok(good, "codes of vectors from zero to FLT_MAX are as near as they say");
+}
+
 static void
 test_sq8(void)
 {
@@ -758,6 +890,13 @@ main(void)
 	test_estimator(128, 2, VC_RABITQ_L2);
 	test_estimator(128, 4, VC_RABITQ_IP);
 	test_estimator(128, 8, VC_RABITQ_L2);
+	for (int bits = 4; bits <= 8; bits += 2)
+	{
+		test_compact(4, bits);
+		test_compact(100, bits);
+		test_compact(784, bits);
+	}
+	test_compact_range();
 	test_sq8();
 	test_kmeans();
 	printf("1..%d\n", tests);
