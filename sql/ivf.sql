@@ -29,8 +29,17 @@ SET vc_ivf.probes = 40;
 SELECT ivf_recall('<->', 10) >= 0.99 AS l2_all_lists;
 SET vc_ivf.epsilon = 8;
 SELECT ivf_recall('<->', 50) AS certain;
-RESET vc_ivf.probes;
+-- Bounds as narrow as these miss rows whatever lists are probed; those chosen by themselves suit the recall wanted.
+SET vc_ivf.epsilon = 1;
+SELECT ivf_recall('<->', 50) < 0.99 AS too_narrow;
 RESET vc_ivf.epsilon;
+SELECT ivf_recall('<->', 50) >= 0.999 AS wide_enough_for_all_lists;
+RESET vc_ivf.probes;
+SET vc_ivf.target_recall = 0.999;
+SELECT ivf_recall('<->', 50) >= 0.995 AS target;
+SET vc_ivf.target_recall = 1;
+SELECT ivf_recall('<->', 50) AS exact;
+RESET vc_ivf.target_recall;
 
 -- The planner takes the index for ORDER BY distance LIMIT, and for nothing else.
 ANALYZE rows;

@@ -339,4 +339,7 @@ extern void vc_ivf_endscan(IndexScanDesc scan);
 /* How many lists a search looks at to begin with. */
 extern uint32 vc_ivf_probes_to_use(const VcIvfMeta *meta);
 
+/* How many standard errors wide it takes the bounds of rows. */
+extern double vc_ivf_epsilon_to_use(const VcIvfMeta *meta);
+
 #endif /* VC_IVF_H */

@@ -37,9 +37,6 @@
 #define HORIZON_GROWTH 8
 #define SHARE_BEFORE_WIDENING 10 /* widen when one in so many rows has left */
 
-/* Bounds of an index that has no lists yet are taken so wide that they hold for every row. */
-#define UNTRAINED_EPSILON 5.0
-
 typedef struct Candidate
 {
 	float			key; /* lower bound, or exact distance */
@@ -441,7 +438,7 @@ start(IndexScanDesc scan, VcIvfScan *state)
 		vc_check_same_dims(ivf->metric->type_name, ivf->meta.dim, value.dim);
 		vc_ivf_query_init(ivf, &state->query, &value);
 	}
-	state->epsilon = ivf->meta.sample == 0 ? Max(vc_ivf_epsilon, UNTRAINED_EPSILON) : vc_ivf_epsilon;
+	state->epsilon = vc_ivf_epsilon_to_use(&ivf->meta);
 
 	/* An entry of the table is off by up to half a step, evenly; a plane has one for each group and twice the next's weight. */
 	state->table_error = state->epsilon * state->query.rabitq.step *
