@@ -11,6 +11,10 @@ CREATE INDEX checked_ip ON checked USING vc_hnsw (v vector_ip_ops) WITH (m = 4, 
 CREATE INDEX checked_cos ON checked USING vc_hnsw (v vector_cosine_ops) WITH (m = 40, ef_construction = 100);
 CREATE INDEX checked_l1 ON checked USING vc_hnsw (v vector_l1_ops);
 CREATE INDEX checked_half ON checked USING vc_hnsw (h halfvec_l2_ops) WHERE id < 5000;
+CREATE INDEX checked_compact_l2 ON checked USING vc_hnsw (v vector_l2_ops) WITH (storage = compact);
+CREATE INDEX checked_compact_ip ON checked USING vc_hnsw (v vector_ip_ops) WITH (storage = compact, m = 4, ef_construction = 20);
+CREATE INDEX checked_compact_cos ON checked USING vc_hnsw (v vector_cosine_ops) WITH (storage = compact, m = 40, ef_construction = 100);
+CREATE INDEX checked_compact_half ON checked USING vc_hnsw (h halfvec_l2_ops) WITH (storage = compact) WHERE id < 5000;
 CREATE INDEX checked_hamming ON checked USING vc_hnsw (b bit_hamming_ops);
 CREATE INDEX checked_jaccard ON checked USING vc_hnsw (b bit_jaccard_ops);
 SET client_min_messages = error; -- whether a node is left unreached depends on the levels drawn
@@ -42,25 +46,28 @@ SELECT * FROM check_all();
 -- zero vectors fill pages up
 CREATE TABLE zeros (v vector(12));
 CREATE INDEX zeros_v ON zeros USING vc_hnsw (v vector_cosine_ops);
+CREATE INDEX zeros_compact ON zeros USING vc_hnsw (v vector_cosine_ops) WITH (storage = compact);
 INSERT INTO zeros SELECT array_fill(0, ARRAY[12])::vector FROM generate_series(1, 500);
 SELECT apart, pages < 100 AS dense FROM vectorcoll.hnsw_stats('zeros_v');
-SELECT vectorcoll.hnsw_check('zeros_v', true);
+SELECT apart, pages < 100 AS dense FROM vectorcoll.hnsw_stats('zeros_compact');
+SELECT vectorcoll.hnsw_check('zeros_v', true), vectorcoll.hnsw_check('zeros_compact', true);
 
 -- nodes of several pages, of more pages than one WAL record takes
 CREATE TABLE large (id int, v vector(16000)) WITH (autovacuum_enabled = off);
 CREATE INDEX large_v ON large USING vc_hnsw (v vector_l2_ops);
+CREATE INDEX large_compact ON large USING vc_hnsw (v vector_l2_ops) WITH (storage = compact);
 INSERT INTO large SELECT i, array(SELECT sin(i * s) FROM generate_series(1, 16000) s)::vector FROM generate_series(1, 24) i;
-SELECT vectorcoll.hnsw_check('large_v', true);
+SELECT vectorcoll.hnsw_check('large_v', true), vectorcoll.hnsw_check('large_compact', true);
 DELETE FROM large WHERE id % 2 = 0;
 VACUUM (INDEX_CLEANUP ON) large;
-SELECT vectorcoll.hnsw_check('large_v', true);
+SELECT vectorcoll.hnsw_check('large_v', true), vectorcoll.hnsw_check('large_compact', true);
 CREATE TEMP TABLE before AS SELECT pg_relation_size('large_v') AS size;
 INSERT INTO large SELECT i, array(SELECT cos(i * s) FROM generate_series(1, 16000) s)::vector FROM generate_series(1, 12) i;
-SELECT vectorcoll.hnsw_check('large_v', true);
+SELECT vectorcoll.hnsw_check('large_v', true), vectorcoll.hnsw_check('large_compact', true);
 -- each value's levels are drawn anew: an upper node more or less
 SELECT pg_relation_size('large_v') < size * 1.3 AS reused FROM before;
 REINDEX INDEX large_v;
-SELECT vectorcoll.hnsw_check('large_v', true);
+SELECT vectorcoll.hnsw_check('large_v', true), vectorcoll.hnsw_check('large_compact', true);
 
 -- not for others, not for other things
 \set VERBOSITY sqlstate

@@ -98,7 +98,8 @@ static uint32
 arena_blocks(const VcHnswShape *shape)
 {
 	Size limit = (Size) maintenance_work_mem * 1024;
-	Size own = (Size) shape->ef_construction * shape->value_bytes + 4 * 1024 * 1024;
+	Size value = Max(shape->value_bytes, shape->compact ? sizeof(float) * shape->padded : 0);
+	Size own = shape->ef_construction * value + 4 * 1024 * 1024;
 
 	limit = Max(limit, own + 1024 * 1024) - own;
 	return (uint32) Min(limit / BLCKSZ, (Size) MaxBlockNumber);

@@ -15,6 +15,7 @@
  */
 #include "hnsw/walk.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "access/tableam.h"
@@ -28,6 +29,9 @@
 /* Factors and rotated values are computed with other roundings on other CPUs. */
 #define FACTOR_TOLERANCE 1e-3
 #define SIGN_TOLERANCE 1e-5
+
+/* A compact node keeps 8 bits of a factor. */
+#define SHORT_FACTOR_TOLERANCE (1.0 / 128)
 
 /* Of codes of several bits the lower ones may be chosen otherwise there, within the error of the last one. */
 #define LONG_FACTOR_TOLERANCE 0.1
@@ -182,7 +186,9 @@ check_distance(CheckState *check, VcHnswId id, int link, float scale)
 static bool
 about_equal(const VcHnswShape *shape, float a, float b, double scale)
 {
-	return fabs((double) a - b) <= (shape->bits == 1 ? FACTOR_TOLERANCE : LONG_FACTOR_TOLERANCE) * (scale + fabs((double) a));
+	double tolerance = shape->bits > 1 ? LONG_FACTOR_TOLERANCE : shape->compact ? SHORT_FACTOR_TOLERANCE : FACTOR_TOLERANCE;
+
+	return fabs((double) a - b) <= tolerance * (scale + fabs((double) a));
 }
 
 static bool
@@ -198,11 +204,12 @@ check_code(CheckState *check, VcHnswId id, int link, float scale)
 	const VcHnswShape *shape = &graph->shape;
 	uint32			   padded = shape->padded;
 	VcRabitqFactors	   factors;
+	float			   add;
+	float			   rescale;
 	double			   size = 0;
 	bool			   wrong = false;
 
-	vc_metric_to_float(graph->metric, check->value, scale, shape->dim, check->rotated);
-	vc_rotation_apply(graph->rotation, check->rotated, check->rotated);
+	vc_hnsw_rotated(graph, check->value, scale, check->rotated);
 	for (uint32 i = 0; i < padded; i++)
 	{
 		check->residual[i] = check->rotated[i] - check->own_rotated[i];
@@ -217,8 +224,9 @@ check_code(CheckState *check, VcHnswId id, int link, float scale)
 	if (wrong)
 		vc_page_corrupted(check->walk.index, block_of(check, id), "the code of link %d of node %u is not that of its value",
 						  link, id);
-	if (!about_equal(shape, factors.add, vc_hnsw_links_add(shape, check->node)[link], size) ||
-		!about_equal(shape, factors.rescale, vc_hnsw_links_rescale(shape, check->node)[link], sqrt(size / padded)))
+	vc_hnsw_get_factors(shape, check->node, link, &add, &rescale);
+	if (!about_equal(shape, factors.add, add, size) ||
+		!about_equal(shape, factors.rescale, rescale, sqrt(size / padded)))
 		vc_page_corrupted(check->walk.index, block_of(check, id),
 						  "the factors of link %d of node %u are not those of its value", link, id);
 }
@@ -290,10 +298,7 @@ check_links(CheckState *check, VcHnswId id)
 							  id, node->down);
 	}
 	if (shape->coded)
-	{
-		vc_metric_to_float(graph->metric, own, node->scale, shape->dim, check->own_rotated);
-		vc_rotation_apply(graph->rotation, check->own_rotated, check->own_rotated);
-	}
+		vc_hnsw_rotated(graph, own, node->scale, check->own_rotated);
 	for (int i = 0; i < node->links; i++)
 	{
 		float scale;
@@ -302,7 +307,8 @@ check_links(CheckState *check, VcHnswId id)
 			continue;
 		CHECK_FOR_INTERRUPTS();
 		scale = read_value(check, vc_hnsw_links(node)[i]);
-		check_distance(check, id, i, scale);
+		if (!shape->compact)
+			check_distance(check, id, i, scale);
 		if (shape->coded)
 			check_code(check, id, i, scale);
 	}
@@ -356,6 +362,47 @@ check_rows(CheckState *check)
 							  ItemPointerGetOffsetNumber(&check->rows[i].tid));
 }
 
+/*
+ * Whether a compact node is one of this value. The code may have been made on another CPU and differ where a value lies between two
+ * levels; what it stands for must be as far off as the node says.
+ */
+static bool
+stands_for(CheckState *check, VcHnswId id, const VcValue *value)
+{
+	VcHnswGraph		  *graph = &check->walk.graph;
+	const VcHnswShape *shape = &graph->shape;
+	VcHold			   hold;
+	const VcHnswNode  *node = vc_hnsw_node(graph, &hold, id);
+	VcHnswOwn		   own = node->own;
+	bool			   apart = (node->flags & VC_HNSW_APART) != 0;
+	double			   error2 = vc_hnsw_error2(graph, node);
+	VcHnswStored	   stored;
+	double			   norm2 = 0;
+	double			   off2 = 0;
+
+	vc_hnsw_rotated(graph, vc_hnsw_node_value(shape, node), node->scale, check->rotated);
+	vc_hnsw_done(graph, &hold);
+	if (apart || value->is_zero)
+		return apart && value->is_zero;
+	vc_metric_to_float(graph->metric, value->data, value->scale, shape->dim, check->own_rotated);
+	vc_rotation_apply(graph->rotation, check->own_rotated, check->own_rotated);
+	vc_hnsw_store_value(graph, value, check->own_rotated, check->value, &stored);
+	if (stored.own.hash != own.hash)
+		return false;
+	/* Beyond the range of float nothing more is known. */
+	if (!isfinite(stored.own.norm2) || !isfinite(own.norm2))
+		return isfinite(stored.own.norm2) == isfinite(own.norm2);
+	for (uint32 i = 0; i < shape->padded; i++)
+	{
+		double off = (double) check->own_rotated[i] - check->rotated[i];
+
+		norm2 += (double) check->own_rotated[i] * check->own_rotated[i];
+		off2 += off * off;
+	}
+	return fabs(norm2 - own.norm2) <= FACTOR_TOLERANCE * norm2 + FLT_MIN * shape->padded &&
+		   off2 <= 1.02 * error2 + FACTOR_TOLERANCE * FACTOR_TOLERANCE * norm2;
+}
+
 /* A row of the table: it must be in the index, under its value. */
 static void
 check_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool tuple_is_alive, void *arg)
@@ -379,9 +426,10 @@ check_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool tup
 						errhint("Rebuild it with REINDEX INDEX.")));
 	old = MemoryContextSwitchTo(check->row_context);
 	vc_metric_value(graph->metric, values[0], &value);
-	scale = read_value(check, place->id);
+	scale = graph->shape.compact ? value.scale : read_value(check, place->id);
 	if (value.dim != graph->shape.dim || scale != value.scale ||
-		!vc_hnsw_same_value(&graph->shape, check->value, value.data))
+		!(graph->shape.compact ? stands_for(check, place->id, &value)
+							   : vc_hnsw_same_value(&graph->shape, check->value, value.data)))
 		vc_page_corrupted(index, block_of(check, place->id), "row (%u,%u) has another value than node %u",
 						  ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid), place->id);
 	MemoryContextSwitchTo(old);

@@ -13,6 +13,7 @@
 #include "hnsw/hnsw.h"
 
 #include "common/pg_prng.h"
+#include "kernels/vc_kernels.h"
 #include "storage/freespace.h"
 #include "types/check.h"
 #include "utils/memutils.h"
@@ -37,6 +38,7 @@ vc_hnsw_meta_fill(VcHnswMeta *meta, Relation index)
 	meta->metric = metric->kind;
 	meta->m = options ? options->m : VC_HNSW_DEFAULT_M;
 	meta->ef_construction = options ? options->ef_construction : VC_HNSW_DEFAULT_EF_CONSTRUCTION;
+	meta->storage = options ? options->storage : VC_HNSW_STORAGE_FULL;
 	meta->dim = vc_metric_declared_dim(metric, index, 1);
 	meta->seed = pg_prng_uint64(&pg_global_prng_state);
 	meta->entry = VC_HNSW_NONE;
@@ -45,6 +47,11 @@ vc_hnsw_meta_fill(VcHnswMeta *meta, Relation index)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("ef_construction must be greater than or equal to 2 * m"),
 						errdetail("ef_construction is %d and m is %d.", meta->ef_construction, meta->m)));
+	if (meta->storage == VC_HNSW_STORAGE_COMPACT && !vc_metric_is_coded(metric))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("storage = compact is not possible for this operator class"),
+						errdetail("Values of L1, Hamming and Jaccard distance and sparse vectors have no codes."),
+						errhint("Leave the option away, or set it to full.")));
 	vc_hnsw_shape_fill(&shape, metric, meta);
 	meta->slot_size = shape.slot_size;
 }
@@ -62,10 +69,52 @@ code_bits(uint32 dim)
 	return dim >= enough ? 1 : (int) Min(VC_RABITQ_MAX_BITS, (enough + dim - 1) / dim);
 }
 
+/* Slots of a page and pages of a node, from the node's size. */
+static void
+count_slots(VcHnswShape *shape)
+{
+	shape->slots_per_page = shape->sparse ? VC_HNSW_SPARSE_SLOTS : Max(1, VC_PAGE_PAYLOAD / shape->slot_size);
+	shape->pages_per_node = (shape->slot_size + VC_PAGE_PAYLOAD - 1) / VC_PAGE_PAYLOAD;
+}
+
+static void
+set_own_bits(VcHnswShape *shape, int bits)
+{
+	shape->own_bits = bits;
+	shape->value_bytes = vc_compact_size(shape->padded, bits);
+	shape->slot_size = TYPEALIGN(sizeof(uint32), shape->value + shape->value_bytes);
+	count_slots(shape);
+}
+
+/*
+ * Compact nodes: `at` is where the codes of the links end. A value's code has as many bits as cost no node of a page, or no page
+ * of a node. Fewer nodes are on the upper levels than otherwise, where they would count for more.
+ */
+static void
+fill_compact(VcHnswShape *shape, Size at)
+{
+	uint32 slots;
+	uint32 pages;
+
+	shape->inline_tids = VC_HNSW_COMPACT_TIDS;
+	shape->level_bits = 8;
+	shape->value = at;
+	set_own_bits(shape, 4);
+	slots = shape->slots_per_page;
+	pages = shape->pages_per_node;
+	for (int bits = 8; bits >= 4; bits -= 2)
+	{
+		set_own_bits(shape, bits);
+		if (shape->slots_per_page == slots && shape->pages_per_node == pages)
+			break;
+	}
+}
+
 void
 vc_hnsw_shape_fill(VcHnswShape *shape, const VcMetric *metric, const VcHnswMeta *meta)
 {
 	Size at = sizeof(VcHnswNode);
+	Size factor;
 
 	memset(shape, 0, sizeof(*shape));
 	shape->dim = meta->dim;
@@ -76,6 +125,10 @@ vc_hnsw_shape_fill(VcHnswShape *shape, const VcMetric *metric, const VcHnswMeta 
 	shape->degree = (2 * meta->m + VC_RABITQ_BLOCK - 1) / VC_RABITQ_BLOCK * VC_RABITQ_BLOCK;
 	shape->seed = meta->seed;
 	shape->sparse = metric->element == VC_ELEMENT_SPARSE;
+	shape->compact = meta->storage == VC_HNSW_STORAGE_COMPACT;
+	shape->inline_tids = VC_HNSW_INLINE_TIDS;
+	shape->level_bits = 5;
+	factor = shape->compact ? sizeof(uint16) : sizeof(float);
 
 	at += sizeof(VcHnswId) * shape->degree;
 	if (shape->coded)
@@ -83,9 +136,17 @@ vc_hnsw_shape_fill(VcHnswShape *shape, const VcMetric *metric, const VcHnswMeta 
 		shape->bits = code_bits(shape->padded);
 		shape->block_bytes = vc_rabitq_block_size(shape->padded, shape->bits);
 		shape->links_add = at;
-		at += sizeof(float) * shape->degree;
+		at += factor * shape->degree;
 		shape->links_rescale = at;
-		at += sizeof(float) * shape->degree;
+		at += factor * shape->degree;
+	}
+	StaticAssertStmt(sizeof(VcHnswNode) + VC_HNSW_MAX_DEGREE * 14 <= VC_PAGE_PAYLOAD,
+					 "header and links must lie in a node's first page");
+	if (shape->compact)
+	{
+		shape->codes = at;
+		fill_compact(shape, at + shape->block_bytes * (shape->degree / VC_RABITQ_BLOCK));
+		return;
 	}
 	shape->links_distance = at;
 	at = MAXALIGN(at + sizeof(uint16) * shape->degree);
@@ -95,11 +156,7 @@ vc_hnsw_shape_fill(VcHnswShape *shape, const VcMetric *metric, const VcHnswMeta 
 	shape->value_bytes = shape->sparse ? MAXALIGN_DOWN(VC_PAGE_PAYLOAD - VC_HNSW_SLOTS_BYTES) - at
 									   : vc_metric_bytes(metric, meta->dim);
 	shape->slot_size = MAXALIGN(at + shape->value_bytes);
-	shape->slots_per_page = shape->sparse ? VC_HNSW_SPARSE_SLOTS : Max(1, VC_PAGE_PAYLOAD / shape->slot_size);
-	shape->pages_per_node = (shape->slot_size + VC_PAGE_PAYLOAD - 1) / VC_PAGE_PAYLOAD;
-
-	StaticAssertStmt(sizeof(VcHnswNode) + VC_HNSW_MAX_DEGREE * 14 <= VC_PAGE_PAYLOAD,
-					 "header and links must lie in a node's first page");
+	count_slots(shape);
 }
 
 static void
@@ -118,7 +175,8 @@ check_meta(Relation index, const VcMetric *metric, const VcHnswMeta *meta)
 	if (meta->element != metric->element || meta->metric != metric->kind || meta->dim < 1 ||
 		meta->dim > vc_metric_max_dim(metric) || meta->m < VC_HNSW_MIN_M || meta->m > VC_HNSW_MAX_M ||
 		meta->ef_construction < VC_HNSW_MIN_EF_CONSTRUCTION || meta->ef_construction > VC_HNSW_MAX_EF_CONSTRUCTION ||
-		meta->entry_level > VC_HNSW_MAX_LEVEL)
+		meta->entry_level > VC_HNSW_MAX_LEVEL || meta->storage > VC_HNSW_STORAGE_COMPACT ||
+		(meta->storage == VC_HNSW_STORAGE_COMPACT && !vc_metric_is_coded(metric)))
 		vc_page_corrupted(index, VC_HNSW_META_BLOCK, "the meta page contradicts the index definition");
 	vc_hnsw_shape_fill(&shape, metric, meta);
 	if (shape.slot_size != meta->slot_size)
@@ -139,6 +197,13 @@ graph_init(VcHnswGraph *graph, const CachedGraph *cached)
 	graph->rotation = cached->shape.coded ? &cached->rotation : NULL;
 	graph->fill_block = InvalidBlockNumber;
 	graph->image = cached->shape.pages_per_node > 1 ? palloc(cached->shape.slot_size) : NULL;
+	graph->unpacked = NULL;
+	if (cached->shape.compact)
+	{
+		graph->unpacked = palloc(cached->shape.padded);
+		graph->centre = palloc(sizeof(float) * cached->shape.padded);
+		graph->lut = palloc(vc_rabitq_lut_size(cached->shape.padded));
+	}
 	graph->none = cached->shape.sparse ? palloc0(cached->shape.value + sizeof(uint32)) : NULL;
 }
 
@@ -384,7 +449,7 @@ static inline void
 check_node(VcHnswGraph *graph, VcHnswId id, const VcHnswNode *node)
 {
 	if (unlikely(node->links > graph->shape.degree || node->level > VC_HNSW_MAX_LEVEL ||
-				 node->tids > VC_HNSW_INLINE_TIDS))
+				 node->tids > graph->shape.inline_tids))
 		vc_page_corrupted(graph->store.index, vc_hnsw_block(&graph->shape, id),
 						  "node %u has %u links, level %u, %u row pointers", id, node->links, node->level, node->tids);
 	/* To be locked while this block is: it had better be another. */
@@ -711,14 +776,60 @@ vc_hnsw_encode(const VcHnswGraph *graph, const float *residual, const float *cen
 		vc_rabitq_encode(metric, residual, centre, graph->shape.padded, graph->shape.bits, code, factors);
 }
 
+/* bfloat16, rounded to nearest; what is beyond its range becomes its largest. */
+static inline uint16
+pack_short(float f)
+{
+	uint32 bits;
+
+	memcpy(&bits, &f, sizeof(bits));
+	return (bits & 0x80000000) >> 16 |
+		   Min((bits & 0x7FFFFFFF) + 0x7FFF + ((bits >> 16) & 1), UINT32_C(0x7F7F0000)) >> 16;
+}
+
+static inline float
+unpack_short(uint16 packed)
+{
+	uint32 bits = (uint32) packed << 16;
+	float  f;
+
+	memcpy(&f, &bits, sizeof(f));
+	return f;
+}
+
+void
+vc_hnsw_get_factors(const VcHnswShape *shape, const VcHnswNode *node, int link, float *add, float *rescale)
+{
+	if (shape->compact)
+	{
+		*add = unpack_short(vc_hnsw_links_short(node, shape->links_add)[link]);
+		*rescale = unpack_short(vc_hnsw_links_short(node, shape->links_rescale)[link] | VC_HNSW_COMPACT_SPARE);
+	}
+	else
+	{
+		*add = vc_hnsw_links_add(shape, node)[link];
+		*rescale = vc_hnsw_links_rescale(shape, node)[link];
+	}
+}
+
 void
 vc_hnsw_set_code(const VcHnswShape *shape, VcHnswNode *node, int link, const uint8 *code,
 				 const VcRabitqFactors *factors)
 {
 	uint8 *block = vc_hnsw_codes(shape, node) + link / VC_RABITQ_BLOCK * shape->block_bytes;
 
-	vc_hnsw_links_add(shape, node)[link] = factors->add;
-	vc_hnsw_links_rescale(shape, node)[link] = factors->rescale;
+	if (shape->compact)
+	{
+		uint16 *rescale = vc_hnsw_links_short(node, shape->links_rescale) + link;
+
+		vc_hnsw_links_short(node, shape->links_add)[link] = pack_short(factors->add);
+		*rescale = (*rescale & VC_HNSW_COMPACT_SPARE) | (pack_short(factors->rescale) & ~VC_HNSW_COMPACT_SPARE);
+	}
+	else
+	{
+		vc_hnsw_links_add(shape, node)[link] = factors->add;
+		vc_hnsw_links_rescale(shape, node)[link] = factors->rescale;
+	}
 	if (shape->bits == 1)
 		vc_rabitq_pack1(block, shape->padded, link % VC_RABITQ_BLOCK, code);
 	else
@@ -743,20 +854,54 @@ vc_hnsw_estimate(const VcHnswShape *shape, const VcRabitqQuery *query, const VcH
 	const uint8 *block = vc_hnsw_codes(shape, node);
 	const float *add = vc_hnsw_links_add(shape, node);
 	const float *rescale = vc_hnsw_links_rescale(shape, node);
+	float		 wide[2][VC_HNSW_MAX_DEGREE];
 
+	if (shape->compact)
+	{
+		const uint16 *short_add = vc_hnsw_links_short(node, shape->links_add);
+		const uint16 *short_rescale = vc_hnsw_links_short(node, shape->links_rescale);
+
+		for (int i = 0; i < shape->degree; i++)
+		{
+			wide[0][i] = unpack_short(short_add[i]);
+			wide[1][i] = unpack_short(short_rescale[i] | VC_HNSW_COMPACT_SPARE);
+		}
+		add = wide[0];
+		rescale = wide[1];
+	}
 	for (int i = 0; i < node->links; i += VC_RABITQ_BLOCK, block += shape->block_bytes)
 		vc_rabitq_estimate32(query, block, shape->bits, add + i, rescale + i, distance, estimates + i);
 }
 
 void
-vc_hnsw_link_distances(const VcHnswShape *shape, const VcHnswNode *node, float *distances)
+vc_hnsw_link_distances(const VcHnswGraph *graph, const VcHnswNode *node, float *distances)
 {
+	const VcHnswShape *shape = &graph->shape;
+
+	if (shape->compact)
+	{
+		/*
+		 * Estimates of the neighbours' distances from the node itself. They are those of the vectors that the two codes stand
+		 * for, so they are too large by the squares of both errors, which are about the same.
+		 */
+		VcRabitqQuery own;
+		float		  g;
+
+		vc_hnsw_rotated(graph, vc_hnsw_node_value(shape, node), node->scale, graph->centre);
+		vc_rabitq_query_init(&own, graph->centre, shape->padded, graph->lut);
+		if (graph->metric->kind == VC_METRIC_IP)
+			g = -vc_kernels->norm2_f32(graph->centre, shape->padded);
+		else
+			g = -2 * vc_hnsw_error2(graph, node);
+		vc_hnsw_estimate(shape, &own, node, g, distances);
+		return;
+	}
 	for (int i = 0; i < node->links; i++)
 		distances[i] = vc_hnsw_unpack_distance(vc_hnsw_links_distance(shape, node)[i]);
 }
 
 bool
-vc_hnsw_node_add_tid(VcHnswGraph *graph, VcHnswId id, const void *value, ItemPointer tid)
+vc_hnsw_node_add_tid(VcHnswGraph *graph, VcHnswId id, const VcHnswStored *stored, ItemPointer tid, bool may_overflow)
 {
 	const VcHnswShape *shape = &graph->shape;
 	VcHold			   hold;
@@ -764,12 +909,12 @@ vc_hnsw_node_add_tid(VcHnswGraph *graph, VcHnswId id, const void *value, ItemPoi
 	VcHnswTids		  *tids = NULL;
 
 	if ((node->flags & (VC_HNSW_USED | VC_HNSW_DEAD)) != VC_HNSW_USED || node->level != 0 ||
-		!vc_hnsw_same_value(shape, vc_hnsw_node_value(shape, node), value))
+		!vc_hnsw_has_value(shape, node, stored) || (node->tids == shape->inline_tids && !may_overflow))
 	{
 		vc_hnsw_done(graph, &hold);
 		return false;
 	}
-	if (node->tids < VC_HNSW_INLINE_TIDS)
+	if (node->tids < shape->inline_tids)
 		node->tid[node->tids++] = *tid;
 	else
 	{

@@ -26,6 +26,12 @@ int vc_hnsw_max_scan_tuples;
 
 static relopt_kind option_kind;
 
+static relopt_enum_elt_def storage_values[] = {
+	{"full", VC_HNSW_STORAGE_FULL},
+	{"compact", VC_HNSW_STORAGE_COMPACT},
+	{NULL},
+};
+
 void
 vc_hnsw_init_guc(void)
 {
@@ -35,6 +41,8 @@ vc_hnsw_init_guc(void)
 	add_int_reloption(option_kind, "ef_construction", "candidates among which a new node's links are chosen",
 					  VC_HNSW_DEFAULT_EF_CONSTRUCTION, VC_HNSW_MIN_EF_CONSTRUCTION, VC_HNSW_MAX_EF_CONSTRUCTION,
 					  AccessExclusiveLock);
+	add_enum_reloption(option_kind, "storage", "what nodes keep of their values", storage_values, VC_HNSW_STORAGE_FULL,
+					   "Valid values are \"full\" and \"compact\".", AccessExclusiveLock);
 	DefineCustomIntVariable("vc_hnsw.ef_search", "How many nearest rows a vc_hnsw search finds before it returns the first.",
 							"More finds true neighbours more reliably and takes longer. It does not limit the number of "
 							"rows returned.",
@@ -53,6 +61,7 @@ hnsw_options(Datum reloptions, bool validate)
 	static const relopt_parse_elt table[] = {
 		{"m", RELOPT_TYPE_INT, offsetof(VcHnswOptions, m)},
 		{"ef_construction", RELOPT_TYPE_INT, offsetof(VcHnswOptions, ef_construction)},
+		{"storage", RELOPT_TYPE_ENUM, offsetof(VcHnswOptions, storage)},
 	};
 
 	return (bytea *) build_reloptions(reloptions, validate, option_kind, sizeof(VcHnswOptions), table, lengthof(table));

@@ -16,6 +16,9 @@
  *		codes			R/32 blocks		RaBitQ codes of the neighbours, centred on this node, FastScan blocks (coded only)
  *		value			value_bytes		the node's own value, as given
  *
+ * With storage = compact nodes are aligned to four bytes, factors are bfloat16 and the spare marks their signs, there are no
+ * distances, and the value is a code of own_bits a dimension (value.c).
+ *
  * Sparse values differ in size, so their nodes do, and a page of them has a directory (VcHnswSlots) in front that says where each
  * slot's node lies; nodes are aligned to eight bytes and never larger than a page. slot_size and value_bytes are then the most there can be.
  *
@@ -32,6 +35,7 @@
 #include "am/page.h"
 #include "am/sparse.h"
 #include "am/store.h"
+#include "quantize/compact.h"
 #include "quantize/rabitq.h"
 #include "quantize/rotation.h"
 #include "storage/itemptr.h"
@@ -60,6 +64,7 @@
 #define VC_HNSW_MAX_DEGREE 224
 #define VC_HNSW_MAX_LEVEL 15
 #define VC_HNSW_INLINE_TIDS 3
+#define VC_HNSW_COMPACT_TIDS 2
 #define VC_HNSW_DESCEND_EF 4 /* ef in the levels a search only passes through */
 
 typedef uint32 VcHnswId;
@@ -80,14 +85,30 @@ typedef struct VcHnswMeta
 	uint64	 seed;		   /* of the rotation */
 	VcHnswId entry;		   /* where searches start, a node of the highest level; VC_HNSW_NONE while there is none */
 	uint32	 insert_block; /* where the last insert found room, a hint */
+	uint8	 storage;	   /* VcHnswStorage */
+	uint8	 zero[7];
 } VcHnswMeta;
 
-StaticAssertDecl(sizeof(VcHnswMeta) == 40, "the meta page's layout is on disk");
+StaticAssertDecl(sizeof(VcHnswMeta) == 48, "the meta page's layout is on disk");
+
+typedef enum VcHnswStorage
+{
+	VC_HNSW_STORAGE_FULL = 0,
+	VC_HNSW_STORAGE_COMPACT
+} VcHnswStorage;
 
 /* Node flags. A slot without VC_HNSW_USED is free. */
 #define VC_HNSW_USED 1
 #define VC_HNSW_DEAD 2 /* no heap TIDs are left: routes searches until vacuum takes it out, is never returned */
 #define VC_HNSW_APART 4 /* not in the graph: a zero vector under cosine, which has no distance from anything */
+
+/* What a compact node keeps beside its value's code; scale is its factor k. */
+typedef struct VcHnswOwn
+{
+	float  norm2;
+	uint16 err;	 /* a bfloat16, rounded up */
+	uint16 hash; /* of the value as given: equal codes of other values are told apart */
+} VcHnswOwn;
 
 typedef struct VcHnswNode
 {
@@ -100,9 +121,16 @@ typedef struct VcHnswNode
 		BlockNumber overflow; /* level 0: first VC_HNSW_TIDS page, or InvalidBlockNumber */
 		VcHnswId	down;	  /* other levels: the same value's node one level lower */
 	};
-	float			scale;	  /* VcValue.scale */
-	ItemPointerData tid[VC_HNSW_INLINE_TIDS];
-	uint16			zero;
+	float scale; /* VcValue.scale; compact: see VcHnswOwn */
+	union
+	{
+		ItemPointerData tid[VC_HNSW_INLINE_TIDS]; /* shape->inline_tids of them */
+		struct
+		{
+			ItemPointerData compact_tid[VC_HNSW_COMPACT_TIDS];
+			VcHnswOwn		own; /* compact only */
+		};
+	};
 } VcHnswNode;
 
 StaticAssertDecl(sizeof(VcHnswNode) == 32, "the node's layout is on disk");
@@ -136,7 +164,11 @@ typedef struct VcHnswShape
 	uint32 dim;
 	uint32 padded; /* dimensions of rotated values */
 	bool   coded;
-	bool   sparse; /* nodes differ in size */
+	bool   sparse;	/* nodes differ in size */
+	bool   compact; /* storage = compact */
+	int	   own_bits; /* compact: of a value's code, a dimension */
+	uint8  inline_tids;
+	uint8  level_bits; /* one node in 2^level_bits is on the next level too */
 	uint16 m;
 	uint16 ef_construction;
 	uint16 degree;
@@ -159,6 +191,7 @@ typedef struct VcHnswOptions
 	int32 vl_len_; /* varlena header, never touched directly */
 	int	  m;
 	int	  ef_construction;
+	int	  storage;
 } VcHnswOptions;
 
 /* An index, opened for work. */
@@ -170,6 +203,9 @@ typedef struct VcHnswGraph
 	const VcRotation *rotation; /* null unless coded */
 	BlockNumber		  fill_block; /* where this process puts new nodes, or InvalidBlockNumber */
 	char			 *image;	  /* of a node larger than a page, as last read */
+	int8			 *unpacked;	  /* [padded], scratch; this and the next two only where compact */
+	float			 *centre;	  /* [padded], scratch */
+	uint8			 *lut;		  /* scratch */
 	VcHnswNode		 *none;		  /* stands for the node of a slot that has none; only where sparse */
 } VcHnswGraph;
 
@@ -263,24 +299,68 @@ vc_hnsw_unpack_distance(uint16 packed)
 	return distance;
 }
 
+/*
+ * A compact node keeps its links' factors as bfloat16, and no distances: those follow from the codes. `rescale` is never
+ * positive, so that its sign can say whether the link is spare.
+ */
+#define VC_HNSW_COMPACT_SPARE 0x8000
+
+static inline uint16 *
+vc_hnsw_links_short(const VcHnswNode *node, Size offset)
+{
+	return (uint16 *) ((char *) node + offset);
+}
+
+/* Place a link; in a coded graph vc_hnsw_set_code follows. */
 static inline void
 vc_hnsw_set_link(const VcHnswShape *shape, VcHnswNode *node, int link, VcHnswId id, float distance, bool spare)
 {
 	vc_hnsw_links(node)[link] = id;
-	vc_hnsw_links_distance(shape, node)[link] = vc_hnsw_pack_distance(distance) | (spare ? VC_HNSW_SPARE : 0);
+	if (shape->compact)
+		vc_hnsw_links_short(node, shape->links_rescale)[link] = spare ? VC_HNSW_COMPACT_SPARE : 0;
+	else
+		vc_hnsw_links_distance(shape, node)[link] = vc_hnsw_pack_distance(distance) | (spare ? VC_HNSW_SPARE : 0);
 }
 
 static inline bool
 vc_hnsw_link_is_spare(const VcHnswShape *shape, const VcHnswNode *node, int link)
 {
+	if (shape->compact)
+		return (vc_hnsw_links_short(node, shape->links_rescale)[link] & VC_HNSW_COMPACT_SPARE) != 0;
 	return (vc_hnsw_links_distance(shape, node)[link] & VC_HNSW_SPARE) != 0;
 }
 
 static inline void
 vc_hnsw_link_make_spare(const VcHnswShape *shape, VcHnswNode *node, int link)
 {
-	vc_hnsw_links_distance(shape, node)[link] |= VC_HNSW_SPARE;
+	if (shape->compact)
+		vc_hnsw_links_short(node, shape->links_rescale)[link] |= VC_HNSW_COMPACT_SPARE;
+	else
+		vc_hnsw_links_distance(shape, node)[link] |= VC_HNSW_SPARE;
 }
+
+/* value.c: values as nodes keep them */
+
+typedef struct VcHnswStored
+{
+	const void *value;
+	float		scale;
+	VcHnswOwn	own;
+} VcHnswStored;
+
+/* The stored form of a value; rotated is null where it has no distance from anything, room has shape.value_bytes. */
+extern void vc_hnsw_store_value(VcHnswGraph *graph, const VcValue *value, const float *rotated, void *room,
+								VcHnswStored *stored);
+extern void vc_hnsw_set_value(const VcHnswShape *shape, VcHnswNode *node, const VcHnswStored *stored);
+
+/* Whether a node is one of this value. */
+extern bool vc_hnsw_has_value(const VcHnswShape *shape, const VcHnswNode *node, const VcHnswStored *stored);
+
+/* The rotated vector that a node's value and scale stand for; coded metrics only. */
+extern void vc_hnsw_rotated(const VcHnswGraph *graph, const void *value, float scale, float *out);
+
+/* The squared length of what that vector is off the value that was given. */
+extern float vc_hnsw_error2(const VcHnswGraph *graph, const VcHnswNode *node);
 
 /* graph.c: the meta page, nodes and their pages */
 
@@ -365,11 +445,18 @@ extern void vc_hnsw_get_code(const VcHnswShape *shape, const VcHnswNode *node, i
 extern void vc_hnsw_estimate(const VcHnswShape *shape, const VcRabitqQuery *query, const VcHnswNode *node,
 							 float distance, float *estimates);
 
-/* The distances of a node's neighbours from it, holes included. */
-extern void vc_hnsw_link_distances(const VcHnswShape *shape, const VcHnswNode *node, float *distances);
+/* The factors of a link. */
+extern void vc_hnsw_get_factors(const VcHnswShape *shape, const VcHnswNode *node, int link, float *add, float *rescale);
 
-/* Add a heap TID to a node that has this value already. False where the node is no longer there for that. */
-extern bool vc_hnsw_node_add_tid(VcHnswGraph *graph, VcHnswId id, const void *value, ItemPointer tid);
+/* The distances of a node's neighbours from it, holes included. */
+extern void vc_hnsw_link_distances(const VcHnswGraph *graph, const VcHnswNode *node, float *distances);
+
+/*
+ * Add a heap TID to a node that has this value already. False where the node is no longer there for that, or where it would
+ * need a page of row pointers and must not take one.
+ */
+extern bool vc_hnsw_node_add_tid(VcHnswGraph *graph, VcHnswId id, const VcHnswStored *stored, ItemPointer tid,
+								 bool may_overflow);
 
 /*
  * The heap TIDs of a node of level 0, written to *tids, an array of *size that is made larger where needed. Returns how
@@ -389,6 +476,8 @@ typedef struct VcHnswQuery
 	float		   scale;
 	float		  *rotated; /* [padded] */
 	VcRabitqQuery  rabitq;
+	VcCompactQuery own; /* compact only */
+	int8		  *own_memory;
 } VcHnswQuery;
 
 /* Get the memory a query needs, once; then prepare it for one value after another. */
@@ -398,17 +487,24 @@ extern void vc_hnsw_query_init(VcHnswGraph *graph, VcHnswQuery *query, const VcV
 /* The same for a value as a node holds it; the query refers to those bytes. */
 extern void vc_hnsw_query_init_node(VcHnswGraph *graph, VcHnswQuery *query, const void *value, float scale);
 
+/* The distance of a compact node from a query, as its code tells it, and what it is at least. */
+extern float vc_hnsw_compact_distance(const VcHnswGraph *graph, const VcHnswQuery *query, const VcHnswNode *node,
+									  float *bound);
+
 /* The distance of a node from a query. */
 static inline float
 vc_hnsw_distance(const VcHnswGraph *graph, const VcHnswQuery *query, const VcHnswNode *node)
 {
+	if (unlikely(graph->shape.compact))
+		return vc_hnsw_compact_distance(graph, query, node, NULL);
 	return graph->metric->distance(vc_hnsw_node_value(&graph->shape, node), node->scale, query->data, query->scale,
 								   graph->shape.dim);
 }
 
 typedef struct VcHnswFound
 {
-	float			distance; /* exact */
+	float			distance; /* exact; of a compact node about what it is */
+	float			bound;	  /* it is at least this much */
 	float			scale;	  /* of the node's value */
 	VcHnswId		id;
 	VcHnswId		down;

@@ -25,11 +25,15 @@
 #include <math.h>
 
 #include "common/pg_prng.h"
+#include "kernels/vc_kernels.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
 /* So often in a row no vacuum gets in the way of one insert. */
 #define MAX_TRIES 1000
+
+/* A compact node has room for few row pointers; so many nodes of one value are made before one takes a page for them. */
+#define TWINS 4
 
 /* What is decided for one level before anything is written. */
 typedef struct LevelPlan
@@ -49,8 +53,14 @@ struct VcHnswInserter
 
 	VcHnswFound *candidates; /* [ef_construction], nearest first */
 	uint32		 ncandidates;
-	const void **values; /* [ef_construction], theirs */
-	char		*copies; /* [ef_construction][value_bytes], where they cannot be looked at in place */
+	const void **values; /* [ef_construction], theirs; compact: as rotated vectors */
+	char		*copies; /* [ef_construction][copy_stride], where they cannot be looked at in place */
+	float		*error2; /* [ef_construction], vc_hnsw_error2; compact only */
+	bool		*equal;	 /* [ef_construction]: the node is one of the new value */
+
+	VcHnswStored stored;	   /* the new value */
+	char		*stored_room; /* [value_bytes]; compact only */
+	float		*own_rotated;  /* the vector that it stands for, rotated: query.rotated unless compact */
 
 	LevelPlan plans[VC_HNSW_MAX_LEVEL + 1];
 	float	 *residual; /* [padded] */
@@ -60,7 +70,7 @@ struct VcHnswInserter
 static Size
 copy_stride(const VcHnswShape *shape)
 {
-	return MAXALIGN(shape->value_bytes);
+	return MAXALIGN(shape->compact ? sizeof(float) * shape->padded : shape->value_bytes);
 }
 
 VcHnswInserter *
@@ -74,6 +84,14 @@ vc_hnsw_inserter_new(VcHnswGraph *graph)
 	in->search = vc_hnsw_search_new(graph);
 	in->candidates = palloc(sizeof(VcHnswFound) * shape->ef_construction);
 	in->values = palloc(sizeof(void *) * shape->ef_construction);
+	in->equal = palloc(sizeof(bool) * shape->ef_construction);
+	in->own_rotated = in->query.rotated;
+	if (shape->compact)
+	{
+		in->error2 = palloc(sizeof(float) * shape->ef_construction);
+		in->stored_room = palloc(shape->value_bytes);
+		in->own_rotated = palloc(sizeof(float) * shape->padded);
+	}
 	in->copies = palloc_extended(copy_stride(shape) * shape->ef_construction, MCXT_ALLOC_HUGE);
 	if (shape->coded)
 	{
@@ -105,13 +123,14 @@ level_plan(VcHnswInserter *in, int level)
 	return plan;
 }
 
-/* A level drawn so that each holds a 32nd of the nodes of the one below. */
+/* A level drawn so that each holds a 32nd of the nodes of the one below; of compact nodes a 256th. */
 static int
-draw_level(void)
+draw_level(const VcHnswShape *shape)
 {
-	int level = 0;
+	uint32 mask = (1 << shape->level_bits) - 1;
+	int	   level = 0;
 
-	while (level < VC_HNSW_MAX_LEVEL && (pg_prng_uint32(&pg_global_prng_state) & 31) == 0)
+	while (level < VC_HNSW_MAX_LEVEL && (pg_prng_uint32(&pg_global_prng_state) & mask) == 0)
 		level++;
 	return level;
 }
@@ -184,7 +203,7 @@ collect_candidates(VcHnswInserter *in, int level)
 {
 	VcHnswGraph		  *graph = in->graph;
 	const VcHnswShape *shape = &graph->shape;
-	bool			   in_place = graph->store.arena != NULL && shape->pages_per_node == 1;
+	bool			   in_place = graph->store.arena != NULL && shape->pages_per_node == 1 && !shape->compact;
 	uint32			   nfound;
 	VcHnswFound		  *found = vc_hnsw_search_found(in->search, &nfound);
 	uint32			   live = 0;
@@ -208,11 +227,19 @@ collect_candidates(VcHnswInserter *in, int level)
 				in->values[n] = vc_hnsw_node_value(shape, node); /* never changes once the node is there */
 			else
 			{
-				char *copy = in->copies + copy_stride(shape) * n;
+				char	   *copy = in->copies + copy_stride(shape) * n;
+				const void *value = vc_hnsw_node_value(shape, node);
 
-				memcpy(copy, vc_hnsw_node_value(shape, node), vc_hnsw_value_size(shape, vc_hnsw_node_value(shape, node)));
+				if (shape->compact)
+				{
+					vc_hnsw_rotated(graph, value, node->scale, (float *) copy);
+					in->error2[n] = vc_hnsw_error2(graph, node);
+				}
+				else
+					memcpy(copy, value, vc_hnsw_value_size(shape, value));
 				in->values[n] = copy;
 			}
+			in->equal[n] = vc_hnsw_has_value(shape, node, &in->stored);
 			in->candidates[n].distance = found[i].distance;
 			in->ncandidates++;
 		}
@@ -238,13 +265,30 @@ plan_link(VcHnswInserter *in, LevelPlan *plan, uint32 candidate, bool spare)
 		float			*rotated = plan->rotated + (Size) shape->padded * i;
 		VcRabitqFactors factors;
 
-		vc_metric_to_float(graph->metric, in->values[candidate], in->candidates[candidate].scale, shape->dim, rotated);
-		vc_rotation_apply(graph->rotation, rotated, rotated);
+		if (shape->compact)
+			memcpy(rotated, in->values[candidate], sizeof(float) * shape->padded);
+		else
+			vc_hnsw_rotated(graph, in->values[candidate], in->candidates[candidate].scale, rotated);
 		for (uint32 j = 0; j < shape->padded; j++)
-			in->residual[j] = rotated[j] - in->query.rotated[j];
-		vc_hnsw_encode(graph, in->residual, in->query.rotated, in->code, &factors);
+			in->residual[j] = rotated[j] - in->own_rotated[j];
+		vc_hnsw_encode(graph, in->residual, in->own_rotated, in->code, &factors);
 		vc_hnsw_set_code(shape, image, i, in->code, &factors);
 	}
+}
+
+/* The distance between two candidates. */
+static inline float
+distance_between(VcHnswInserter *in, uint32 a, uint32 b)
+{
+	const VcHnswShape *shape = &in->graph->shape;
+
+	if (!shape->compact)
+		return in->graph->metric->distance(in->values[a], in->candidates[a].scale, in->values[b], in->candidates[b].scale,
+										   shape->dim);
+	if (in->graph->metric->kind == VC_METRIC_IP)
+		return -vc_kernels->ip_f32(in->values[a], in->values[b], shape->padded);
+	/* Both vectors are off their values, in directions that have nothing to do with each other. */
+	return vc_kernels->l2sq_f32(in->values[a], in->values[b], shape->padded) - in->error2[a] - in->error2[b];
 }
 
 /* Choose the neighbours among the candidates and make the image's links. */
@@ -252,7 +296,6 @@ static void
 choose_links(VcHnswInserter *in, LevelPlan *plan)
 {
 	const VcHnswShape *shape = &in->graph->shape;
-	const VcMetric	  *metric = in->graph->metric;
 	uint32			   n = in->ncandidates;
 	bool			   taken[VC_HNSW_MAX_EF_CONSTRUCTION] = {0};
 	uint32			   chosen[VC_HNSW_MAX_M];
@@ -264,8 +307,7 @@ choose_links(VcHnswInserter *in, LevelPlan *plan)
 		bool good = true;
 
 		for (uint32 j = 0; j < nchosen && good; j++)
-			good = metric->distance(in->values[i], in->candidates[i].scale, in->values[chosen[j]],
-									in->candidates[chosen[j]].scale, shape->dim) >= in->candidates[i].distance;
+			good = distance_between(in, i, chosen[j]) >= in->candidates[i].distance;
 		if (good)
 		{
 			chosen[nchosen++] = i;
@@ -299,14 +341,16 @@ typedef struct Place
  * there is none the farthest of all; never to a newcomer that is spare itself or farther, unless forced.
  */
 static Place
-find_place(const VcHnswShape *shape, VcHnswNode *node, const float *between, float distance, bool force)
+find_place(const VcHnswGraph *graph, VcHnswNode *node, const float *between, float distance, bool force)
 {
+	const VcHnswShape *shape = &graph->shape;
+
 	float distances[VC_HNSW_MAX_DEGREE];
 	Place place = {-1, false};
 	int	  farthest = -1;
 	int	  farthest_spare = -1;
 
-	vc_hnsw_link_distances(shape, node, distances);
+	vc_hnsw_link_distances(graph, node, distances);
 	for (int i = 0; i < node->links; i++)
 	{
 		float d = distances[i];
@@ -395,7 +439,7 @@ retry:
 		CHECK_FOR_INTERRUPTS();
 		goto retry;
 	}
-	place = find_place(shape, node, between, distance, force);
+	place = find_place(graph, node, between, distance, force);
 	at = place.link;
 	if (at < 0)
 	{
@@ -409,7 +453,7 @@ retry:
 		VcRabitqFactors factors;
 
 		for (uint32 j = 0; j < shape->padded; j++)
-			in->residual[j] = in->query.rotated[j] - rotated[j];
+			in->residual[j] = in->own_rotated[j] - rotated[j];
 		vc_hnsw_encode(graph, in->residual, rotated, in->code, &factors);
 		vc_hnsw_set_code(shape, node, at, in->code, &factors);
 	}
@@ -425,7 +469,6 @@ plan_node(VcHnswInserter *in, LevelPlan *plan, const VcValue *value, int level, 
 
 	image->flags = VC_HNSW_USED | (value->is_zero ? VC_HNSW_APART : 0);
 	image->level = level;
-	image->scale = value->scale;
 	if (level == 0)
 	{
 		image->overflow = InvalidBlockNumber;
@@ -434,16 +477,29 @@ plan_node(VcHnswInserter *in, LevelPlan *plan, const VcValue *value, int level, 
 	}
 	else
 		image->down = down;
-	memcpy(vc_hnsw_node_value(shape, image), value->data, vc_hnsw_value_size(shape, value->data));
+	vc_hnsw_set_value(shape, image, &in->stored);
 }
 
 /* If a candidate has this very value, make the heap row another one of it. */
 static bool
-add_to_equal(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
+add_to_equal(VcHnswInserter *in, ItemPointer tid)
 {
+	uint32 nequal = 0;
+
+	/* Versions of a row come and go: a further small node is better than a page for each of several rows. */
+	if (in->graph->shape.compact)
+	{
+		for (uint32 i = 0; i < in->ncandidates; i++)
+		{
+			nequal += in->equal[i];
+			if (in->equal[i] && vc_hnsw_node_add_tid(in->graph, in->candidates[i].id, &in->stored, tid, false))
+				return true;
+		}
+		if (nequal < TWINS)
+			return false;
+	}
 	for (uint32 i = 0; i < in->ncandidates; i++)
-		if (vc_hnsw_same_value(&in->graph->shape, in->values[i], value->data) &&
-			vc_hnsw_node_add_tid(in->graph, in->candidates[i].id, value->data, tid))
+		if (in->equal[i] && vc_hnsw_node_add_tid(in->graph, in->candidates[i].id, &in->stored, tid, true))
 			return true;
 	return false;
 }
@@ -452,7 +508,7 @@ bool
 vc_hnsw_insert(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
 {
 	VcHnswGraph *graph = in->graph;
-	int			 level = draw_level();
+	int			 level = draw_level(&graph->shape);
 	VcHnswId	 entry;
 	VcHnswId	 id;
 	int			 entry_level;
@@ -466,6 +522,7 @@ vc_hnsw_insert(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
 		/* For the page where the last insert found room. */
 		(void) vc_hnsw_entry(graph, &entry, &entry_level);
 		fill_block = graph->fill_block;
+		vc_hnsw_store_value(graph, value, NULL, in->stored_room, &in->stored);
 		plan_node(in, plan, value, 0, VC_HNSW_NONE, tid);
 		if (vc_hnsw_node_add(graph, plan->image) == VC_HNSW_NONE)
 			return false;
@@ -475,6 +532,9 @@ vc_hnsw_insert(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
 	}
 
 	vc_hnsw_query_init(graph, &in->query, value);
+	vc_hnsw_store_value(graph, value, in->query.rotated, in->stored_room, &in->stored);
+	if (graph->shape.compact)
+		vc_hnsw_rotated(graph, in->stored.value, in->stored.scale, in->own_rotated);
 	for (;;)
 	{
 		VcHnswId start;
@@ -499,7 +559,7 @@ vc_hnsw_insert(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
 				search_candidates(in, start);
 				collect_candidates(in, l);
 			}
-			if (l == 0 && add_to_equal(in, value, tid))
+			if (l == 0 && add_to_equal(in, tid))
 				return true;
 			choose_links(in, level_plan(in, l));
 			start = vc_hnsw_search_nearest(in->search, l > 0);

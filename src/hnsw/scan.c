@@ -11,11 +11,16 @@
  * sweep also finds what no link leads to, such as zero vectors under cosine, so that a scan without LIMIT returns
  * every row. It takes eight bytes a node.
  *
+ * Of a compact index (rerank.c) a node's distance is known roughly, with a lower bound. Nodes then wait by that bound; when it comes
+ * up, the node's value is fetched from the table, and its rows wait anew, by their exact distance. A row is returned when no bound is
+ * lower. So no more values are fetched than the codes' errors make necessary, without knowing how many rows will be wanted. A bound that
+ * was too high, one in thirty thousand, is one more way for a row to come too late.
+ *
  * Scans hold no lock between rows. A node may therefore be emptied or reused by vacuum after it was found. Rows are looked up
  * under the query's snapshot, in which a heap TID that vacuum has given to another row is not visible, so no wrong row can
  * come of that.
  */
-#include "hnsw/hnsw.h"
+#include "hnsw/rerank.h"
 
 #include <math.h>
 
@@ -31,7 +36,7 @@
 
 typedef struct Waiting
 {
-	float	 distance;
+	float	 distance; /* compact: what it is at least */
 	VcHnswId id;
 } Waiting;
 
@@ -46,6 +51,7 @@ typedef struct ScanState
 	bool   started;
 	bool   by_distance; /* false: the query is NULL or has no direction; any order will do */
 	bool   all_found;	/* nothing is left to be found */
+	bool   resumed;		/* compact: nor is any row too late any more */
 	uint32 ef;
 	uint32 taken; /* how many of the search's found nodes are in waiting[] or gone */
 	uint64 returned;
@@ -57,6 +63,8 @@ typedef struct ScanState
 	Waiting *late; /* found nearer than `last`; returned at the end */
 	Size	 nlate;
 	Size	 late_size;
+
+	VcHnswRerank *rerank; /* compact only */
 
 	ItemPointerData *tids; /* of the node being returned */
 	Size			 ntids;
@@ -81,6 +89,8 @@ vc_hnsw_begin_scan(Relation index, int nkeys, int norderbys)
 	state->waiting = palloc(sizeof(Waiting) * state->waiting_size);
 	state->tids_size = VC_HNSW_INLINE_TIDS;
 	state->tids = palloc(sizeof(ItemPointerData) * state->tids_size);
+	if (state->graph.shape.compact)
+		state->rerank = vc_hnsw_rerank_new(&state->graph);
 	scan->opaque = state;
 	return scan;
 }
@@ -103,6 +113,8 @@ vc_hnsw_end_scan(IndexScanDesc scan)
 	ScanState *state = scan->opaque;
 
 	vc_hnsw_search_return(state->search);
+	if (state->rerank)
+		vc_hnsw_rerank_free(state->rerank);
 	MemoryContextDelete(state->row_context);
 	pfree(state);
 	scan->opaque = NULL;
@@ -178,6 +190,11 @@ take_found(ScanState *state)
 
 		if (f->flags & VC_HNSW_DEAD)
 			continue;
+		if (state->rerank)
+		{
+			wait_push(state, f->bound, f->id);
+			continue;
+		}
 		/* In order of distance a row that was found too late cannot be returned any more, until everything is. */
 		if (state->returned > 0 && f->distance < state->last)
 		{
@@ -216,10 +233,12 @@ sweep(ScanState *state)
 				vc_hnsw_done(graph, &hold);
 				continue;
 			}
-			if (state->by_distance && !(node->flags & VC_HNSW_APART))
+			if (state->by_distance && !(node->flags & VC_HNSW_APART) && state->rerank)
+				(void) vc_hnsw_compact_distance(graph, &state->query, node, &distance);
+			else if (state->by_distance && !(node->flags & VC_HNSW_APART))
 				distance = vc_hnsw_distance(graph, &state->query, node);
 			vc_hnsw_done(graph, &hold);
-			if (state->returned > 0 && distance < state->last)
+			if (state->returned > 0 && distance < state->last && !state->rerank)
 			{
 				state->late = room_for(state->late, &state->late_size, state->nlate, sizeof(Waiting));
 				state->late[state->nlate++] = (Waiting){distance, id};
@@ -278,6 +297,7 @@ start(IndexScanDesc scan)
 	state->started = true;
 	state->by_distance = false;
 	state->all_found = false;
+	state->resumed = false;
 	state->ef = 0;
 	state->taken = 0;
 	state->returned = 0;
@@ -286,6 +306,8 @@ start(IndexScanDesc scan)
 	state->ntids = 0;
 	state->next_tid = 0;
 	vc_hnsw_search_reset(state->search);
+	if (state->rerank)
+		vc_hnsw_rerank_reset(state->rerank);
 	if (scan->numberOfOrderBys == 0)
 		elog(ERROR, "vc_hnsw indexes can only be scanned in order of a distance");
 	if (scan->orderByData->sk_flags & SK_ISNULL)
@@ -327,9 +349,9 @@ load_tids(ScanState *state, VcHnswId id)
 
 /* The executor would take a row pointer beyond the table for a missing file. Tables do not shrink while they are scanned. */
 static void
-check_tid(IndexScanDesc scan, ScanState *state)
+check_tid(IndexScanDesc scan, ScanState *state, ItemPointer tid)
 {
-	BlockNumber block = ItemPointerGetBlockNumberNoCheck(&scan->xs_heaptid);
+	BlockNumber block = ItemPointerGetBlockNumberNoCheck(tid);
 
 	if (likely(block < state->heap_blocks) || scan->heapRelation == NULL)
 		return;
@@ -338,6 +360,36 @@ check_tid(IndexScanDesc scan, ScanState *state)
 		vc_page_corrupted(scan->indexRelation, vc_hnsw_block(&state->graph.shape, state->tids_of),
 						  "node %u points to a row in block %u of a table of %u", state->tids_of, block,
 						  state->heap_blocks);
+}
+
+/* Make the nearest row that was ranked the next one, if nothing can come before it. */
+static bool
+take_ranked(ScanState *state, float limit)
+{
+	const VcHnswRanked *first;
+
+	while ((first = vc_hnsw_rerank_first(state->rerank)) != NULL)
+	{
+		Waiting row = {first->distance, first->id};
+
+		if (state->nwaiting > 0 && before(&state->waiting[0], &row))
+			return false;
+		if (!state->all_found && !(row.distance <= limit))
+			return false;
+		if (state->returned > 0 && row.distance < state->last && !state->resumed)
+		{
+			vc_hnsw_rerank_postpone(state->rerank);
+			continue;
+		}
+		state->last = row.distance;
+		state->tids[0] = first->tid;
+		state->ntids = 1;
+		state->next_tid = 0;
+		state->tids_of = row.id;
+		vc_hnsw_rerank_pop(state->rerank);
+		return true;
+	}
+	return false;
 }
 
 bool
@@ -352,16 +404,27 @@ vc_hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 	while (state->next_tid == state->ntids)
 	{
 		Waiting item;
+		float	limit = state->all_found ? INFINITY : vc_hnsw_search_limit(state->search);
 
 		CHECK_FOR_INTERRUPTS();
+		if (state->rerank && take_ranked(state, limit))
+			break;
 
 		/* What waits beyond the limit of the search might still be overtaken by something not yet found. */
-		if (state->nwaiting > 0 &&
-			(state->all_found || !(state->waiting[0].distance > vc_hnsw_search_limit(state->search))))
+		if (state->nwaiting > 0 && (state->all_found || !(state->waiting[0].distance > limit)))
 		{
 			item = wait_pop(state);
-			state->last = item.distance;
 			load_tids(state, item.id);
+			if (state->rerank && !isnan(item.distance))
+			{
+				for (Size i = 0; i < state->ntids; i++)
+					check_tid(scan, state, &state->tids[i]);
+				vc_hnsw_rerank_add(state->rerank, scan->heapRelation, scan->xs_snapshot, &state->query, item.id,
+								   state->tids, state->ntids);
+				state->ntids = 0;
+			}
+			else
+				state->last = item.distance;
 			continue;
 		}
 		if (!state->all_found)
@@ -372,6 +435,12 @@ vc_hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 				find_more(state);
 			continue;
 		}
+		if (state->rerank && !state->resumed)
+		{
+			state->resumed = true;
+			if (vc_hnsw_rerank_resume(state->rerank))
+				continue;
+		}
 		if (state->nlate == 0)
 			return false;
 		for (Size i = 0; i < state->nlate; i++)
@@ -380,7 +449,7 @@ vc_hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 	}
 
 	scan->xs_heaptid = state->tids[state->next_tid++];
-	check_tid(scan, state);
+	check_tid(scan, state, &scan->xs_heaptid);
 	scan->xs_recheck = false;
 	scan->xs_recheckorderby = false;
 	state->returned++;

@@ -163,6 +163,17 @@ vc_hnsw_search_return(VcHnswSearch *s)
 		spare = s;
 }
 
+/* What follows from the rotated value. */
+static void
+init_tables(VcHnswGraph *graph, VcHnswQuery *query)
+{
+	const VcHnswShape *shape = &graph->shape;
+
+	vc_rabitq_query_init(&query->rabitq, query->rotated, shape->padded, (uint8_t *) query->rabitq.lut);
+	if (shape->compact)
+		vc_compact_query_init(&query->own, query->rotated, shape->padded, shape->own_bits, query->own_memory);
+}
+
 void
 vc_hnsw_query_init(VcHnswGraph *graph, VcHnswQuery *query, const VcValue *value)
 {
@@ -174,15 +185,18 @@ vc_hnsw_query_init(VcHnswGraph *graph, VcHnswQuery *query, const VcValue *value)
 		return;
 	vc_metric_to_float(graph->metric, value->data, value->scale, shape->dim, query->rotated);
 	vc_rotation_apply(graph->rotation, query->rotated, query->rotated);
-	vc_rabitq_query_init(&query->rabitq, query->rotated, shape->padded, (uint8_t *) query->rabitq.lut);
+	init_tables(graph, query);
 }
 
 void
 vc_hnsw_query_init_node(VcHnswGraph *graph, VcHnswQuery *query, const void *value, float scale)
 {
-	VcValue stored = {.data = value, .dim = graph->shape.dim, .scale = scale};
-
-	vc_hnsw_query_init(graph, query, &stored);
+	query->data = value;
+	query->scale = scale;
+	if (!graph->shape.coded)
+		return;
+	vc_hnsw_rotated(graph, value, scale, query->rotated);
+	init_tables(graph, query);
 }
 
 void
@@ -193,6 +207,8 @@ vc_hnsw_query_alloc(VcHnswGraph *graph, VcHnswQuery *query)
 	{
 		query->rotated = palloc(sizeof(float) * graph->shape.padded);
 		query->rabitq.lut = palloc(vc_rabitq_lut_size(graph->shape.padded));
+		if (graph->shape.compact)
+			query->own_memory = palloc(vc_compact_query_size(graph->shape.padded));
 	}
 }
 
@@ -390,7 +406,7 @@ is_live(const VcHnswFound *found)
 }
 
 static void
-record(VcHnswSearch *s, VcHnswId id, const VcHnswNode *node, float distance)
+record(VcHnswSearch *s, VcHnswId id, const VcHnswNode *node, float distance, float bound)
 {
 	VcHnswFound *f;
 
@@ -401,6 +417,7 @@ record(VcHnswSearch *s, VcHnswId id, const VcHnswNode *node, float distance)
 	}
 	f = &s->found[s->found_count++];
 	f->distance = distance;
+	f->bound = bound;
 	f->scale = node->scale;
 	f->id = id;
 	f->down = node->down;
@@ -411,10 +428,12 @@ record(VcHnswSearch *s, VcHnswId id, const VcHnswNode *node, float distance)
 }
 
 static inline float
-exact_distance(VcHnswSearch *s, const VcHnswNode *node)
+exact_distance(VcHnswSearch *s, const VcHnswNode *node, float *bound)
 {
 	vc_hnsw_counters.distances++;
-	return vc_hnsw_distance(s->graph, s->query, node);
+	if (s->graph->shape.compact)
+		return vc_hnsw_compact_distance(s->graph, s->query, node, bound);
+	return *bound = vc_hnsw_distance(s->graph, s->query, node);
 }
 
 /* Keep the neighbours of a locked node, with estimates given its exact distance, for after the lock. Returns how many. */
@@ -453,6 +472,7 @@ visit_coded(VcHnswSearch *s, VcHnswId id)
 	VcHold			  hold;
 	const VcHnswNode *node = vc_hnsw_node(s->graph, &hold, id);
 	float			  distance;
+	float			  bound;
 	uint32			  n;
 
 	vc_hnsw_counters.visits++;
@@ -461,9 +481,9 @@ visit_coded(VcHnswSearch *s, VcHnswId id)
 		vc_hnsw_done(s->graph, &hold);
 		return;
 	}
-	distance = exact_distance(s, node);
+	distance = exact_distance(s, node, &bound);
 	n = estimate_links(s, node, distance);
-	record(s, id, node, distance);
+	record(s, id, node, distance, bound);
 	vc_hnsw_done(s->graph, &hold);
 
 	see(s, id)->visited = s->found_count;
@@ -495,6 +515,7 @@ visit_plain(VcHnswSearch *s, VcHnswId id)
 	const VcHnswNode *node;
 	Seen			 *seen = see(s, id);
 	float			  distance;
+	float			  bound;
 
 	if (seen->visited)
 		return;
@@ -506,8 +527,8 @@ visit_plain(VcHnswSearch *s, VcHnswId id)
 		vc_hnsw_done(s->graph, &hold);
 		return;
 	}
-	distance = exact_distance(s, node);
-	record(s, id, node, distance);
+	distance = exact_distance(s, node, &bound);
+	record(s, id, node, distance, bound);
 	vc_hnsw_done(s->graph, &hold);
 
 	seen->visited = s->found_count;

@@ -325,7 +325,7 @@ expand_dead(VacuumState *v, VcHnswId id, Offers *offers)
 		vc_hnsw_estimate(shape, &v->query.rabitq, node, distance, estimates);
 	}
 	else
-		vc_hnsw_link_distances(shape, node, estimates);
+		vc_hnsw_link_distances(graph, node, estimates);
 	for (int i = 0; i < node->links; i++)
 	{
 		VcHnswId link = vc_hnsw_links(node)[i];
@@ -423,7 +423,7 @@ is_dominated(VacuumState *v, VcHnswId id, const VcHnswId *links, int nlinks, con
 	bool			   dominated = false;
 
 	nlinks = Min(nlinks, node->links);
-	vc_hnsw_link_distances(shape, node, distances);
+	vc_hnsw_link_distances(graph, node, distances);
 	for (int i = 0; i < nlinks; i++)
 		nearer[i] = links[i] != VC_HNSW_NONE && !is_dead(v, links[i]) && vc_hnsw_links(node)[i] == links[i] &&
 					distances[i] < offer->distance;

@@ -63,7 +63,7 @@ static uint8_t *blocks; /* [rows][vc_rabitq_block_size] */
 static float (*add)[DEGREE], (*rescale)[DEGREE];
 
 /* The nodes' own codes, for the compact layout; 0 bits for the others. */
-#define EPSILON 3
+#define EPSILON 4 /* as in src/hnsw/value.c */
 static int				 own_bits;
 static uint8_t			*own_codes;
 static VcCompactFactors *own;
