@@ -166,7 +166,6 @@ CREATE INDEX ON points USING vc_hnsw (v) WITH (ef_construction = 3);
 CREATE INDEX ON points USING vc_hnsw (v) WITH (m = 40, ef_construction = 64);
 CREATE INDEX ON points USING vc_hnsw (v) WITH (lists = 3);
 CREATE INDEX ON points USING vc_hnsw (id);
-CREATE INDEX ON points USING vc_hnsw (v, id);
 CREATE UNIQUE INDEX ON points USING vc_hnsw (v);
 CREATE TABLE untyped (v vector);
 CREATE INDEX ON untyped USING vc_hnsw (v);

@@ -17,7 +17,12 @@ typedef struct VcScanCost
 	double start_visits; /* pages looked at before the first row can be returned */
 	double row_visits;	 /* further ones for each row after that */
 	double visit_cpu;	 /* CPU cost of one */
+	double
+		key_visits; /* what testing the keys of all rows, and looking at those alone that pass, comes to; 0: cannot */
 } VcScanCost;
+
+/* The share of an index's rows that pass the conditions on its key columns; 1 where there are none. */
+extern Selectivity vc_cost_keys_selectivity(PlannerInfo *root, IndexPath *path);
 
 extern void vc_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, const VcScanCost *scan,
 							 Cost *startup_cost, Cost *total_cost, Selectivity *selectivity, double *correlation,

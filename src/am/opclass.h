@@ -8,8 +8,10 @@
 #include "vectorcoll.h"
 
 /*
- * An operator class has one strategy, the distance operator that ORDER BY uses, and one support function, which names the
- * metric (am/metric.h). Reports each fault as INFO, as amvalidate functions do; false if there was one.
+ * An operator class of vectors has one strategy, the distance operator that ORDER BY uses, and one support function,
+ * which names the metric (am/metric.h). One of keys has the strategies of btree, or, with a hash function as support
+ * function 2, equality alone (am/keys.h). Reports each fault as INFO, as amvalidate functions do; false if there was
+ * one.
  */
 extern bool vc_opclass_validate(Oid opclass, const char *method);
 

@@ -44,17 +44,20 @@ vc_hnsw_build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, 
 	VcHnswBuild	 *build = arg;
 	MemoryContext old;
 	VcValue		  value;
+	VcKeyRow      keys;
 	bool		  done = false;
 
 	if (isnull[0])
 		return;
 	old = MemoryContextSwitchTo(build->row_context);
 	vc_hnsw_read_key(&build->graph, values[0], &value);
+	if (build->graph.keys)
+		vc_keys_row(&build->graph.keys->node, index, values, isnull, &keys);
 	while (!done)
 	{
 		if (build->shared)
 			vc_hnsw_build_enter(build);
-		done = vc_hnsw_insert(build->inserter, &value, tid);
+		done = vc_hnsw_insert(build->inserter, &value, &keys, tid);
 		if (build->shared)
 			vc_hnsw_build_leave(build);
 		if (done)
@@ -189,6 +192,8 @@ vc_hnsw_build(Relation heap, Relation index, struct IndexInfo *index_info)
 		vc_store_write_out(&build.graph.store);
 	if (build.shared)
 		vc_hnsw_build_parallel_end(&build);
+	if (build.graph.keys)
+		vc_hnsw_keys_build(&build.graph);
 	vc_hnsw_note(&build.graph, VC_HNSW_NONE, 0);
 	if (RelationNeedsWAL(index))
 		log_newpage_range(index, MAIN_FORKNUM, 0, RelationGetNumberOfBlocks(index), true);
@@ -199,18 +204,29 @@ void
 vc_hnsw_build_empty(Relation index)
 {
 	VcHnswMeta		  meta;
+	VcHnswKeys        keys;
 	Buffer			  buffer;
+	Buffer            keys_buffer = InvalidBuffer;
 	Page			  page;
 
 	/* Generic WAL would not log a page of an unlogged index, but the init fork must reach the standby and survive a crash. */
 	vc_hnsw_meta_fill(&meta, index);
 	vc_page_extend(index, INIT_FORKNUM, 1, &buffer);
+	if (vc_hnsw_keys_fill(&keys, index, meta.storage == VC_HNSW_STORAGE_COMPACT))
+	{
+		keys_buffer = vc_hnsw_keys_first(index, INIT_FORKNUM);
+		meta.keys = meta.keys_room = BufferGetBlockNumber(keys_buffer);
+	}
 	START_CRIT_SECTION();
 	page = BufferGetPage(buffer);
 	vc_page_init(page, VC_HNSW_MAGIC, VC_HNSW_META, sizeof(VcHnswMeta));
 	memcpy(VcPageGetPayload(page), &meta, sizeof(meta));
 	MarkBufferDirty(buffer);
 	log_newpage_buffer(buffer, true);
+	if (BufferIsValid(keys_buffer))
+		log_newpage_buffer(keys_buffer, true);
 	END_CRIT_SECTION();
 	UnlockReleaseBuffer(buffer);
+	if (BufferIsValid(keys_buffer))
+		UnlockReleaseBuffer(keys_buffer);
 }

@@ -21,6 +21,7 @@
 #include "access/tableam.h"
 #include "am/owner.h"
 #include "catalog/index.h"
+#include "common/hashfn.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -42,7 +43,9 @@
 typedef struct RowPlace
 {
 	ItemPointerData tid;
+	bool            listed; /* with these keys in the list of keys */
 	VcHnswId		id;
+	uint32          keys; /* a digest of them, where there are key columns */
 } RowPlace;
 
 typedef struct CheckState
@@ -72,7 +75,7 @@ block_of(CheckState *check, VcHnswId id)
 /* ---- header and heap TIDs ---- */
 
 static void
-add_row(CheckState *check, VcHnswId id, BlockNumber block, ItemPointer tid)
+add_row(CheckState *check, VcHnswId id, BlockNumber block, ItemPointer tid, uint32 keys)
 {
 	if (!ItemPointerIsValid(tid))
 		vc_page_corrupted(check->walk.index, block, "node %u has an invalid row pointer", id);
@@ -81,7 +84,25 @@ add_row(CheckState *check, VcHnswId id, BlockNumber block, ItemPointer tid)
 		check->room *= 2;
 		check->rows = repalloc_huge(check->rows, sizeof(RowPlace) * check->room);
 	}
-	check->rows[check->nrows++] = (RowPlace){*tid, id};
+	check->rows[check->nrows++] = (RowPlace){*tid, false, id, keys};
+}
+
+static uint32
+digest_of_row(const VcKeyLayout *layout, const VcKeyRow *row)
+{
+	return row->nulls ^ hash_bytes((const unsigned char *) row->value, sizeof(int64) * layout->columns);
+}
+
+/* A digest of the keys of a row in a key block; 0 without key columns. */
+static uint32
+digest_of(const VcKeyLayout *layout, const void *keys, uint32 slot)
+{
+	VcKeyRow row;
+
+	if (layout == NULL)
+		return 0;
+	vc_keys_get(layout, keys, slot, &row);
+	return digest_of_row(layout, &row);
 }
 
 /* The pages of a node's list of TIDs; each may be in one list only, so that a list that runs in a circle is told too. */
@@ -89,7 +110,8 @@ static uint64
 check_overflow(CheckState *check, VcHnswId id, BlockNumber block)
 {
 	VcHnswWalk *walk = &check->walk;
-	uint64		count = 0;
+	const VcHnswKeys *keys = walk->graph.keys;
+	uint64            count = 0;
 	BlockNumber from = block_of(check, id);
 
 	while (block != InvalidBlockNumber)
@@ -108,10 +130,11 @@ check_overflow(CheckState *check, VcHnswId id, BlockNumber block)
 		vc_hold_init(&hold);
 		tids = (VcHnswTids *) VcPageGetPayload(
 			vc_store_read(&walk->graph.store, &hold, block, VC_HNSW_TIDS, VC_PAGE_PAYLOAD));
-		if (tids->count > VC_HNSW_TIDS_MAX)
+		if (tids->count > vc_hnsw_tids_max(&walk->graph))
 			vc_page_corrupted(walk->index, block, "the page says it has %u row pointers", tids->count);
 		for (uint32 i = 0; i < tids->count; i++)
-			add_row(check, id, block, (ItemPointer) &tids->tid[i]);
+			add_row(check, id, block, (ItemPointer) &tids->tid[i],
+					digest_of(keys ? &keys->tids : NULL, keys ? vc_hnsw_tids_keys(keys, tids) : NULL, i));
 		count += tids->count;
 		next = tids->next;
 		vc_store_release(&walk->graph.store, &hold);
@@ -139,7 +162,9 @@ check_header(CheckState *check, VcHnswId id)
 		return;
 	}
 	for (int i = 0; i < node->tids; i++)
-		add_row(check, id, block, (ItemPointer) &node->tid[i]);
+		add_row(check, id, block, (ItemPointer) &node->tid[i],
+				digest_of(walk->graph.keys ? &walk->graph.keys->node : NULL,
+						  vc_hnsw_node_keys(&walk->graph.shape, node), i));
 	overflow = check_overflow(check, id, node->overflow);
 	if (dead != (node->tids + overflow == 0))
 		vc_page_corrupted(walk->index, block, "node %u is %s and has " UINT64_FORMAT " row pointers", id,
@@ -403,7 +428,71 @@ stands_for(CheckState *check, VcHnswId id, const VcValue *value)
 		   off2 <= 1.02 * error2 + FACTOR_TOLERANCE * FACTOR_TOLERANCE * norm2;
 }
 
-/* A row of the table: it must be in the index, under its value. */
+/* ---- the list of keys ---- */
+
+static int
+compare_rows(const void *a, const void *b)
+{
+	const RowPlace *x = a;
+	const RowPlace *y = b;
+	int             order = compare_places(x, y);
+
+	if (order != 0)
+		return order;
+	return x->id != y->id ? (x->id < y->id ? -1 : 1) : (x->keys > y->keys) - (x->keys < y->keys);
+}
+
+/* Read the list, and note which rows are in it as their nodes have them. Rows that no node has may be left over. */
+static void
+check_keys(CheckState *check)
+{
+	VcHnswWalk       *walk = &check->walk;
+	const VcHnswKeys *keys = walk->graph.keys;
+	BlockNumber       from = VC_HNSW_META_BLOCK;
+	uint64            room = check->nrows + 1;
+	uint64            n = 0;
+	RowPlace         *listed = palloc_extended(sizeof(RowPlace) * room, MCXT_ALLOC_HUGE);
+
+	for (BlockNumber block = vc_hnsw_keys_head(&walk->graph); block != InvalidBlockNumber;)
+	{
+		VcHold               hold;
+		const VcHnswKeyPage *page;
+		BlockNumber          next;
+
+		CHECK_FOR_INTERRUPTS();
+		if (block >= walk->nblocks || walk->kind[block] != VC_HNSW_KEYS)
+			vc_page_corrupted(walk->index, from, "the list of keys goes on in block %u, which has none", block);
+		if (check->chained[block])
+			vc_page_corrupted(walk->index, from, "the list of keys goes on in block %u, which is in a list already",
+							  block);
+		check->chained[block] = 1;
+		page = vc_hnsw_keys_page(&walk->graph, &hold, block);
+		next = page->next;
+		if (n + page->count > room)
+		{
+			room = Max(room * 2, n + page->count);
+			listed = repalloc_huge(listed, sizeof(RowPlace) * room);
+		}
+		for (uint32 i = 0; i < page->count; i++)
+		{
+			if (page->node[i] >= vc_hnsw_walk_slots(walk) ||
+				walk->kind[block_of(check, page->node[i])] != VC_HNSW_NODES)
+				vc_page_corrupted(walk->index, block, "the list of keys leads to node %u, which does not exist",
+								  page->node[i]);
+			listed[n++] = (RowPlace){vc_hnsw_keys_tids(keys, page)[i], true, page->node[i],
+									 digest_of(&keys->list, vc_hnsw_keys_block(keys, page), i)};
+		}
+		vc_store_release(&walk->graph.store, &hold);
+		from = block;
+		block = next;
+	}
+	qsort(listed, n, sizeof(RowPlace), compare_rows);
+	for (uint64 i = 0; i < check->nrows; i++)
+		check->rows[i].listed = bsearch(&check->rows[i], listed, n, sizeof(RowPlace), compare_rows) != NULL;
+	pfree(listed);
+}
+
+/* A row of the table: it must be in the index, under its value and with its keys. */
 static void
 check_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool tuple_is_alive, void *arg)
 {
@@ -432,6 +521,18 @@ check_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool tup
 							   : vc_hnsw_same_value(&graph->shape, check->value, value.data)))
 		vc_page_corrupted(index, block_of(check, place->id), "row (%u,%u) has another value than node %u",
 						  ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid), place->id);
+	if (graph->keys)
+	{
+		VcKeyRow keys;
+
+		vc_keys_row(&graph->keys->node, index, values, isnull, &keys);
+		if (digest_of_row(&graph->keys->node, &keys) != place->keys)
+			vc_page_corrupted(index, block_of(check, place->id), "row (%u,%u) has other keys than in node %u",
+							  ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid), place->id);
+		if (!place->listed)
+			vc_page_corrupted(index, block_of(check, place->id), "the list of keys lacks row (%u,%u) of node %u",
+							  ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid), place->id);
+	}
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(check->row_context);
 }
@@ -483,6 +584,8 @@ vc_hnsw_check(PG_FUNCTION_ARGS)
 
 	check_nodes(&check);
 	check_rows(&check);
+	if (check.walk.graph.keys)
+		check_keys(&check);
 	if (heapallindexed)
 		check_table(&check, table, index);
 	if (check.walk.unreached > 0)

@@ -21,6 +21,8 @@
 typedef struct CachedGraph
 {
 	VcHnswShape shape;
+	bool        has_keys;
+	VcHnswKeys  keys;
 	VcRotation	rotation; /* variable length, last; only where coded */
 } CachedGraph;
 
@@ -28,6 +30,8 @@ void
 vc_hnsw_meta_fill(VcHnswMeta *meta, Relation index)
 {
 	VcHnswOptions  *options = (VcHnswOptions *) index->rd_options;
+	VcHnswKeys      keys;
+	bool            has_keys = vc_hnsw_keys_fill(&keys, index, options && options->storage == VC_HNSW_STORAGE_COMPACT);
 	const VcMetric *metric = vc_metric_of(index, 1);
 	VcHnswShape		shape;
 
@@ -43,6 +47,8 @@ vc_hnsw_meta_fill(VcHnswMeta *meta, Relation index)
 	meta->seed = pg_prng_uint64(&pg_global_prng_state);
 	meta->entry = VC_HNSW_NONE;
 	meta->insert_block = InvalidBlockNumber;
+	meta->keys = InvalidBlockNumber;
+	meta->keys_room = InvalidBlockNumber;
 	if (meta->ef_construction < 2 * meta->m)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("ef_construction must be greater than or equal to 2 * m"),
@@ -52,7 +58,7 @@ vc_hnsw_meta_fill(VcHnswMeta *meta, Relation index)
 						errmsg("storage = compact is not possible for this operator class"),
 						errdetail("Values of L1, Hamming and Jaccard distance and sparse vectors have no codes."),
 						errhint("Leave the option away, or set it to full.")));
-	vc_hnsw_shape_fill(&shape, metric, meta);
+	vc_hnsw_shape_fill(&shape, metric, meta, has_keys ? &keys : NULL);
 	meta->slot_size = shape.slot_size;
 }
 
@@ -111,7 +117,7 @@ fill_compact(VcHnswShape *shape, Size at)
 }
 
 void
-vc_hnsw_shape_fill(VcHnswShape *shape, const VcMetric *metric, const VcHnswMeta *meta)
+vc_hnsw_shape_fill(VcHnswShape *shape, const VcMetric *metric, const VcHnswMeta *meta, const VcHnswKeys *keys)
 {
 	Size at = sizeof(VcHnswNode);
 	Size factor;
@@ -140,16 +146,24 @@ vc_hnsw_shape_fill(VcHnswShape *shape, const VcMetric *metric, const VcHnswMeta 
 		shape->links_rescale = at;
 		at += factor * shape->degree;
 	}
-	StaticAssertStmt(sizeof(VcHnswNode) + VC_HNSW_MAX_DEGREE * 14 <= VC_PAGE_PAYLOAD,
-					 "header and links must lie in a node's first page");
+	StaticAssertStmt(sizeof(VcHnswNode) + VC_HNSW_MAX_DEGREE * 14 +
+							 VC_KEYS_MAX * (sizeof(int64) * (VC_HNSW_INLINE_TIDS + 1) + 1) <=
+						 VC_PAGE_PAYLOAD,
+					 "header, links and keys must lie in a node's first page");
 	if (shape->compact)
 	{
+		shape->keys = at;
+		if (keys)
+			at += keys->node.bytes;
 		shape->codes = at;
 		fill_compact(shape, at + shape->block_bytes * (shape->degree / VC_RABITQ_BLOCK));
 		return;
 	}
 	shape->links_distance = at;
 	at = MAXALIGN(at + sizeof(uint16) * shape->degree);
+	shape->keys = at;
+	if (keys)
+		at = MAXALIGN(at + keys->node.bytes);
 	shape->codes = at;
 	at = MAXALIGN(at + shape->block_bytes * (shape->degree / VC_RABITQ_BLOCK));
 	shape->value = at;
@@ -160,7 +174,7 @@ vc_hnsw_shape_fill(VcHnswShape *shape, const VcMetric *metric, const VcHnswMeta 
 }
 
 static void
-check_meta(Relation index, const VcMetric *metric, const VcHnswMeta *meta)
+check_meta(Relation index, const VcMetric *metric, const VcHnswMeta *meta, const VcHnswKeys *keys)
 {
 	VcHnswShape shape;
 
@@ -178,7 +192,9 @@ check_meta(Relation index, const VcMetric *metric, const VcHnswMeta *meta)
 		meta->entry_level > VC_HNSW_MAX_LEVEL || meta->storage > VC_HNSW_STORAGE_COMPACT ||
 		(meta->storage == VC_HNSW_STORAGE_COMPACT && !vc_metric_is_coded(metric)))
 		vc_page_corrupted(index, VC_HNSW_META_BLOCK, "the meta page contradicts the index definition");
-	vc_hnsw_shape_fill(&shape, metric, meta);
+	vc_hnsw_shape_fill(&shape, metric, meta, keys);
+	if ((keys != NULL) != (meta->keys != InvalidBlockNumber))
+		vc_page_corrupted(index, VC_HNSW_META_BLOCK, "the meta page %s a list of keys", keys ? "lacks" : "has");
 	if (shape.slot_size != meta->slot_size)
 		vc_page_corrupted(index, VC_HNSW_META_BLOCK, "nodes have %u bytes where %zu were expected", meta->slot_size,
 						  shape.slot_size);
@@ -195,6 +211,7 @@ graph_init(VcHnswGraph *graph, const CachedGraph *cached)
 {
 	graph->shape = cached->shape;
 	graph->rotation = cached->shape.coded ? &cached->rotation : NULL;
+	graph->keys = cached->has_keys ? &cached->keys : NULL;
 	graph->fill_block = InvalidBlockNumber;
 	graph->image = cached->shape.pages_per_node > 1 ? palloc(cached->shape.slot_size) : NULL;
 	graph->unpacked = NULL;
@@ -208,9 +225,12 @@ graph_init(VcHnswGraph *graph, const CachedGraph *cached)
 }
 
 static void
-cached_fill(CachedGraph *cached, const VcHnswShape *shape)
+cached_fill(CachedGraph *cached, const VcHnswShape *shape, const VcHnswKeys *keys)
 {
 	cached->shape = *shape;
+	cached->has_keys = keys != NULL;
+	if (keys)
+		cached->keys = *keys;
 	if (shape->coded)
 		vc_rotation_init(&cached->rotation, shape->dim, shape->seed);
 }
@@ -233,11 +253,13 @@ vc_hnsw_open(VcHnswGraph *graph, Relation index)
 	if (cached == NULL || cached->shape.seed != meta.seed)
 	{
 		VcHnswShape shape;
+		VcHnswKeys  keys;
+		bool        has_keys = vc_hnsw_keys_fill(&keys, index, meta.storage == VC_HNSW_STORAGE_COMPACT);
 
-		check_meta(index, graph->metric, &meta);
-		vc_hnsw_shape_fill(&shape, graph->metric, &meta);
+		check_meta(index, graph->metric, &meta, has_keys ? &keys : NULL);
+		vc_hnsw_shape_fill(&shape, graph->metric, &meta, has_keys ? &keys : NULL);
 		cached = vc_cache_alloc(cached_size(&shape));
-		cached_fill(cached, &shape);
+		cached_fill(cached, &shape, has_keys ? &keys : NULL);
 		graph->store.cached->data = cached;
 	}
 	graph_init(graph, cached);
@@ -247,13 +269,15 @@ void
 vc_hnsw_open_new(VcHnswGraph *graph, Relation index, const VcHnswMeta *meta)
 {
 	VcHnswShape	 shape;
+	VcHnswKeys   keys;
+	bool         has_keys = vc_hnsw_keys_fill(&keys, index, meta->storage == VC_HNSW_STORAGE_COMPACT);
 	CachedGraph *cached;
 
 	graph->metric = vc_metric_of(index, 1);
 	vc_store_open(&graph->store, index, VC_HNSW_MAGIC, false);
-	vc_hnsw_shape_fill(&shape, graph->metric, meta);
+	vc_hnsw_shape_fill(&shape, graph->metric, meta, has_keys ? &keys : NULL);
 	cached = palloc(cached_size(&shape));
-	cached_fill(cached, &shape);
+	cached_fill(cached, &shape, has_keys ? &keys : NULL);
 	graph_init(graph, cached);
 }
 
@@ -901,7 +925,8 @@ vc_hnsw_link_distances(const VcHnswGraph *graph, const VcHnswNode *node, float *
 }
 
 bool
-vc_hnsw_node_add_tid(VcHnswGraph *graph, VcHnswId id, const VcHnswStored *stored, ItemPointer tid, bool may_overflow)
+vc_hnsw_node_add_tid(VcHnswGraph *graph, VcHnswId id, const VcHnswStored *stored, ItemPointer tid, const VcKeyRow *keys,
+					 bool may_overflow)
 {
 	const VcHnswShape *shape = &graph->shape;
 	VcHold			   hold;
@@ -915,13 +940,17 @@ vc_hnsw_node_add_tid(VcHnswGraph *graph, VcHnswId id, const VcHnswStored *stored
 		return false;
 	}
 	if (node->tids < shape->inline_tids)
+	{
+		if (graph->keys)
+			vc_keys_put(&graph->keys->node, vc_hnsw_node_keys(shape, node), node->tids, keys);
 		node->tid[node->tids++] = *tid;
+	}
 	else
 	{
 		if (node->overflow != InvalidBlockNumber)
-			tids = (VcHnswTids *) VcPageGetPayload(vc_store_write_owned(&graph->store, &hold, node->overflow,
-																		VC_HNSW_TIDS, offsetof(VcHnswTids, tid)));
-		if (tids == NULL || tids->count >= VC_HNSW_TIDS_MAX)
+			tids = (VcHnswTids *) VcPageGetPayload(
+				vc_store_write_owned(&graph->store, &hold, node->overflow, VC_HNSW_TIDS, VC_PAGE_PAYLOAD));
+		if (tids == NULL || tids->count >= vc_hnsw_tids_max(graph))
 		{
 			BlockNumber next = node->overflow;
 			Buffer		buffer = InvalidBuffer;
@@ -937,50 +966,83 @@ vc_hnsw_node_add_tid(VcHnswGraph *graph, VcHnswId id, const VcHnswStored *stored
 			tids->next = next;
 			node->overflow = block;
 		}
+		if (graph->keys)
+			vc_keys_put(&graph->keys->tids, vc_hnsw_tids_keys(graph->keys, tids), tids->count, keys);
 		tids->tid[tids->count++] = *tid;
 	}
 	vc_hnsw_node_commit(graph, &hold, id, -1);
 	return true;
 }
 
-Size
-vc_hnsw_node_tids(VcHnswGraph *graph, VcHnswId id, ItemPointerData **tids, Size *size)
+void
+vc_hnsw_each_tids(VcHnswGraph *graph, VcHnswId id, const VcHnswNode *node, VcHnswVisitTids visit, void *arg)
+{
+	const VcHnswKeys *keys = graph->keys;
+	BlockNumber       overflow = node->overflow;
+	BlockNumber       chain = 0;
+	bool              go_on =
+		visit(arg, id, node->tid, node->tids, keys ? &keys->node : NULL, vc_hnsw_node_keys(&graph->shape, node));
+
+	while (go_on && overflow != InvalidBlockNumber)
+	{
+		VcHold      owned;
+		VcHnswTids *page;
+
+		vc_hold_init(&owned);
+		page = (VcHnswTids *) VcPageGetPayload(
+			vc_store_read_owned(&graph->store, &owned, overflow, VC_HNSW_TIDS, VC_PAGE_PAYLOAD));
+		if (page->count > vc_hnsw_tids_max(graph) || ++chain > graph->store.nblocks)
+			vc_page_corrupted(graph->store.index, overflow, "the row pointers of node %u are damaged", id);
+		go_on = visit(arg, id, page->tid, page->count, keys ? &keys->tids : NULL,
+					  keys ? vc_hnsw_tids_keys(keys, page) : NULL);
+		overflow = page->next;
+		vc_store_release(&graph->store, &owned);
+	}
+}
+
+void
+vc_hnsw_node_each_tids(VcHnswGraph *graph, VcHnswId id, VcHnswVisitTids visit, void *arg)
 {
 	VcHold			  hold;
-	const VcHnswNode *node = vc_hnsw_node(graph, &hold, id);
-	Size			  n = 0;
+	const VcHnswNode *node = vc_hnsw_node_header(graph, &hold, id);
 
 	if ((node->flags & (VC_HNSW_USED | VC_HNSW_DEAD)) == VC_HNSW_USED && node->level == 0)
-	{
-		BlockNumber overflow = node->overflow;
-		BlockNumber chain = 0;
-
-		Assert(*size >= VC_HNSW_INLINE_TIDS);
-		memcpy(*tids, node->tid, sizeof(ItemPointerData) * node->tids);
-		n = node->tids;
-		while (overflow != InvalidBlockNumber)
-		{
-			VcHold		owned;
-			VcHnswTids *page;
-
-			vc_hold_init(&owned);
-			page = (VcHnswTids *) VcPageGetPayload(vc_store_read_owned(&graph->store, &owned, overflow, VC_HNSW_TIDS,
-																	   offsetof(VcHnswTids, tid)));
-			if (page->count > VC_HNSW_TIDS_MAX || ++chain > graph->store.nblocks)
-				vc_page_corrupted(graph->store.index, overflow, "the row pointers of node %u are damaged", id);
-			if (n + page->count > *size)
-			{
-				*size = n + page->count;
-				*tids = repalloc_huge(*tids, sizeof(ItemPointerData) * *size);
-			}
-			memcpy(*tids + n, page->tid, sizeof(ItemPointerData) * page->count);
-			n += page->count;
-			overflow = page->next;
-			vc_store_release(&graph->store, &owned);
-		}
-	}
+		vc_hnsw_each_tids(graph, id, node, visit, arg);
 	vc_hnsw_done(graph, &hold);
-	return n;
+}
+
+typedef struct Gathering
+{
+	const VcKeyFilter *filter;
+	ItemPointerData  **tids;
+	Size              *size;
+	Size               count;
+} Gathering;
+
+static bool
+gather_tids(void *arg, VcHnswId id, const ItemPointerData *tids, uint32 n, const VcKeyLayout *layout, const void *keys)
+{
+	Gathering *g = arg;
+
+	if (g->count + n > *g->size)
+	{
+		*g->size = Max(g->count + n, *g->size * 2);
+		*g->tids = repalloc_huge(*g->tids, sizeof(ItemPointerData) * *g->size);
+	}
+	for (uint32 i = 0; i < n; i++)
+		if (g->filter == NULL || vc_keys_pass(g->filter, layout, keys, i))
+			(*g->tids)[g->count++] = tids[i];
+	(void) id;
+	return true;
+}
+
+Size
+vc_hnsw_node_tids(VcHnswGraph *graph, VcHnswId id, const VcKeyFilter *filter, ItemPointerData **tids, Size *size)
+{
+	Gathering g = {filter, tids, size, 0};
+
+	vc_hnsw_node_each_tids(graph, id, gather_tids, &g);
+	return g.count;
 }
 
 bool

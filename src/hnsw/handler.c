@@ -8,6 +8,7 @@
 
 #include "access/amapi.h"
 #include "access/reloptions.h"
+#include "access/stratnum.h"
 #include "am/cost.h"
 #include "am/opclass.h"
 #include "commands/progress.h"
@@ -97,6 +98,7 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 	scan.start_visits = 2 * vc_hnsw_ef_search + 8 * log(rows + 1);
 	scan.row_visits = 2;
 	scan.visit_cpu = 40 * cpu_operator_cost;
+	scan.key_visits = rows / VC_HNSW_KEYS_PER_VISIT + rows * vc_cost_keys_selectivity(root, path) * VC_HNSW_LONE_VISIT;
 	vc_cost_estimate(root, path, loop_count, &scan, startup_cost, total_cost, selectivity, correlation, pages);
 }
 
@@ -114,6 +116,7 @@ vc_hnsw_aminsert(Relation index, Datum *values, bool *isnull, ItemPointer tid, R
 	MemoryContext old;
 	VcHnswGraph	  graph;
 	VcValue		  value;
+	VcKeyRow      keys;
 
 	if (isnull[0])
 		return false;
@@ -121,10 +124,12 @@ vc_hnsw_aminsert(Relation index, Datum *values, bool *isnull, ItemPointer tid, R
 	old = MemoryContextSwitchTo(context);
 	vc_hnsw_open(&graph, index);
 	vc_hnsw_read_key(&graph, values[0], &value);
+	if (graph.keys)
+		vc_keys_row(&graph.keys->node, index, values, isnull, &keys);
 
 	/* Vacuum takes this lock exclusively, for a moment, to know that nobody still links to the nodes it found dead. */
 	LockPage(index, VC_HNSW_INSERT_LOCK_BLOCK, ShareLock);
-	if (!vc_hnsw_insert(vc_hnsw_inserter_new(&graph), &value, tid))
+	if (!vc_hnsw_insert(vc_hnsw_inserter_new(&graph), &value, &keys, tid))
 		elog(ERROR, "no room for a node on disk");
 	UnlockPage(index, VC_HNSW_INSERT_LOCK_BLOCK, ShareLock);
 
@@ -140,10 +145,13 @@ vc_hnsw_handler(PG_FUNCTION_ARGS)
 {
 	IndexAmRoutine *am = makeNode(IndexAmRoutine);
 
-	am->amstrategies = 1;
-	am->amsupport = 1;
+	am->amstrategies = BTMaxStrategyNumber; /* of key columns; a vector's has one */
+	am->amsupport = VC_KEY_HASH_PROC;
 	am->amcanorderbyop = true;
+	am->amcanmulticol = true;
 	am->amoptionalkey = true;
+	am->amsearcharray = true;
+	am->amsearchnulls = true;
 	am->amparallelvacuumoptions = VACUUM_OPTION_PARALLEL_BULKDEL;
 	am->amkeytype = InvalidOid;
 

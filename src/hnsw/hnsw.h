@@ -13,8 +13,9 @@
  *		links_add		4 R				RaBitQ factor `add` of each neighbour     (coded metrics only)
  *		links_rescale	4 R				RaBitQ factor `rescale`                    (coded metrics only)
  *		links_distance	2 R				distance of each neighbour from this node, and whether the link is spare
- *		codes			R/32 blocks		RaBitQ codes of the neighbours, centred on this node, FastScan blocks (coded only)
- *		value			value_bytes		the node's own value, as given
+ *		keys			key block		keys of the heap TIDs here            (indexes with key columns only, am/keys.h)
+ *		codes			R/32 blocks		RaBitQ codes of the neighbours, centred on this node, FastScan blocks (coded
+ *only) value			value_bytes		the node's own value, as given
  *
  * With storage = compact nodes are aligned to four bytes, factors are bfloat16 and the spare marks their signs, there are no
  * distances, and the value is a code of own_bits a dimension (value.c).
@@ -31,6 +32,7 @@
 #include "vectorcoll.h"
 
 #include "access/genam.h"
+#include "am/keys.h"
 #include "am/metric.h"
 #include "am/page.h"
 #include "am/sparse.h"
@@ -48,6 +50,7 @@
 #define VC_HNSW_NODES 2
 #define VC_HNSW_TAIL 3 /* second and further pages of a node larger than a page */
 #define VC_HNSW_TIDS 4 /* heap TIDs of a value that more rows have than its node holds */
+#define VC_HNSW_KEYS 5 /* keys of all rows, in a list of pages */
 
 #define VC_HNSW_META_BLOCK 0
 
@@ -85,11 +88,13 @@ typedef struct VcHnswMeta
 	uint64	 seed;		   /* of the rotation */
 	VcHnswId entry;		   /* where searches start, a node of the highest level; VC_HNSW_NONE while there is none */
 	uint32	 insert_block; /* where the last insert found room, a hint */
+	uint32   keys;         /* first page of the list of keys, or InvalidBlockNumber where there are no key columns */
+	uint32   keys_room;    /* no page of the list before this one has room, a hint */
 	uint8	 storage;	   /* VcHnswStorage */
 	uint8	 zero[7];
 } VcHnswMeta;
 
-StaticAssertDecl(sizeof(VcHnswMeta) == 48, "the meta page's layout is on disk");
+StaticAssertDecl(sizeof(VcHnswMeta) == 56, "the meta page's layout is on disk");
 
 typedef enum VcHnswStorage
 {
@@ -153,9 +158,21 @@ typedef struct VcHnswTids
 {
 	BlockNumber		next; /* or InvalidBlockNumber */
 	uint32			count;
-	ItemPointerData tid[FLEXIBLE_ARRAY_MEMBER];
+	ItemPointerData tid[FLEXIBLE_ARRAY_MEMBER]; /* behind VcHnswKeys.tids.capacity of them, their keys */
 } VcHnswTids;
 
+/*
+ * A page of the list of keys. For each row the node it is in; then, for as many, their heap TIDs; then their keys. The
+ * list may have rows that are no more in the index, or not in that node, but has all that are in it.
+ */
+typedef struct VcHnswKeyPage
+{
+	BlockNumber next; /* or InvalidBlockNumber */
+	uint32      count;
+	VcHnswId    node[FLEXIBLE_ARRAY_MEMBER];
+} VcHnswKeyPage;
+
+/* Without key columns. */
 #define VC_HNSW_TIDS_MAX ((VC_PAGE_PAYLOAD - offsetof(VcHnswTids, tid)) / sizeof(ItemPointerData))
 
 /* What follows from the meta page; the same for the life of an index. */
@@ -179,12 +196,24 @@ typedef struct VcHnswShape
 	Size   links_add;
 	Size   links_rescale;
 	Size   links_distance;
+	Size   keys;
 	Size   codes;
 	Size   value;
 	Size   slot_size; /* at most, where sparse */
 	uint32 slots_per_page;
 	uint32 pages_per_node;
 } VcHnswShape;
+
+/* Where keys lie in an index that has key columns. */
+typedef struct VcHnswKeys
+{
+	VcKeyLayout node; /* in nodes */
+	VcKeyLayout tids; /* in VC_HNSW_TIDS pages */
+	Size        tids_at;
+	VcKeyLayout list; /* in VC_HNSW_KEYS pages */
+	Size        list_tids_at;
+	Size        list_at;
+} VcHnswKeys;
 
 typedef struct VcHnswOptions
 {
@@ -201,6 +230,7 @@ typedef struct VcHnswGraph
 	VcHnswShape		  shape;
 	const VcMetric	 *metric;
 	const VcRotation *rotation; /* null unless coded */
+	const VcHnswKeys *keys;     /* null unless there are key columns */
 	BlockNumber		  fill_block; /* where this process puts new nodes, or InvalidBlockNumber */
 	char			 *image;	  /* of a node larger than a page, as last read */
 	int8			 *unpacked;	  /* [padded], scratch; this and the next two only where compact */
@@ -231,6 +261,25 @@ static inline uint16 *
 vc_hnsw_links_distance(const VcHnswShape *shape, const VcHnswNode *node)
 {
 	return (uint16 *) ((char *) node + shape->links_distance);
+}
+
+/* The keys of the heap TIDs in a node, and in a page of further ones. */
+static inline void *
+vc_hnsw_node_keys(const VcHnswShape *shape, const VcHnswNode *node)
+{
+	return (char *) node + shape->keys;
+}
+
+static inline void *
+vc_hnsw_tids_keys(const VcHnswKeys *keys, const VcHnswTids *tids)
+{
+	return (char *) tids + keys->tids_at;
+}
+
+static inline uint32
+vc_hnsw_tids_max(const VcHnswGraph *graph)
+{
+	return graph->keys ? graph->keys->tids.capacity : VC_HNSW_TIDS_MAX;
 }
 
 static inline uint8 *
@@ -366,7 +415,8 @@ extern float vc_hnsw_error2(const VcHnswGraph *graph, const VcHnswNode *node);
 
 /* Settings of a new index. */
 extern void vc_hnsw_meta_fill(VcHnswMeta *meta, Relation index);
-extern void vc_hnsw_shape_fill(VcHnswShape *shape, const VcMetric *metric, const VcHnswMeta *meta);
+extern void vc_hnsw_shape_fill(VcHnswShape *shape, const VcMetric *metric, const VcHnswMeta *meta,
+							   const VcHnswKeys *keys);
 
 /* Open an index on disk. What can be kept is cached in the relation. */
 extern void vc_hnsw_open(VcHnswGraph *graph, Relation index);
@@ -452,20 +502,68 @@ extern void vc_hnsw_get_factors(const VcHnswShape *shape, const VcHnswNode *node
 extern void vc_hnsw_link_distances(const VcHnswGraph *graph, const VcHnswNode *node, float *distances);
 
 /*
- * Add a heap TID to a node that has this value already. False where the node is no longer there for that, or where it would
- * need a page of row pointers and must not take one.
+ * Add a heap TID, with its keys where there are key columns, to a node that has this value already. False where the node is
+ * no longer there for that, or where it would need a page of row pointers and must not take one.
  */
 extern bool vc_hnsw_node_add_tid(VcHnswGraph *graph, VcHnswId id, const VcHnswStored *stored, ItemPointer tid,
-								 bool may_overflow);
+								 const VcKeyRow *keys, bool may_overflow);
 
 /*
- * The heap TIDs of a node of level 0, written to *tids, an array of *size that is made larger where needed. Returns how
- * many there are: none where the node is gone.
+ * The heap TIDs of a node of level 0 that pass a filter (null: all), written to *tids, an array of *size that is made
+ * larger where needed. Returns how many there are: none where the node is gone.
  */
-extern Size vc_hnsw_node_tids(VcHnswGraph *graph, VcHnswId id, ItemPointerData **tids, Size *size);
+extern Size vc_hnsw_node_tids(VcHnswGraph *graph, VcHnswId id, const VcKeyFilter *filter, ItemPointerData **tids,
+							  Size *size);
+
+/*
+ * Look at a node's heap TIDs, those in it and then page by page, with their keys (layout is null without key columns),
+ * until visit returns false. The node is locked by the caller in vc_hnsw_each_tids, by itself in
+ * vc_hnsw_node_each_tids.
+ */
+typedef bool (*VcHnswVisitTids)(void *arg, VcHnswId id, const ItemPointerData *tids, uint32 n,
+								const VcKeyLayout *layout, const void *keys);
+extern void vc_hnsw_each_tids(VcHnswGraph *graph, VcHnswId id, const VcHnswNode *node, VcHnswVisitTids visit,
+							  void *arg);
+extern void vc_hnsw_node_each_tids(VcHnswGraph *graph, VcHnswId id, VcHnswVisitTids visit, void *arg);
 
 /* Whether a block is the first page of nodes; false for other kinds and for pages never used. */
 extern bool vc_hnsw_is_node_block(VcHnswGraph *graph, BlockNumber block);
+
+/* keys.c: the list of keys */
+
+/* Where the keys of an index lie; false where it has no key columns. */
+extern bool vc_hnsw_keys_fill(VcHnswKeys *keys, Relation index, bool compact);
+
+/* Append the first page of a list to a fork, initialised, and with its buffer locked and dirty. */
+extern Buffer vc_hnsw_keys_first(Relation index, ForkNumber fork);
+
+/* Make the list of an index that has just been built, and tell the meta page. */
+extern void vc_hnsw_keys_build(VcHnswGraph *graph);
+
+/* Add a row that has been put into a node. */
+extern void vc_hnsw_keys_add(VcHnswGraph *graph, VcHnswId id, ItemPointer tid, const VcKeyRow *keys);
+
+/* The nodes of all rows that pass, some perhaps more than once; allocated in the current context. */
+extern VcHnswId *vc_hnsw_keys_sweep(VcHnswGraph *graph, const VcKeyFilter *filter, Size *count);
+
+/* Take rows out for which dead() is true. */
+extern void vc_hnsw_keys_clean(VcHnswGraph *graph, IndexBulkDeleteCallback dead, void *arg);
+
+/* Look at a page of the list, share-locked; XX002 where it cannot be one. And at its rows' TIDs and keys. */
+extern const VcHnswKeyPage *vc_hnsw_keys_page(VcHnswGraph *graph, VcHold *hold, BlockNumber block);
+extern BlockNumber          vc_hnsw_keys_head(VcHnswGraph *graph);
+
+static inline ItemPointerData *
+vc_hnsw_keys_tids(const VcHnswKeys *keys, const VcHnswKeyPage *page)
+{
+	return (ItemPointerData *) ((char *) page + keys->list_tids_at);
+}
+
+static inline void *
+vc_hnsw_keys_block(const VcHnswKeys *keys, const VcHnswKeyPage *page)
+{
+	return (char *) page + keys->list_at;
+}
 
 /* search.c: finding the nodes of a level nearest to a value */
 
@@ -478,7 +576,11 @@ typedef struct VcHnswQuery
 	VcRabitqQuery  rabitq;
 	VcCompactQuery own; /* compact only */
 	int8		  *own_memory;
+	const VcKeyFilter *filter; /* which rows are wanted; null: all */
 } VcHnswQuery;
+
+/* In VcHnswFound.flags, beside those of the node: it has rows, but none that is wanted. */
+#define VC_HNSW_REJECTED 128
 
 /* Get the memory a query needs, once; then prepare it for one value after another. */
 extern void vc_hnsw_query_alloc(VcHnswGraph *graph, VcHnswQuery *query);
@@ -534,6 +636,19 @@ extern void vc_hnsw_search_start(VcHnswSearch *search, const VcHnswQuery *query,
  */
 extern bool vc_hnsw_search_run(VcHnswSearch *search, uint32 ef, uint32 max_found);
 
+/*
+ * Visit those of some nodes that were not visited yet, and do not follow their links. Where the query has no value, and
+ * where a node has no distance from it, that is NaN.
+ */
+extern void vc_hnsw_search_visit(VcHnswSearch *search, const VcHnswQuery *query, const VcHnswId *ids, Size n);
+
+/*
+ * What the list of keys costs beside a search: in the time of one visit the keys of so many rows are tested, and a
+ * visit that does not follow links takes this share of one that does.
+ */
+#define VC_HNSW_KEYS_PER_VISIT 500
+#define VC_HNSW_LONE_VISIT 0.6
+
 /* The nodes visited, in the order of the visits. */
 extern VcHnswFound *vc_hnsw_search_found(VcHnswSearch *search, uint32 *count);
 
@@ -567,8 +682,11 @@ typedef struct VcHnswInserter VcHnswInserter;
 
 extern VcHnswInserter *vc_hnsw_inserter_new(VcHnswGraph *graph);
 
-/* Insert a value for a heap row. False, with nothing changed, where a build in memory is out of room. */
-extern bool vc_hnsw_insert(VcHnswInserter *inserter, const VcValue *value, ItemPointer tid);
+/*
+ * Insert a value for a heap row with its keys, which are null where there are no key columns. False, with nothing
+ * changed, where a build in memory is out of room. The list of keys is not kept while an index is built.
+ */
+extern bool vc_hnsw_insert(VcHnswInserter *inserter, const VcValue *value, const VcKeyRow *keys, ItemPointer tid);
 
 /* The access method's entry points. */
 extern IndexBuildResult *vc_hnsw_build(Relation heap, Relation index, struct IndexInfo *index_info);

@@ -62,6 +62,9 @@ struct VcHnswInserter
 	char		*stored_room; /* [value_bytes]; compact only */
 	float		*own_rotated;  /* the vector that it stands for, rotated: query.rotated unless compact */
 
+	const VcKeyRow *keys; /* of the row, where there are key columns */
+	VcHnswId        row;  /* the node of level 0 it was put into */
+
 	LevelPlan plans[VC_HNSW_MAX_LEVEL + 1];
 	float	 *residual; /* [padded] */
 	uint8	 *code;		/* [padded] */
@@ -474,6 +477,8 @@ plan_node(VcHnswInserter *in, LevelPlan *plan, const VcValue *value, int level, 
 		image->overflow = InvalidBlockNumber;
 		image->tid[0] = *tid;
 		image->tids = 1;
+		if (in->graph->keys)
+			vc_keys_put(&in->graph->keys->node, vc_hnsw_node_keys(shape, image), 0, in->keys);
 	}
 	else
 		image->down = down;
@@ -492,20 +497,27 @@ add_to_equal(VcHnswInserter *in, ItemPointer tid)
 		for (uint32 i = 0; i < in->ncandidates; i++)
 		{
 			nequal += in->equal[i];
-			if (in->equal[i] && vc_hnsw_node_add_tid(in->graph, in->candidates[i].id, &in->stored, tid, false))
+			if (in->equal[i] &&
+				vc_hnsw_node_add_tid(in->graph, in->candidates[i].id, &in->stored, tid, in->keys, false))
+			{
+				in->row = in->candidates[i].id;
 				return true;
+			}
 		}
 		if (nequal < TWINS)
 			return false;
 	}
 	for (uint32 i = 0; i < in->ncandidates; i++)
-		if (in->equal[i] && vc_hnsw_node_add_tid(in->graph, in->candidates[i].id, &in->stored, tid, true))
+		if (in->equal[i] && vc_hnsw_node_add_tid(in->graph, in->candidates[i].id, &in->stored, tid, in->keys, true))
+		{
+			in->row = in->candidates[i].id;
 			return true;
+		}
 	return false;
 }
 
-bool
-vc_hnsw_insert(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
+static bool
+insert_value(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
 {
 	VcHnswGraph *graph = in->graph;
 	int			 level = draw_level(&graph->shape);
@@ -524,7 +536,8 @@ vc_hnsw_insert(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
 		fill_block = graph->fill_block;
 		vc_hnsw_store_value(graph, value, NULL, in->stored_room, &in->stored);
 		plan_node(in, plan, value, 0, VC_HNSW_NONE, tid);
-		if (vc_hnsw_node_add(graph, plan->image) == VC_HNSW_NONE)
+		in->row = vc_hnsw_node_add(graph, plan->image);
+		if (in->row == VC_HNSW_NONE)
 			return false;
 		if (graph->store.arena == NULL && graph->fill_block != fill_block)
 			vc_hnsw_note(graph, VC_HNSW_NONE, 0);
@@ -545,7 +558,10 @@ vc_hnsw_insert(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
 
 			plan_node(in, plan, value, 0, VC_HNSW_NONE, tid);
 			if (vc_hnsw_node_add_first(graph, plan->image, &id))
+			{
+				in->row = id;
 				return id != VC_HNSW_NONE;
+			}
 			continue;
 		}
 		start = vc_hnsw_descend(in->search, &in->query, entry, entry_level, Min(level, entry_level));
@@ -587,6 +603,8 @@ vc_hnsw_insert(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
 				return true;
 			return false;
 		}
+		if (l == 0)
+			in->row = id;
 		for (uint32 i = 0; i < plan->nchosen; i++)
 			link_back(in, plan->chosen[i], id, l, plan->distance[i],
 					  graph->shape.coded ? plan->rotated + (Size) graph->shape.padded * i : NULL, i == 0);
@@ -596,5 +614,17 @@ vc_hnsw_insert(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
 		vc_hnsw_replace_entry(graph, entry, id, level);
 	else if (level > entry_level || (graph->store.arena == NULL && graph->fill_block != fill_block))
 		vc_hnsw_note(graph, level > entry_level ? id : VC_HNSW_NONE, level);
+	return true;
+}
+
+bool
+vc_hnsw_insert(VcHnswInserter *in, const VcValue *value, const VcKeyRow *keys, ItemPointer tid)
+{
+	in->keys = keys;
+	if (!insert_value(in, value, tid))
+		return false;
+	/* Last, so that whoever finds the row in the list finds it in its node. */
+	if (in->graph->keys && in->graph->store.wal)
+		vc_hnsw_keys_add(in->graph, in->row, tid, keys);
 	return true;
 }

@@ -34,6 +34,10 @@
 /* A sweep of the whole index is cheaper than a search for more than this share of its nodes. */
 #define SWEEP_SHARE 4
 
+/* After so many nodes, and whenever there are twice as many, a search asks whether the list of keys is the shorter way.
+ */
+#define FIRST_LOOK 32
+
 typedef struct Waiting
 {
 	float	 distance; /* compact: what it is at least */
@@ -54,6 +58,10 @@ typedef struct ScanState
 	bool   resumed;		/* compact: nor is any row too late any more */
 	uint32 ef;
 	uint32 taken; /* how many of the search's found nodes are in waiting[] or gone */
+	uint32    wanted; /* of them, those with rows that pass the conditions on keys */
+	bool      listed; /* the list of keys has been read: the nodes it has are in ids[] */
+	VcHnswId *ids;
+	Size      nids;
 	uint64 returned;
 
 	Waiting *waiting; /* min-heap, from 0 */
@@ -188,8 +196,9 @@ take_found(ScanState *state)
 	{
 		VcHnswFound *f = &found[state->taken];
 
-		if (f->flags & VC_HNSW_DEAD)
+		if (f->flags & (VC_HNSW_DEAD | VC_HNSW_REJECTED))
 			continue;
+		state->wanted++;
 		if (state->rerank)
 		{
 			wait_push(state, f->bound, f->id);
@@ -250,6 +259,13 @@ sweep(ScanState *state)
 	state->all_found = true;
 }
 
+/* Whether looking at so many rows more would go beyond what the settings allow. */
+static bool
+is_beyond_cap(const ScanState *state, Size more)
+{
+	return vc_hnsw_max_scan_tuples > 0 && state->taken + more >= (Size) vc_hnsw_max_scan_tuples;
+}
+
 static bool
 is_most_of_index(ScanState *state, uint64 ef)
 {
@@ -263,12 +279,85 @@ is_most_of_index(ScanState *state, uint64 ef)
 	return ef * SWEEP_SHARE * shape->pages_per_node >= vc_store_nblocks(store) * per_block;
 }
 
+/*
+ * Where there are conditions on keys, a search passes through nodes whose rows are not wanted, as many for each that is
+ * as the conditions reject; the list of keys leads to those that are wanted alone. Whether the search, going on to find
+ * ef of them, would visit more than the list costs: by the share of wanted nodes so far, and by the list's own count
+ * once that was read.
+ */
+static bool
+is_list_shorter(ScanState *state)
+{
+	const VcHnswShape *shape = &state->graph.shape;
+	double             nodes = (double) state->graph.store.nblocks * shape->slots_per_page / shape->pages_per_node;
+	double             share = (state->wanted + 1.0) / (state->taken + 2.0);
+	double             search = Max((double) state->ef - state->wanted, 1) / share;
+
+	if (state->listed)
+		return state->nids * VC_HNSW_LONE_VISIT < search;
+	return nodes / VC_HNSW_KEYS_PER_VISIT + nodes * share * VC_HNSW_LONE_VISIT < search;
+}
+
+/* Read the list of keys. */
+static void
+read_list(ScanState *state)
+{
+	MemoryContext old = MemoryContextSwitchTo(state->row_context);
+
+	state->ids = vc_hnsw_keys_sweep(&state->graph, state->query.filter, &state->nids);
+	state->listed = true;
+	MemoryContextSwitchTo(old);
+}
+
+/* Put all that the list of keys leads to, and what came late, among the waiting. */
+static void
+visit_listed(ScanState *state)
+{
+	if (!state->listed)
+		read_list(state);
+	vc_hnsw_search_visit(state->search, &state->query, state->ids, state->nids);
+	take_found(state);
+	state->all_found = true;
+}
+
+/* The same as find_more, where there are conditions on keys. */
+static void
+find_more_wanted(ScanState *state)
+{
+	uint32 until;
+
+	state->ef = state->ef == 0 ? vc_hnsw_ef_search : state->ef * 2;
+	for (;;)
+	{
+		if (state->by_distance && !state->listed && is_list_shorter(state))
+			read_list(state);
+		/* What the list leads to may be more than there was reason to think. */
+		if (!state->by_distance || (state->listed && is_list_shorter(state) && !is_beyond_cap(state, state->nids)))
+			break;
+		until = Max(state->taken * 2, FIRST_LOOK);
+		if (!vc_hnsw_search_run(state->search, state->ef, until))
+		{
+			take_found(state);
+			break;
+		}
+		take_found(state);
+		if (state->taken < until || is_beyond_cap(state, 0))
+			return;
+	}
+	visit_listed(state);
+}
+
 /* Have rows waiting that are sure to be next, or find out that there are none. */
 static void
 find_more(ScanState *state)
 {
 	bool   more = false;
 
+	if (state->query.filter)
+	{
+		find_more_wanted(state);
+		return;
+	}
 	state->ef = state->ef == 0 ? vc_hnsw_ef_search : state->ef * 2;
 	if (state->by_distance && !is_most_of_index(state, state->ef))
 		more = vc_hnsw_search_run(state->search, state->ef, UINT32_MAX);
@@ -300,6 +389,8 @@ start(IndexScanDesc scan)
 	state->resumed = false;
 	state->ef = 0;
 	state->taken = 0;
+	state->wanted = 0;
+	state->listed = false;
 	state->returned = 0;
 	state->nwaiting = 0;
 	state->nlate = 0;
@@ -310,10 +401,20 @@ start(IndexScanDesc scan)
 		vc_hnsw_rerank_reset(state->rerank);
 	if (scan->numberOfOrderBys == 0)
 		elog(ERROR, "vc_hnsw indexes can only be scanned in order of a distance");
+	MemoryContextReset(state->row_context);
+	old = MemoryContextSwitchTo(state->row_context);
+	state->query.data = NULL;
+	state->query.filter =
+		vc_keys_filter(graph->keys ? &graph->keys->node : NULL, scan->indexRelation, scan->keyData, scan->numberOfKeys);
+	MemoryContextSwitchTo(old);
+	if (state->query.filter && state->query.filter->never)
+	{
+		state->all_found = true;
+		return;
+	}
 	if (scan->orderByData->sk_flags & SK_ISNULL)
 		return;
 
-	MemoryContextReset(state->row_context);
 	old = MemoryContextSwitchTo(state->row_context);
 	vc_metric_value(graph->metric, scan->orderByData->sk_argument, &value);
 	MemoryContextSwitchTo(old);
@@ -344,7 +445,7 @@ load_tids(ScanState *state, VcHnswId id)
 		state->ntids = found->tids;
 	}
 	else
-		state->ntids = vc_hnsw_node_tids(&state->graph, id, &state->tids, &state->tids_size);
+		state->ntids = vc_hnsw_node_tids(&state->graph, id, state->query.filter, &state->tids, &state->tids_size);
 }
 
 /* The executor would take a row pointer beyond the table for a missing file. Tables do not shrink while they are scanned. */
@@ -429,7 +530,7 @@ vc_hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 		}
 		if (!state->all_found)
 		{
-			if (vc_hnsw_max_scan_tuples > 0 && state->taken >= (uint32) vc_hnsw_max_scan_tuples)
+			if (is_beyond_cap(state, 0))
 				state->all_found = true;
 			else
 				find_more(state);
@@ -450,7 +551,7 @@ vc_hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 
 	scan->xs_heaptid = state->tids[state->next_tid++];
 	check_tid(scan, state, &scan->xs_heaptid);
-	scan->xs_recheck = false;
+	scan->xs_recheck = state->query.filter && state->query.filter->recheck;
 	scan->xs_recheckorderby = false;
 	state->returned++;
 	return true;

@@ -402,7 +402,47 @@ limit_of(const VcHnswSearch *s)
 static inline bool
 is_live(const VcHnswFound *found)
 {
-	return !(found->flags & VC_HNSW_DEAD);
+	return !(found->flags & (VC_HNSW_DEAD | VC_HNSW_REJECTED));
+}
+
+static bool
+is_rejected(void *arg, VcHnswId id, const ItemPointerData *tids, uint32 n, const VcKeyLayout *layout, const void *keys)
+{
+	VcHnswFound       *f = ((void **) arg)[0];
+	const VcKeyFilter *filter = ((void **) arg)[1];
+
+	for (uint32 i = 0; i < n; i++)
+		if (vc_keys_pass(filter, layout, keys, i))
+		{
+			f->flags &= ~VC_HNSW_REJECTED;
+			return false;
+		}
+	(void) id;
+	(void) tids;
+	return true;
+}
+
+/* Of a locked node, keep the rows that are wanted: of those that do not lie in the node, only whether there are any. */
+static void
+keep_wanted(VcHnswSearch *s, VcHnswFound *f, const VcHnswNode *node)
+{
+	const VcKeyFilter *filter = s->query->filter;
+	const VcHnswGraph *graph = s->graph;
+	const void        *keys = vc_hnsw_node_keys(&graph->shape, node);
+
+	f->tids = 0;
+	for (int i = 0; i < node->tids; i++)
+		if (vc_keys_pass(filter, &graph->keys->node, keys, i))
+			f->tid[f->tids++] = node->tid[i];
+	if (f->tids > 0)
+		return;
+	f->flags |= VC_HNSW_REJECTED;
+	if (f->overflow)
+	{
+		void *arg[2] = {f, (void *) filter};
+
+		vc_hnsw_each_tids(s->graph, f->id, node, is_rejected, arg);
+	}
 }
 
 static void
@@ -424,7 +464,10 @@ record(VcHnswSearch *s, VcHnswId id, const VcHnswNode *node, float distance, flo
 	f->flags = node->flags;
 	f->tids = node->tids;
 	f->overflow = node->level == 0 && node->overflow != InvalidBlockNumber;
-	memcpy(f->tid, node->tid, sizeof(f->tid));
+	if (s->query->filter && node->level == 0)
+		keep_wanted(s, f, node);
+	else
+		memcpy(f->tid, node->tid, sizeof(f->tid));
 }
 
 static inline float
@@ -650,6 +693,38 @@ vc_hnsw_search_run(VcHnswSearch *s, uint32 ef, uint32 max_found)
 			expand_plain(s, id);
 	}
 	return s->frontier_count > 0;
+}
+
+void
+vc_hnsw_search_visit(VcHnswSearch *s, const VcHnswQuery *query, const VcHnswId *ids, Size n)
+{
+	s->query = query;
+	for (Size i = 0; i < n; i++)
+	{
+		Seen             *seen = see(s, ids[i]);
+		VcHold            hold;
+		const VcHnswNode *node;
+
+		CHECK_FOR_INTERRUPTS();
+		if (i + TOUCH_AHEAD < n)
+			touch(s, ids[i + TOUCH_AHEAD]);
+		if (seen->visited)
+			continue;
+		seen->visited = VISITED_FREE;
+		node = vc_hnsw_node(s->graph, &hold, ids[i]);
+		vc_hnsw_counters.visits++;
+		if ((node->flags & (VC_HNSW_USED | VC_HNSW_DEAD)) == VC_HNSW_USED && node->level == 0)
+		{
+			float distance = NAN;
+			float bound = NAN;
+
+			if (query->data && !(node->flags & VC_HNSW_APART))
+				distance = exact_distance(s, node, &bound);
+			record(s, ids[i], node, distance, bound);
+			seen->visited = s->found_count;
+		}
+		vc_hnsw_done(s->graph, &hold);
+	}
 }
 
 VcHnswFound *

@@ -20,7 +20,7 @@ count_rows(VcHnswWalk *walk)
 
 	for (uint64 id = 0; id < vc_hnsw_walk_slots(walk); id++)
 		if ((walk->slot[id] & VC_HNSW_WALK_USED) && vc_hnsw_walk_level(walk, id) == 0)
-			rows += vc_hnsw_node_tids(&walk->graph, id, &tids, &size);
+			rows += vc_hnsw_node_tids(&walk->graph, id, NULL, &tids, &size);
 	pfree(tids);
 	return rows;
 }

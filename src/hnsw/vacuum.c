@@ -74,18 +74,27 @@ set_dead(VacuumState *v, VcHnswId id)
 
 /* ---- pass 1 ---- */
 
-/* Keep the TIDs that are not dead; returns how many. */
+/* Keep the TIDs that are not dead, with their keys where there are key columns; returns how many. */
 static int
-keep_live(VacuumState *v, ItemPointerData *tids, int n)
+keep_live(VacuumState *v, ItemPointerData *tids, int n, const VcKeyLayout *layout, void *keys)
 {
 	int kept = 0;
 
 	for (int i = 0; i < n; i++)
 	{
+		VcKeyRow row;
+
 		if (v->callback(&tids[i], v->callback_state))
+		{
 			v->stats->tuples_removed++;
-		else
-			tids[kept++] = tids[i];
+			continue;
+		}
+		if (layout && kept < i)
+		{
+			vc_keys_get(layout, keys, i, &row);
+			vc_keys_put(layout, keys, kept, &row);
+		}
+		tids[kept++] = tids[i];
 	}
 	return kept;
 }
@@ -94,7 +103,8 @@ keep_live(VacuumState *v, ItemPointerData *tids, int n)
 static uint64
 clean_overflow(VacuumState *v, BlockNumber head, BlockNumber block)
 {
-	uint64		left = 0;
+	const VcHnswKeys *keys = v->graph.keys;
+	uint64            left = 0;
 	BlockNumber pages = 0;
 
 	while (block != InvalidBlockNumber)
@@ -106,11 +116,12 @@ clean_overflow(VacuumState *v, BlockNumber head, BlockNumber block)
 		if (block == head || pages++ > v->graph.store.nblocks)
 			vc_page_corrupted(v->graph.store.index, head, "a list of row pointers runs in a circle");
 		vc_hold_init(&hold);
-		tids = (VcHnswTids *) VcPageGetPayload(vc_store_write_owned(&v->graph.store, &hold, block, VC_HNSW_TIDS,
-																	offsetof(VcHnswTids, tid)));
-		if (tids->count > VC_HNSW_TIDS_MAX)
+		tids = (VcHnswTids *) VcPageGetPayload(
+			vc_store_write_owned(&v->graph.store, &hold, block, VC_HNSW_TIDS, VC_PAGE_PAYLOAD));
+		if (tids->count > vc_hnsw_tids_max(&v->graph))
 			vc_page_corrupted(v->graph.store.index, block, "the page says it has %u row pointers", tids->count);
-		kept = keep_live(v, tids->tid, tids->count);
+		kept = keep_live(v, tids->tid, tids->count, keys ? &keys->tids : NULL,
+						 keys ? vc_hnsw_tids_keys(keys, tids) : NULL);
 		left += kept;
 		block = tids->next;
 		if (kept < (int) tids->count)
@@ -140,7 +151,8 @@ clean_node(VacuumState *v, VcHnswId id)
 		return;
 	}
 	overflow = clean_overflow(v, vc_hnsw_block(&v->graph.shape, id), node->overflow);
-	kept = keep_live(v, node->tid, node->tids);
+	kept = keep_live(v, node->tid, node->tids, v->graph.keys ? &v->graph.keys->node : NULL,
+					 vc_hnsw_node_keys(&v->graph.shape, node));
 	changed = kept < node->tids;
 	node->tids = kept;
 	if (kept == 0 && overflow == 0)
@@ -740,6 +752,8 @@ vc_hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, IndexBu
 	}
 
 	for_each_block(&v, v.nblocks, mark_block);
+	if (v.graph.keys)
+		vc_hnsw_keys_clean(&v.graph, callback, callback_state);
 	if (v.ndead > 0)
 	{
 		mark_upper(&v);

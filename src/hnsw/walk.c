@@ -27,7 +27,7 @@ walk_pages(VcHnswWalk *walk)
 		CHECK_FOR_INTERRUPTS();
 		if (vc_store_read_any(&walk->graph.store, &hold, block, &kind))
 			vc_store_release(&walk->graph.store, &hold);
-		if (kind > VC_HNSW_TIDS)
+		if (kind > VC_HNSW_KEYS)
 			vc_page_corrupted(walk->index, block, "the page is of unknown kind %u", kind);
 		if ((kind == VC_HNSW_META) != (block == VC_HNSW_META_BLOCK))
 			vc_page_corrupted(walk->index, block, "the page is of kind %u", kind);

@@ -32,7 +32,7 @@ typedef struct VcHnswWalk
 	uint64 unreached; /* live nodes of level 0 that no search comes to */
 	uint64 links;	/* of level 0 */
 	int	   levels;
-	uint64 pages[VC_HNSW_TIDS + 1]; /* by kind */
+	uint64 pages[VC_HNSW_KEYS + 1]; /* by kind */
 } VcHnswWalk;
 
 /*

@@ -29,10 +29,10 @@ $node->safe_psql('postgres', q{
 	INSERT INTO s SELECT i, sparse_point(i, 200) FROM generate_series(1, 500) i;
 	CREATE TABLE t (id int, v vector(24));
 	CREATE TABLE w (id int, v vector(9000));
-	CREATE INDEX t_v ON t USING vc_hnsw (v vector_l2_ops) WITH (m = 8, ef_construction = 40);
+	CREATE INDEX t_v ON t USING vc_hnsw (v vector_l2_ops, id) WITH (m = 8, ef_construction = 40);
 	CREATE INDEX w_v ON w USING vc_hnsw (v vector_l2_ops) WITH (m = 8, ef_construction = 40);
 	CREATE UNLOGGED TABLE u (id int, v vector(24));
-	CREATE INDEX u_v ON u USING vc_hnsw (v vector_cosine_ops);
+	CREATE INDEX u_v ON u USING vc_hnsw (v vector_cosine_ops, id);
 	INSERT INTO t SELECT i, point(i, 24) FROM generate_series(1, 1500) i;
 	INSERT INTO w SELECT i, point(i, 9000) FROM generate_series(1, 30) i;
 	INSERT INTO u SELECT i, point(i, 24) FROM generate_series(1, 100) i;

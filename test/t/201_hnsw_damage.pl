@@ -16,7 +16,7 @@ my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
 $node->append_conf('postgresql.conf', "autovacuum = off\nfsync = off\nmax_parallel_maintenance_workers = 2\n");
 $node->start;
-# d: values of many rows, so that there are pages of row pointers; w: nodes of several pages; s: nodes of differing size.
+# d: values of many rows, so that there are pages of row pointers, and keys; w: nodes of several pages; s: nodes of differing size.
 $node->safe_psql('postgres', q{
 	CREATE EXTENSION vectorcoll;
 	CREATE FUNCTION point(i int, d int) RETURNS vector LANGUAGE sql IMMUTABLE AS $$
@@ -32,7 +32,7 @@ $node->safe_psql('postgres', q{
 	CREATE TABLE s (id int, v sparsevec(300));
 	INSERT INTO s SELECT i, sparse_point(i, 300) FROM generate_series(1, 400) i;
 	CREATE INDEX s_v ON s USING vc_hnsw (v sparsevec_l2_ops) WITH (m = 8, ef_construction = 40);
-	CREATE INDEX d_v ON d USING vc_hnsw (v vector_l2_ops) WITH (m = 8, ef_construction = 40);
+	CREATE INDEX d_v ON d USING vc_hnsw (v vector_l2_ops, id) WITH (m = 8, ef_construction = 40);
 	CREATE INDEX w_v ON w USING vc_hnsw (v vector_l2_ops) WITH (m = 8, ef_construction = 40);
 });
 
@@ -102,7 +102,8 @@ like($node->safe_psql('restored', "SELECT indexdef FROM pg_indexes WHERE indexna
 
 my %query = map {
 	my ($t, $d, $point) = @$_;
-	($t => "SET enable_seqscan = off; SELECT count(*) FROM (SELECT id FROM $t ORDER BY v <-> $point(1, $d) LIMIT 10) s; SELECT count(*) FROM (SELECT id FROM $t ORDER BY v <-> $point(2, $d) LIMIT 100000) s;
+	($t => "SET enable_seqscan = off; SELECT count(*) FROM (SELECT id FROM $t ORDER BY v <-> $point(1, $d) LIMIT 10) s;
+		SELECT count(*) FROM (SELECT id FROM $t WHERE id < 50 ORDER BY v <-> $point(1, $d) LIMIT 1000) s; SELECT count(*) FROM (SELECT id FROM $t ORDER BY v <-> $point(2, $d) LIMIT 100000) s;
 		INSERT INTO $t VALUES (-1, $point(77777, $d)), (-2, $point(1, $d)); DELETE FROM $t WHERE id % 3 = 0; VACUUM (INDEX_CLEANUP ON) $t;
 		SELECT vectorcoll.hnsw_check('${t}_v', true); SELECT vectorcoll.hnsw_stats('${t}_v')")
 } ['d', 24, 'point'], ['w', 3000, 'point'], ['s', 300, 'sparse_point'];
@@ -155,7 +156,7 @@ done_testing();
 sub kinds
 {
 	my ($file) = @_;
-	my @name = ('unused', 'meta', 'nodes', 'tail', 'row pointers');
+	my @name = ('unused', 'meta', 'nodes', 'tail', 'row pointers', 'keys');
 	my %blocks;
 	for my $block (0 .. length($file) / 8192 - 1)
 	{
