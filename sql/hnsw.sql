@@ -85,6 +85,25 @@ CREATE INDEX points_v ON points USING vc_hnsw (v vector_l1_ops);
 SELECT recall('<+>', 10) >= 0.95 AS l1;
 DROP INDEX points_v;
 
+-- Inner product: short values are far from everything, and yet what some queries ask for. Nearly all are reached, and queries in
+-- all directions find what is there.
+CREATE TABLE positive (id int, v vector(8));
+SELECT setseed(0.25);
+INSERT INTO positive SELECT i, array(SELECT random() FROM generate_series(1, 8) g WHERE i > 0)::vector FROM generate_series(1, 6000) i;
+CREATE TABLE directions AS SELECT i, array(SELECT random() - 0.5 FROM generate_series(1, 8) g WHERE i > 0)::vector AS v FROM generate_series(1, 50) i;
+CREATE INDEX positive_v ON positive USING vc_hnsw (v vector_ip_ops);
+SET client_min_messages = error;
+SELECT vectorcoll.hnsw_check('positive_v', true);
+SET client_min_messages = warning;
+SELECT unreachable < 600 AS reached FROM vectorcoll.hnsw_stats('positive_v');
+SET vc_hnsw.ef_search = 100;
+CREATE TABLE found AS SELECT i, (SELECT array_agg(id) FROM (SELECT id FROM positive p ORDER BY p.v <#> d.v LIMIT 10) s) AS ids FROM directions d;
+RESET vc_hnsw.ef_search;
+SET enable_indexscan = off;
+SELECT avg((SELECT count(*) FROM (SELECT id FROM positive p ORDER BY p.v <#> d.v LIMIT 10) s WHERE id = ANY (ids))) >= 9.5 AS found FROM directions d JOIN found USING (i);
+RESET enable_indexscan;
+DROP TABLE positive, directions, found;
+
 -- NULLs are not indexed; zero vectors under cosine are, and come last.
 CREATE TABLE odd (id int, v vector(2));
 CREATE INDEX odd_v ON odd USING vc_hnsw (v vector_cosine_ops);

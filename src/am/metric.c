@@ -149,6 +149,54 @@ vc_metric_of(Relation index, int attno)
 	return (const VcMetric *) DatumGetPointer(FunctionCall1(proc, PointerGetDatum(NULL)));
 }
 
+/* Half of squared L2 plus the negative inner product; infinite where float cannot say. */
+static float
+linking_distance(VcDots dots)
+{
+	float distance = (dots.aa + dots.bb) / 2 - 2 * dots.ab;
+
+	return isnan(distance) ? INFINITY : distance;
+}
+
+static float
+linking_f32(const void *a, float a_scale, const void *b, float b_scale, uint32 dim)
+{
+	UNUSED_SCALES;
+	return linking_distance(vc_kernels->dots_f32(a, b, dim));
+}
+
+static float
+linking_f16(const void *a, float a_scale, const void *b, float b_scale, uint32 dim)
+{
+	UNUSED_SCALES;
+	return linking_distance(vc_kernels->dots_f16(a, b, dim));
+}
+
+static float
+linking_sparse(const void *a, float a_scale, const void *b, float b_scale, uint32 dim)
+{
+	float distance = vc_sparse_stored_l2sq(a, b, dim) / 2 - vc_sparse_stored_ip(a, b, dim);
+
+	UNUSED_SCALES;
+	return isnan(distance) ? INFINITY : distance;
+}
+
+const VcMetric *
+vc_metric_linking(const VcMetric *metric)
+{
+	static const VcMetric for_ip[] = {
+		{VC_ELEMENT_F32, VC_METRIC_IP_LINKING, "vector", linking_f32},
+		{VC_ELEMENT_F16, VC_METRIC_IP_LINKING, "halfvec", linking_f16},
+		{VC_ELEMENT_SPARSE, VC_METRIC_IP_LINKING, "sparsevec", linking_sparse},
+	};
+
+	if (metric->kind == VC_METRIC_IP)
+		for (int i = 0; i < lengthof(for_ip); i++)
+			if (for_ip[i].element == metric->element)
+				return &for_ip[i];
+	return metric;
+}
+
 Size
 vc_metric_bytes(const VcMetric *metric, uint32 dim)
 {

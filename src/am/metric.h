@@ -8,6 +8,7 @@
  *	L2			squared distance
  *	IP			negative inner product
  *	COSINE		2 - 2 cos, the squared distance of the normalised values
+ *	IP_LINKING	squared distance / 2 - inner product
  *	L1			sum of absolute differences
  *	HAMMING		differing bits
  *	JACCARD		1 - common / either
@@ -39,7 +40,8 @@ typedef enum VcMetricKind
 	VC_METRIC_COSINE,
 	VC_METRIC_L1,
 	VC_METRIC_HAMMING,
-	VC_METRIC_JACCARD
+	VC_METRIC_JACCARD,
+	VC_METRIC_IP_LINKING /* no operator's: vc_metric_linking */
 } VcMetricKind;
 
 typedef struct VcMetric VcMetric;
@@ -64,6 +66,9 @@ typedef struct VcValue
 
 /* The metric of an index column. */
 extern const VcMetric *vc_metric_of(Relation index, int attno);
+
+/* The metric by which a graph links values that are searched by this one: for inner product another, else the same. */
+extern const VcMetric *vc_metric_linking(const VcMetric *metric);
 
 /* Bytes of a value of `dim` dimensions; not for sparse values. */
 extern Size vc_metric_bytes(const VcMetric *metric, uint32 dim);

@@ -182,13 +182,13 @@ rounding_error(CheckState *check, const void *theirs, float their_scale)
 	VcHnswGraph *graph = &check->walk.graph;
 	uint32		 dim = graph->shape.dim;
 
-	if (graph->metric->kind == VC_METRIC_IP)
+	if (graph->metric->kind == VC_METRIC_IP_LINKING)
 	{
-		/* What cancels out may be much larger than what is left. */
+		/* What cancels out may be much larger than what is left: a value's distance from itself is its square, negative. */
 		const void *own = vc_hnsw_node_value(&graph->shape, check->node);
 
-		return 1e-5 * sqrt(fabs((double) graph->metric->distance(own, 1, own, 1, dim)) *
-						   fabs((double) graph->metric->distance(theirs, their_scale, theirs, their_scale, dim)));
+		return 1e-5 * (fabs((double) graph->metric->distance(own, 1, own, 1, dim)) +
+					   fabs((double) graph->metric->distance(theirs, their_scale, theirs, their_scale, dim)));
 	}
 	return graph->metric->kind == VC_METRIC_COSINE || graph->metric->kind == VC_METRIC_JACCARD ? 1e-5 : 0;
 }
@@ -228,9 +228,8 @@ check_code(CheckState *check, VcHnswId id, int link, float scale)
 	VcHnswGraph		  *graph = &check->walk.graph;
 	const VcHnswShape *shape = &graph->shape;
 	uint32			   padded = shape->padded;
-	VcRabitqFactors	   factors;
-	float			   add;
-	float			   rescale;
+	VcHnswFactors	   factors;
+	VcHnswFactors	   kept;
 	double			   size = 0;
 	bool			   wrong = false;
 
@@ -249,9 +248,9 @@ check_code(CheckState *check, VcHnswId id, int link, float scale)
 	if (wrong)
 		vc_page_corrupted(check->walk.index, block_of(check, id), "the code of link %d of node %u is not that of its value",
 						  link, id);
-	vc_hnsw_get_factors(shape, check->node, link, &add, &rescale);
-	if (!about_equal(shape, factors.add, add, size) ||
-		!about_equal(shape, factors.rescale, rescale, sqrt(size / padded)))
+	vc_hnsw_get_factors(shape, check->node, link, &kept);
+	if (!about_equal(shape, factors.add, kept.add, size) || !about_equal(shape, factors.add_ip, kept.add_ip, size) ||
+		!about_equal(shape, factors.rescale, kept.rescale, sqrt(size / padded)))
 		vc_page_corrupted(check->walk.index, block_of(check, id),
 						  "the factors of link %d of node %u are not those of its value", link, id);
 }

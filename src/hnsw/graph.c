@@ -12,6 +12,9 @@
  */
 #include "hnsw/hnsw.h"
 
+#include <float.h>
+#include <math.h>
+
 #include "common/pg_prng.h"
 #include "kernels/vc_kernels.h"
 #include "storage/freespace.h"
@@ -145,8 +148,13 @@ vc_hnsw_shape_fill(VcHnswShape *shape, const VcMetric *metric, const VcHnswMeta 
 		at += factor * shape->degree;
 		shape->links_rescale = at;
 		at += factor * shape->degree;
+		if (metric->kind == VC_METRIC_IP)
+		{
+			shape->links_add_ip = at;
+			at += factor * shape->degree;
+		}
 	}
-	StaticAssertStmt(sizeof(VcHnswNode) + VC_HNSW_MAX_DEGREE * 14 +
+	StaticAssertStmt(sizeof(VcHnswNode) + VC_HNSW_MAX_DEGREE * 18 +
 							 VC_KEYS_MAX * (sizeof(int64) * (VC_HNSW_INLINE_TIDS + 1) + 1) <=
 						 VC_PAGE_PAYLOAD,
 					 "header, links and keys must lie in a node's first page");
@@ -207,9 +215,13 @@ cached_size(const VcHnswShape *shape)
 }
 
 static void
-graph_init(VcHnswGraph *graph, const CachedGraph *cached)
+graph_init(VcHnswGraph *graph, const CachedGraph *cached, VcHnswPurpose purpose)
 {
 	graph->shape = cached->shape;
+	if (purpose == VC_HNSW_TO_LINK)
+		graph->metric = vc_metric_linking(graph->metric);
+	else if (graph->shape.links_add_ip > 0)
+		graph->shape.links_add = graph->shape.links_add_ip;
 	graph->rotation = cached->shape.coded ? &cached->rotation : NULL;
 	graph->keys = cached->has_keys ? &cached->keys : NULL;
 	graph->fill_block = InvalidBlockNumber;
@@ -236,7 +248,7 @@ cached_fill(CachedGraph *cached, const VcHnswShape *shape, const VcHnswKeys *key
 }
 
 void
-vc_hnsw_open(VcHnswGraph *graph, Relation index)
+vc_hnsw_open(VcHnswGraph *graph, Relation index, VcHnswPurpose purpose)
 {
 	VcHold		 hold;
 	VcHnswMeta	 meta;
@@ -262,7 +274,7 @@ vc_hnsw_open(VcHnswGraph *graph, Relation index)
 		cached_fill(cached, &shape, has_keys ? &keys : NULL);
 		graph->store.cached->data = cached;
 	}
-	graph_init(graph, cached);
+	graph_init(graph, cached, purpose);
 }
 
 void
@@ -278,7 +290,7 @@ vc_hnsw_open_new(VcHnswGraph *graph, Relation index, const VcHnswMeta *meta)
 	vc_hnsw_shape_fill(&shape, graph->metric, meta, has_keys ? &keys : NULL);
 	cached = palloc(cached_size(&shape));
 	cached_fill(cached, &shape, has_keys ? &keys : NULL);
-	graph_init(graph, cached);
+	graph_init(graph, cached, VC_HNSW_TO_LINK);
 }
 
 void
@@ -788,16 +800,37 @@ vc_hnsw_node_add_first(VcHnswGraph *graph, const VcHnswNode *image, VcHnswId *id
 	return true;
 }
 
+/*
+ * In an inner product index `rescale` is that of the distance nodes are linked by, which is also that of L2: twice that of inner
+ * products. What is added differs by how much longer the neighbour is than the node: |o - q|^2 is |o|^2 - 2 <o, q> + |q|^2,
+ * of which the distance for links has half the squares, and the inner product, doubled, none.
+ */
 void
 vc_hnsw_encode(const VcHnswGraph *graph, const float *residual, const float *centre, uint8 *code,
-			   VcRabitqFactors *factors)
+			   VcHnswFactors *factors)
 {
-	VcRabitqMetric metric = vc_metric_rabitq(graph->metric);
+	const VcHnswShape *shape = &graph->shape;
+	VcRabitqFactors	   by_l2;
 
-	if (graph->shape.bits == 1)
-		vc_rabitq_encode1(metric, residual, centre, graph->shape.padded, code, factors);
+	if (shape->bits == 1)
+		vc_rabitq_encode1(VC_RABITQ_L2, residual, centre, shape->padded, code, &by_l2);
 	else
-		vc_rabitq_encode(metric, residual, centre, graph->shape.padded, graph->shape.bits, code, factors);
+		vc_rabitq_encode(VC_RABITQ_L2, residual, centre, shape->padded, shape->bits, code, &by_l2);
+	*factors = (VcHnswFactors){.add = by_l2.add, .rescale = by_l2.rescale};
+	if (shape->links_add_ip > 0 && by_l2.err < FLT_MAX)
+	{
+		double longer = 0;
+
+		for (uint32 i = 0; i < shape->padded; i++)
+			longer += residual[i] * (residual[i] + 2.0 * centre[i]);
+		if (fabs(longer) < FLT_MAX && fabs(by_l2.add - longer) < FLT_MAX)
+		{
+			factors->add = (float) (by_l2.add - longer / 2);
+			factors->add_ip = (float) ((by_l2.add - longer) / 2);
+		}
+		else
+			*factors = (VcHnswFactors){0};
+	}
 }
 
 /* bfloat16, rounded to nearest; what is beyond its range becomes its largest. */
@@ -822,23 +855,29 @@ unpack_short(uint16 packed)
 }
 
 void
-vc_hnsw_get_factors(const VcHnswShape *shape, const VcHnswNode *node, int link, float *add, float *rescale)
+vc_hnsw_get_factors(const VcHnswShape *shape, const VcHnswNode *node, int link, VcHnswFactors *factors)
 {
+	factors->add_ip = 0;
 	if (shape->compact)
 	{
-		*add = unpack_short(vc_hnsw_links_short(node, shape->links_add)[link]);
-		*rescale = unpack_short(vc_hnsw_links_short(node, shape->links_rescale)[link] | VC_HNSW_COMPACT_SPARE);
+		factors->add = unpack_short(vc_hnsw_links_short(node, shape->links_add)[link]);
+		factors->rescale =
+			unpack_short(vc_hnsw_links_short(node, shape->links_rescale)[link] | VC_HNSW_COMPACT_SPARE);
+		if (shape->links_add_ip > 0)
+			factors->add_ip = unpack_short(vc_hnsw_links_short(node, shape->links_add_ip)[link]);
 	}
 	else
 	{
-		*add = vc_hnsw_links_add(shape, node)[link];
-		*rescale = vc_hnsw_links_rescale(shape, node)[link];
+		factors->add = vc_hnsw_links_add(shape, node)[link];
+		factors->rescale = vc_hnsw_links_rescale(shape, node)[link];
+		if (shape->links_add_ip > 0)
+			factors->add_ip = vc_hnsw_links_add_ip(shape, node)[link];
 	}
 }
 
 void
 vc_hnsw_set_code(const VcHnswShape *shape, VcHnswNode *node, int link, const uint8 *code,
-				 const VcRabitqFactors *factors)
+				 const VcHnswFactors *factors)
 {
 	uint8 *block = vc_hnsw_codes(shape, node) + link / VC_RABITQ_BLOCK * shape->block_bytes;
 
@@ -848,11 +887,15 @@ vc_hnsw_set_code(const VcHnswShape *shape, VcHnswNode *node, int link, const uin
 
 		vc_hnsw_links_short(node, shape->links_add)[link] = pack_short(factors->add);
 		*rescale = (*rescale & VC_HNSW_COMPACT_SPARE) | (pack_short(factors->rescale) & ~VC_HNSW_COMPACT_SPARE);
+		if (shape->links_add_ip > 0)
+			vc_hnsw_links_short(node, shape->links_add_ip)[link] = pack_short(factors->add_ip);
 	}
 	else
 	{
 		vc_hnsw_links_add(shape, node)[link] = factors->add;
 		vc_hnsw_links_rescale(shape, node)[link] = factors->rescale;
+		if (shape->links_add_ip > 0)
+			vc_hnsw_links_add_ip(shape, node)[link] = factors->add_ip;
 	}
 	if (shape->bits == 1)
 		vc_rabitq_pack1(block, shape->padded, link % VC_RABITQ_BLOCK, code);
@@ -913,8 +956,8 @@ vc_hnsw_link_distances(const VcHnswGraph *graph, const VcHnswNode *node, float *
 
 		vc_hnsw_rotated(graph, vc_hnsw_node_value(shape, node), node->scale, graph->centre);
 		vc_rabitq_query_init(&own, graph->centre, shape->padded, graph->lut);
-		if (graph->metric->kind == VC_METRIC_IP)
-			g = -vc_kernels->norm2_f32(graph->centre, shape->padded);
+		if (graph->metric->kind == VC_METRIC_IP_LINKING)
+			g = -vc_kernels->norm2_f32(graph->centre, shape->padded) - vc_hnsw_error2(graph, node);
 		else
 			g = -2 * vc_hnsw_error2(graph, node);
 		vc_hnsw_estimate(shape, &own, node, g, distances);

@@ -122,7 +122,7 @@ vc_hnsw_aminsert(Relation index, Datum *values, bool *isnull, ItemPointer tid, R
 		return false;
 	context = AllocSetContextCreate(CurrentMemoryContext, "vc_hnsw insert", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
-	vc_hnsw_open(&graph, index);
+	vc_hnsw_open(&graph, index, VC_HNSW_TO_LINK);
 	vc_hnsw_read_key(&graph, values[0], &value);
 	if (graph.keys)
 		vc_keys_row(&graph.keys->node, index, values, isnull, &keys);

@@ -12,6 +12,7 @@
  *		32				4 R				ids of the neighbours, VC_HNSW_NONE where a link was taken away
  *		links_add		4 R				RaBitQ factor `add` of each neighbour     (coded metrics only)
  *		links_rescale	4 R				RaBitQ factor `rescale`                    (coded metrics only)
+ *		links_add_ip	4 R				the same for inner products                (inner product only)
  *		links_distance	2 R				distance of each neighbour from this node, and whether the link is spare
  *		keys			key block		keys of the heap TIDs here            (indexes with key columns only, am/keys.h)
  *		codes			R/32 blocks		RaBitQ codes of the neighbours, centred on this node, FastScan blocks (coded
@@ -195,6 +196,7 @@ typedef struct VcHnswShape
 	Size   block_bytes; /* of a FastScan block: the codes of 32 neighbours */
 	Size   links_add;
 	Size   links_rescale;
+	Size   links_add_ip; /* inner product only; links_add is then that of the distance nodes are linked by */
 	Size   links_distance;
 	Size   keys;
 	Size   codes;
@@ -228,7 +230,7 @@ typedef struct VcHnswGraph
 {
 	VcStore			  store;
 	VcHnswShape		  shape;
-	const VcMetric	 *metric;
+	const VcMetric	 *metric; /* of the operator class, or the one that nodes are linked by: VcHnswPurpose */
 	const VcRotation *rotation; /* null unless coded */
 	const VcHnswKeys *keys;     /* null unless there are key columns */
 	BlockNumber		  fill_block; /* where this process puts new nodes, or InvalidBlockNumber */
@@ -255,6 +257,12 @@ static inline float *
 vc_hnsw_links_rescale(const VcHnswShape *shape, const VcHnswNode *node)
 {
 	return (float *) ((char *) node + shape->links_rescale);
+}
+
+static inline float *
+vc_hnsw_links_add_ip(const VcHnswShape *shape, const VcHnswNode *node)
+{
+	return (float *) ((char *) node + shape->links_add_ip);
 }
 
 static inline uint16 *
@@ -418,8 +426,18 @@ extern void vc_hnsw_meta_fill(VcHnswMeta *meta, Relation index);
 extern void vc_hnsw_shape_fill(VcHnswShape *shape, const VcMetric *metric, const VcHnswMeta *meta,
 							   const VcHnswKeys *keys);
 
+/*
+ * By what distance an open graph compares: rows are searched by that of the operator, links are chosen by one that is small
+ * between neighbours. They differ for inner product (README.md).
+ */
+typedef enum VcHnswPurpose
+{
+	VC_HNSW_TO_LINK,
+	VC_HNSW_TO_SEARCH
+} VcHnswPurpose;
+
 /* Open an index on disk. What can be kept is cached in the relation. */
-extern void vc_hnsw_open(VcHnswGraph *graph, Relation index);
+extern void vc_hnsw_open(VcHnswGraph *graph, Relation index, VcHnswPurpose purpose);
 
 /* Open a graph over an empty store that is being built. */
 extern void vc_hnsw_open_new(VcHnswGraph *graph, Relation index, const VcHnswMeta *meta);
@@ -482,21 +500,29 @@ extern VcHnswId vc_hnsw_node_add(VcHnswGraph *graph, const VcHnswNode *image);
  */
 extern bool vc_hnsw_node_add_first(VcHnswGraph *graph, const VcHnswNode *image, VcHnswId *id);
 
+/* RaBitQ's factors for the distance nodes are linked by, and `add` for inner products, where those are searched. */
+typedef struct VcHnswFactors
+{
+	float add;
+	float rescale;
+	float add_ip;
+} VcHnswFactors;
+
 /*
  * Codes of neighbours. encode: the residual, a neighbour less the node, both rotated, with the node as centre; code has
  * shape.padded bytes. set_code: into a node's place `link`, with its factors. get_code: what lies there. estimate: distances of all a node's neighbours from
  * a query, given the node's own.
  */
 extern void vc_hnsw_encode(const VcHnswGraph *graph, const float *residual, const float *centre, uint8 *code,
-						   VcRabitqFactors *factors);
+						   VcHnswFactors *factors);
 extern void vc_hnsw_set_code(const VcHnswShape *shape, VcHnswNode *node, int link, const uint8 *code,
-							 const VcRabitqFactors *factors);
+							 const VcHnswFactors *factors);
 extern void vc_hnsw_get_code(const VcHnswShape *shape, const VcHnswNode *node, int link, uint8 *code);
 extern void vc_hnsw_estimate(const VcHnswShape *shape, const VcRabitqQuery *query, const VcHnswNode *node,
 							 float distance, float *estimates);
 
 /* The factors of a link. */
-extern void vc_hnsw_get_factors(const VcHnswShape *shape, const VcHnswNode *node, int link, float *add, float *rescale);
+extern void vc_hnsw_get_factors(const VcHnswShape *shape, const VcHnswNode *node, int link, VcHnswFactors *factors);
 
 /* The distances of a node's neighbours from it, holes included. */
 extern void vc_hnsw_link_distances(const VcHnswGraph *graph, const VcHnswNode *node, float *distances);

@@ -266,7 +266,7 @@ plan_link(VcHnswInserter *in, LevelPlan *plan, uint32 candidate, bool spare)
 	if (shape->coded)
 	{
 		float			*rotated = plan->rotated + (Size) shape->padded * i;
-		VcRabitqFactors factors;
+		VcHnswFactors factors;
 
 		if (shape->compact)
 			memcpy(rotated, in->values[candidate], sizeof(float) * shape->padded);
@@ -288,9 +288,13 @@ distance_between(VcHnswInserter *in, uint32 a, uint32 b)
 	if (!shape->compact)
 		return in->graph->metric->distance(in->values[a], in->candidates[a].scale, in->values[b], in->candidates[b].scale,
 										   shape->dim);
-	if (in->graph->metric->kind == VC_METRIC_IP)
-		return -vc_kernels->ip_f32(in->values[a], in->values[b], shape->padded);
 	/* Both vectors are off their values, in directions that have nothing to do with each other. */
+	if (in->graph->metric->kind == VC_METRIC_IP_LINKING)
+	{
+		VcDots dots = vc_kernels->dots_f32(in->values[a], in->values[b], shape->padded);
+
+		return (dots.aa + dots.bb - in->error2[a] - in->error2[b]) / 2 - 2 * dots.ab;
+	}
 	return vc_kernels->l2sq_f32(in->values[a], in->values[b], shape->padded) - in->error2[a] - in->error2[b];
 }
 
@@ -453,7 +457,7 @@ retry:
 	vc_hnsw_set_link(shape, node, at, newcomer, distance, place.spare);
 	if (shape->coded)
 	{
-		VcRabitqFactors factors;
+		VcHnswFactors factors;
 
 		for (uint32 j = 0; j < shape->padded; j++)
 			in->residual[j] = in->own_rotated[j] - rotated[j];

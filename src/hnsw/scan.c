@@ -90,7 +90,7 @@ vc_hnsw_begin_scan(Relation index, int nkeys, int norderbys)
 
 	state->context = CurrentMemoryContext;
 	state->row_context = AllocSetContextCreate(CurrentMemoryContext, "vc_hnsw scan query", ALLOCSET_SMALL_SIZES);
-	vc_hnsw_open(&state->graph, index);
+	vc_hnsw_open(&state->graph, index, VC_HNSW_TO_SEARCH);
 	state->search = vc_hnsw_search_borrow(&state->graph);
 	vc_hnsw_query_alloc(&state->graph, &state->query);
 	state->waiting_size = 256;

@@ -170,6 +170,12 @@ init_tables(VcHnswGraph *graph, VcHnswQuery *query)
 	const VcHnswShape *shape = &graph->shape;
 
 	vc_rabitq_query_init(&query->rabitq, query->rotated, shape->padded, (uint8_t *) query->rabitq.lut);
+	if (graph->metric->kind == VC_METRIC_IP)
+	{
+		/* Nodes have `rescale` for squared L2 distances. */
+		query->rabitq.step /= 2;
+		query->rabitq.bias /= 2;
+	}
 	if (shape->compact)
 		vc_compact_query_init(&query->own, query->rotated, shape->padded, shape->own_bits, query->own_memory);
 }

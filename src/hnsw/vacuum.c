@@ -469,7 +469,7 @@ replace_link(VacuumState *v, VcHnswId id, int at, VcHnswId dead, const Offer *of
 	const VcHnswShape *shape = &graph->shape;
 	VcHold			   hold;
 	VcHnswNode		  *node;
-	VcRabitqFactors	   factors = {0};
+	VcHnswFactors	   factors = {0};
 
 	if (offer && shape->coded)
 	{
@@ -537,7 +537,7 @@ link_back(VacuumState *v, VcHnswId id, VcHnswId to, float distance)
 	vc_hnsw_set_link(shape, node, at, to, distance, false);
 	if (shape->coded)
 	{
-		VcRabitqFactors factors;
+		VcHnswFactors factors;
 
 		for (uint32 i = 0; i < shape->padded; i++)
 			v->residual[i] = v->query.rotated[i] - v->offer_query.rotated[i];
@@ -736,7 +736,7 @@ vc_hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, IndexBu
 	v.callback = callback;
 	v.callback_state = callback_state;
 	stats->num_index_tuples = 0;
-	vc_hnsw_open(&v.graph, info->index);
+	vc_hnsw_open(&v.graph, info->index, VC_HNSW_TO_LINK);
 	v.nblocks = vc_store_nblocks(&v.graph.store);
 	v.dead = palloc_extended((Size) v.nblocks * v.graph.shape.slots_per_page / 8 + 1, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	v.upper_size = 1024;

@@ -109,8 +109,15 @@ vc_hnsw_compact_distance(const VcHnswGraph *graph, const VcHnswQuery *query, con
 	const VcHnswShape *shape = &graph->shape;
 	double			   product = vc_compact_product(&query->own, vc_hnsw_node_value(shape, node), node->scale);
 	bool			   squared = graph->metric->kind != VC_METRIC_IP;
-	double distance = squared ? Max(node->own.norm2 + query->own.norm2 - 2 * product, 0) : -product;
+	double			   squares = (double) node->own.norm2 + query->own.norm2;
+	double			   distance = squared ? Max(squares - 2 * product, 0) : -product;
 
+	if (graph->metric->kind == VC_METRIC_IP_LINKING)
+	{
+		distance = squares / 2 - 2 * product;
+		if (isnan(distance))
+			distance = INFINITY;
+	}
 	if (bound)
 	{
 		VcCompactFactors factors = factors_of(node);

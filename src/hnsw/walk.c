@@ -10,7 +10,7 @@
 static void
 walk_meta(VcHnswWalk *walk)
 {
-	vc_hnsw_open(&walk->graph, walk->index);
+	vc_hnsw_open(&walk->graph, walk->index, VC_HNSW_TO_LINK);
 	walk->nblocks = vc_store_nblocks(&walk->graph.store);
 	(void) vc_hnsw_entry(&walk->graph, &walk->entry, &walk->entry_level);
 }
