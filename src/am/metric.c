@@ -72,6 +72,35 @@ l1_f16(const void *a, float a_scale, const void *b, float b_scale, uint32 dim)
 	return vc_kernels->l1_f16(a, b, dim);
 }
 
+/* Halves against floats, which give the same numbers as the halves the floats come from. */
+
+static float
+l2_f16f32(const void *a, float a_scale, const float *b, float b_scale, uint32 dim)
+{
+	UNUSED_SCALES;
+	return vc_kernels->l2sq_f16f32(a, b, dim);
+}
+
+static float
+ip_f16f32(const void *a, float a_scale, const float *b, float b_scale, uint32 dim)
+{
+	UNUSED_SCALES;
+	return -vc_kernels->ip_f16f32(a, b, dim);
+}
+
+static float
+cosine_f16f32(const void *a, float a_scale, const float *b, float b_scale, uint32 dim)
+{
+	return 2 - 2 * (vc_kernels->ip_f16f32(a, b, dim) * a_scale * b_scale);
+}
+
+static float
+l1_f16f32(const void *a, float a_scale, const float *b, float b_scale, uint32 dim)
+{
+	UNUSED_SCALES;
+	return vc_kernels->l1_f16f32(a, b, dim);
+}
+
 static float
 hamming_bit(const void *a, float a_scale, const void *b, float b_scale, uint32 dim)
 {
@@ -118,28 +147,28 @@ l1_sparse(const void *a, float a_scale, const void *b, float b_scale, uint32 dim
 }
 
 /* One support function per metric and type; it takes and ignores an internal argument so that SQL cannot call it. */
-#define METRIC(name, element_, kind_, type_name_)                                                                      \
+#define METRIC(name, element_, kind_, type_name_, to_floats)                                                           \
 	PG_FUNCTION_INFO_V1(vc_metric_##name);                                                                             \
 	Datum vc_metric_##name(PG_FUNCTION_ARGS)                                                                           \
 	{                                                                                                                  \
-		static const VcMetric metric = {element_, kind_, type_name_, name};                                            \
+		static const VcMetric metric = {element_, kind_, type_name_, name, to_floats};                                 \
 		PG_RETURN_POINTER(&metric);                                                                                    \
 	}
 
-METRIC(l2_f32, VC_ELEMENT_F32, VC_METRIC_L2, "vector")
-METRIC(ip_f32, VC_ELEMENT_F32, VC_METRIC_IP, "vector")
-METRIC(cosine_f32, VC_ELEMENT_F32, VC_METRIC_COSINE, "vector")
-METRIC(l1_f32, VC_ELEMENT_F32, VC_METRIC_L1, "vector")
-METRIC(l2_f16, VC_ELEMENT_F16, VC_METRIC_L2, "halfvec")
-METRIC(ip_f16, VC_ELEMENT_F16, VC_METRIC_IP, "halfvec")
-METRIC(cosine_f16, VC_ELEMENT_F16, VC_METRIC_COSINE, "halfvec")
-METRIC(l1_f16, VC_ELEMENT_F16, VC_METRIC_L1, "halfvec")
-METRIC(hamming_bit, VC_ELEMENT_BIT, VC_METRIC_HAMMING, "bit")
-METRIC(jaccard_bit, VC_ELEMENT_BIT, VC_METRIC_JACCARD, "bit")
-METRIC(l2_sparse, VC_ELEMENT_SPARSE, VC_METRIC_L2, "sparsevec")
-METRIC(ip_sparse, VC_ELEMENT_SPARSE, VC_METRIC_IP, "sparsevec")
-METRIC(cosine_sparse, VC_ELEMENT_SPARSE, VC_METRIC_COSINE, "sparsevec")
-METRIC(l1_sparse, VC_ELEMENT_SPARSE, VC_METRIC_L1, "sparsevec")
+METRIC(l2_f32, VC_ELEMENT_F32, VC_METRIC_L2, "vector", NULL)
+METRIC(ip_f32, VC_ELEMENT_F32, VC_METRIC_IP, "vector", NULL)
+METRIC(cosine_f32, VC_ELEMENT_F32, VC_METRIC_COSINE, "vector", NULL)
+METRIC(l1_f32, VC_ELEMENT_F32, VC_METRIC_L1, "vector", NULL)
+METRIC(l2_f16, VC_ELEMENT_F16, VC_METRIC_L2, "halfvec", l2_f16f32)
+METRIC(ip_f16, VC_ELEMENT_F16, VC_METRIC_IP, "halfvec", ip_f16f32)
+METRIC(cosine_f16, VC_ELEMENT_F16, VC_METRIC_COSINE, "halfvec", cosine_f16f32)
+METRIC(l1_f16, VC_ELEMENT_F16, VC_METRIC_L1, "halfvec", l1_f16f32)
+METRIC(hamming_bit, VC_ELEMENT_BIT, VC_METRIC_HAMMING, "bit", NULL)
+METRIC(jaccard_bit, VC_ELEMENT_BIT, VC_METRIC_JACCARD, "bit", NULL)
+METRIC(l2_sparse, VC_ELEMENT_SPARSE, VC_METRIC_L2, "sparsevec", NULL)
+METRIC(ip_sparse, VC_ELEMENT_SPARSE, VC_METRIC_IP, "sparsevec", NULL)
+METRIC(cosine_sparse, VC_ELEMENT_SPARSE, VC_METRIC_COSINE, "sparsevec", NULL)
+METRIC(l1_sparse, VC_ELEMENT_SPARSE, VC_METRIC_L1, "sparsevec", NULL)
 
 const VcMetric *
 vc_metric_of(Relation index, int attno)
@@ -173,6 +202,13 @@ linking_f16(const void *a, float a_scale, const void *b, float b_scale, uint32 d
 }
 
 static float
+linking_f16f32(const void *a, float a_scale, const float *b, float b_scale, uint32 dim)
+{
+	UNUSED_SCALES;
+	return linking_distance(vc_kernels->dots_f16f32(a, b, dim));
+}
+
+static float
 linking_sparse(const void *a, float a_scale, const void *b, float b_scale, uint32 dim)
 {
 	float distance = vc_sparse_stored_l2sq(a, b, dim) / 2 - vc_sparse_stored_ip(a, b, dim);
@@ -185,9 +221,9 @@ const VcMetric *
 vc_metric_linking(const VcMetric *metric)
 {
 	static const VcMetric for_ip[] = {
-		{VC_ELEMENT_F32, VC_METRIC_IP_LINKING, "vector", linking_f32},
-		{VC_ELEMENT_F16, VC_METRIC_IP_LINKING, "halfvec", linking_f16},
-		{VC_ELEMENT_SPARSE, VC_METRIC_IP_LINKING, "sparsevec", linking_sparse},
+		{VC_ELEMENT_F32, VC_METRIC_IP_LINKING, "vector", linking_f32, NULL},
+		{VC_ELEMENT_F16, VC_METRIC_IP_LINKING, "halfvec", linking_f16, linking_f16f32},
+		{VC_ELEMENT_SPARSE, VC_METRIC_IP_LINKING, "sparsevec", linking_sparse, NULL},
 	};
 
 	if (metric->kind == VC_METRIC_IP)

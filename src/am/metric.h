@@ -54,6 +54,9 @@ struct VcMetric
 
 	/* Distance of two values of `dim` dimensions; scales are 1 except for cosine. */
 	float (*distance)(const void *a, float a_scale, const void *b, float b_scale, uint32 dim);
+
+	/* The same number, with the second value converted to floats once for many distances; null where that saves nothing. */
+	float (*distance_to_floats)(const void *a, float a_scale, const float *b, float b_scale, uint32 dim);
 };
 
 typedef struct VcValue

@@ -598,6 +598,7 @@ typedef struct VcHnswQuery
 {
 	const void	  *data;
 	float		   scale;
+	float		  *floats;	/* [dim], the same as data, where metric->distance_to_floats asks for them; else null */
 	float		  *rotated; /* [padded] */
 	VcRabitqQuery  rabitq;
 	VcCompactQuery own; /* compact only */
@@ -625,6 +626,9 @@ vc_hnsw_distance(const VcHnswGraph *graph, const VcHnswQuery *query, const VcHns
 {
 	if (unlikely(graph->shape.compact))
 		return vc_hnsw_compact_distance(graph, query, node, NULL);
+	if (query->floats)
+		return graph->metric->distance_to_floats(vc_hnsw_node_value(&graph->shape, node), node->scale, query->floats,
+												 query->scale, graph->shape.dim);
 	return graph->metric->distance(vc_hnsw_node_value(&graph->shape, node), node->scale, query->data, query->scale,
 								   graph->shape.dim);
 }

@@ -180,13 +180,21 @@ init_tables(VcHnswGraph *graph, VcHnswQuery *query)
 		vc_compact_query_init(&query->own, query->rotated, shape->padded, shape->own_bits, query->own_memory);
 }
 
+static void
+set_value(VcHnswGraph *graph, VcHnswQuery *query, const void *data, float scale)
+{
+	query->data = data;
+	query->scale = scale;
+	if (query->floats)
+		vc_kernels->f16_to_f32(data, query->floats, graph->shape.dim);
+}
+
 void
 vc_hnsw_query_init(VcHnswGraph *graph, VcHnswQuery *query, const VcValue *value)
 {
 	const VcHnswShape *shape = &graph->shape;
 
-	query->data = value->data;
-	query->scale = value->scale;
+	set_value(graph, query, value->data, value->scale);
 	if (!shape->coded)
 		return;
 	vc_metric_to_float(graph->metric, value->data, value->scale, shape->dim, query->rotated);
@@ -197,8 +205,7 @@ vc_hnsw_query_init(VcHnswGraph *graph, VcHnswQuery *query, const VcValue *value)
 void
 vc_hnsw_query_init_node(VcHnswGraph *graph, VcHnswQuery *query, const void *value, float scale)
 {
-	query->data = value;
-	query->scale = scale;
+	set_value(graph, query, value, scale);
 	if (!graph->shape.coded)
 		return;
 	vc_hnsw_rotated(graph, value, scale, query->rotated);
@@ -209,6 +216,8 @@ void
 vc_hnsw_query_alloc(VcHnswGraph *graph, VcHnswQuery *query)
 {
 	memset(query, 0, sizeof(*query));
+	if (graph->metric->distance_to_floats && !graph->shape.compact)
+		query->floats = palloc(sizeof(float) * graph->shape.dim);
 	if (graph->shape.coded)
 	{
 		query->rotated = palloc(sizeof(float) * graph->shape.padded);

@@ -96,7 +96,9 @@ VC_FUNCTION(recv)(PG_FUNCTION_ARGS)
 	int32 typmod = PG_GETARG_INT32(2);
 	int16 dim = (int16) pq_getmsgint(buf, 2);
 	int16 unused = (int16) pq_getmsgint(buf, 2);
+	const VC_WIRE_TYPE exponent = sizeof(VC_WIRE_TYPE) == sizeof(uint16) ? 0x7C00 : 0x7F800000;
 	const char *elements;
+	bool finite = true;
 	VC_TYPE *v;
 
 	vc_check_dim(VC_TYPE_NAME, dim, VC_MAX_DIM, NULL);
@@ -112,9 +114,10 @@ VC_FUNCTION(recv)(PG_FUNCTION_ARGS)
 
 		memcpy(&bits, elements + i * sizeof(bits), sizeof(bits));
 		bits = VC_FROM_WIRE(bits);
+		finite &= (bits & exponent) != exponent;
 		memcpy(&v->x[i], &bits, sizeof(bits));
 	}
-	for (int i = 0; i < dim; i++)
+	for (int i = 0; !finite && i < dim; i++)
 		vc_check_finite(VC_TYPE_NAME, VC_LOAD(v->x[i]));
 
 	PG_RETURN_POINTER(v);
