@@ -98,7 +98,8 @@ CREATE TABLE wide (id int, v vector(4));
 CREATE INDEX wide_v ON wide USING vc_hnsw (v vector_l2_ops) WITH (storage = compact);
 INSERT INTO wide SELECT i, ('[' || x || ',0,' || x || ',1]')::vector
     FROM unnest('{0,1e-45,1e-30,1e-20,1e-3,1,1e3,1e15,1e18,1e19,3e19,1e30,3e38}'::float4[]) WITH ORDINALITY AS t (x, i);
-SELECT array_agg(id) FROM (SELECT id FROM wide WHERE id <= 10 ORDER BY v <-> '[0,0,0,1]') x;
+-- The first three are at the same distance, as far as float can tell.
+SELECT array_agg(greatest(id, 3)) FROM (SELECT id FROM wide WHERE id <= 10 ORDER BY v <-> '[0,0,0,1]') x;
 SELECT count(*) FROM (SELECT id FROM wide ORDER BY v <-> '[3e38,0,0,1]') x;
 SELECT vectorcoll.hnsw_check('wide_v', true);
 

@@ -500,6 +500,11 @@ extern VcHnswId vc_hnsw_node_add(VcHnswGraph *graph, const VcHnswNode *image);
  */
 extern bool vc_hnsw_node_add_first(VcHnswGraph *graph, const VcHnswNode *image, VcHnswId *id);
 
+/* Whether a block is the first page of nodes; false for other kinds and for pages never used. */
+extern bool vc_hnsw_is_node_block(VcHnswGraph *graph, BlockNumber block);
+
+/* link.c: what a node says of its neighbours */
+
 /* RaBitQ's factors for the distance nodes are linked by, and `add` for inner products, where those are searched. */
 typedef struct VcHnswFactors
 {
@@ -527,6 +532,8 @@ extern void vc_hnsw_get_factors(const VcHnswShape *shape, const VcHnswNode *node
 /* The distances of a node's neighbours from it, holes included. */
 extern void vc_hnsw_link_distances(const VcHnswGraph *graph, const VcHnswNode *node, float *distances);
 
+/* tids.c: the rows of a value */
+
 /*
  * Add a heap TID, with its keys where there are key columns, to a node that has this value already. False where the node is
  * no longer there for that, or where it would need a page of row pointers and must not take one.
@@ -551,9 +558,6 @@ typedef bool (*VcHnswVisitTids)(void *arg, VcHnswId id, const ItemPointerData *t
 extern void vc_hnsw_each_tids(VcHnswGraph *graph, VcHnswId id, const VcHnswNode *node, VcHnswVisitTids visit,
 							  void *arg);
 extern void vc_hnsw_node_each_tids(VcHnswGraph *graph, VcHnswId id, VcHnswVisitTids visit, void *arg);
-
-/* Whether a block is the first page of nodes; false for other kinds and for pages never used. */
-extern bool vc_hnsw_is_node_block(VcHnswGraph *graph, BlockNumber block);
 
 /* keys.c: the list of keys */
 
