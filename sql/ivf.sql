@@ -232,7 +232,6 @@ CREATE INDEX ON rows USING vc_ivf (v) WITH (lists = 100000);
 CREATE INDEX ON rows USING vc_ivf (v) WITH (storage = moon);
 CREATE INDEX ON rows USING vc_ivf (v vector_l1_ops);
 CREATE INDEX ON rows USING vc_ivf (id);
-CREATE INDEX ON rows USING vc_ivf (v, id);
 CREATE UNIQUE INDEX ON rows USING vc_ivf (v);
 SET vc_ivf.probes = -1;
 SET vc_ivf.nonsense = 1;

@@ -1,52 +1,37 @@
--- Operator classes of key columns, for both access methods: conditions on them are tested inside an index
+-- Operator classes of key columns, the same for both access methods: conditions on them are tested inside an index
 -- (src/am/keys.h). Those with a support function keep hashes, which serve equality.
-
--- vc_hnsw
-CREATE OPERATOR CLASS bool_ops DEFAULT FOR TYPE bool USING vc_hnsw AS
-    OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >;
-CREATE OPERATOR FAMILY integer_ops USING vc_hnsw;
-CREATE OPERATOR CLASS int2_ops DEFAULT FOR TYPE int2 USING vc_hnsw FAMILY integer_ops AS
-    OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >;
-CREATE OPERATOR CLASS int4_ops DEFAULT FOR TYPE int4 USING vc_hnsw FAMILY integer_ops AS
-    OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >;
-CREATE OPERATOR CLASS int8_ops DEFAULT FOR TYPE int8 USING vc_hnsw FAMILY integer_ops AS
-    OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >;
-ALTER OPERATOR FAMILY integer_ops USING vc_hnsw ADD
-    OPERATOR 1 < (int2, int4), OPERATOR 2 <= (int2, int4), OPERATOR 3 = (int2, int4),
-    OPERATOR 4 >= (int2, int4), OPERATOR 5 > (int2, int4);
-ALTER OPERATOR FAMILY integer_ops USING vc_hnsw ADD
-    OPERATOR 1 < (int2, int8), OPERATOR 2 <= (int2, int8), OPERATOR 3 = (int2, int8),
-    OPERATOR 4 >= (int2, int8), OPERATOR 5 > (int2, int8);
-ALTER OPERATOR FAMILY integer_ops USING vc_hnsw ADD
-    OPERATOR 1 < (int4, int2), OPERATOR 2 <= (int4, int2), OPERATOR 3 = (int4, int2),
-    OPERATOR 4 >= (int4, int2), OPERATOR 5 > (int4, int2);
-ALTER OPERATOR FAMILY integer_ops USING vc_hnsw ADD
-    OPERATOR 1 < (int4, int8), OPERATOR 2 <= (int4, int8), OPERATOR 3 = (int4, int8),
-    OPERATOR 4 >= (int4, int8), OPERATOR 5 > (int4, int8);
-ALTER OPERATOR FAMILY integer_ops USING vc_hnsw ADD
-    OPERATOR 1 < (int8, int2), OPERATOR 2 <= (int8, int2), OPERATOR 3 = (int8, int2),
-    OPERATOR 4 >= (int8, int2), OPERATOR 5 > (int8, int2);
-ALTER OPERATOR FAMILY integer_ops USING vc_hnsw ADD
-    OPERATOR 1 < (int8, int4), OPERATOR 2 <= (int8, int4), OPERATOR 3 = (int8, int4),
-    OPERATOR 4 >= (int8, int4), OPERATOR 5 > (int8, int4);
-CREATE OPERATOR FAMILY float_ops USING vc_hnsw;
-CREATE OPERATOR CLASS float4_ops DEFAULT FOR TYPE float4 USING vc_hnsw FAMILY float_ops AS
-    OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >;
-CREATE OPERATOR CLASS float8_ops DEFAULT FOR TYPE float8 USING vc_hnsw FAMILY float_ops AS
-    OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >;
-ALTER OPERATOR FAMILY float_ops USING vc_hnsw ADD
-    OPERATOR 1 < (float4, float8), OPERATOR 2 <= (float4, float8), OPERATOR 3 = (float4, float8),
-    OPERATOR 4 >= (float4, float8), OPERATOR 5 > (float4, float8);
-ALTER OPERATOR FAMILY float_ops USING vc_hnsw ADD
-    OPERATOR 1 < (float8, float4), OPERATOR 2 <= (float8, float4), OPERATOR 3 = (float8, float4),
-    OPERATOR 4 >= (float8, float4), OPERATOR 5 > (float8, float4);
-CREATE OPERATOR CLASS date_ops DEFAULT FOR TYPE date USING vc_hnsw AS
-    OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >;
-CREATE OPERATOR CLASS timestamp_ops DEFAULT FOR TYPE timestamp USING vc_hnsw AS
-    OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >;
-CREATE OPERATOR CLASS timestamptz_ops DEFAULT FOR TYPE timestamptz USING vc_hnsw AS
-    OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >;
-CREATE OPERATOR CLASS text_ops DEFAULT FOR TYPE text USING vc_hnsw AS
-    OPERATOR 3 =, FUNCTION 2 hashtextextended(text, int8);
-CREATE OPERATOR CLASS uuid_ops DEFAULT FOR TYPE uuid USING vc_hnsw AS
-    OPERATOR 3 =, FUNCTION 2 uuid_hash_extended(uuid, int8);
+DO $$
+DECLARE
+    method text;
+    family text;
+    types text[];
+    a text;
+    b text;
+BEGIN
+    FOREACH method IN ARRAY ARRAY['vc_hnsw', 'vc_ivf'] LOOP
+        -- Types of one family are compared with each other, too.
+        FOR family, types IN VALUES ('bool_ops', '{bool}'::text[]), ('integer_ops', '{int2,int4,int8}'),
+            ('float_ops', '{float4,float8}'), ('date_ops', '{date}'), ('timestamp_ops', '{timestamp}'),
+            ('timestamptz_ops', '{timestamptz}')
+        LOOP
+            EXECUTE format('CREATE OPERATOR FAMILY %I USING %I', family, method);
+            FOREACH a IN ARRAY types LOOP
+                EXECUTE format('CREATE OPERATOR CLASS %I DEFAULT FOR TYPE %s USING %I FAMILY %I AS
+                    OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >',
+                    a || '_ops', a::regtype, method, family);
+            END LOOP;
+            FOREACH a IN ARRAY types LOOP
+                FOREACH b IN ARRAY types LOOP
+                    CONTINUE WHEN a = b;
+                    EXECUTE format('ALTER OPERATOR FAMILY %I USING %I ADD OPERATOR 1 < (%s, %s), OPERATOR 2 <= (%3$s, %4$s),
+                        OPERATOR 3 = (%3$s, %4$s), OPERATOR 4 >= (%3$s, %4$s), OPERATOR 5 > (%3$s, %4$s)',
+                        family, method, a::regtype, b::regtype);
+                END LOOP;
+            END LOOP;
+        END LOOP;
+        EXECUTE format('CREATE OPERATOR CLASS text_ops DEFAULT FOR TYPE text USING %I AS
+            OPERATOR 3 =, FUNCTION 2 hashtextextended(text, int8)', method);
+        EXECUTE format('CREATE OPERATOR CLASS uuid_ops DEFAULT FOR TYPE uuid USING %I AS
+            OPERATOR 3 =, FUNCTION 2 uuid_hash_extended(uuid, int8)', method);
+    END LOOP;
+END $$;

@@ -144,6 +144,7 @@ vc_ivf_build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, b
 	VcIvfBuilder *builder = arg;
 	MemoryContext old;
 	VcValue		  value;
+	VcKeyRow	  keys;
 	float		  err;
 
 	if (isnull[0])
@@ -151,7 +152,8 @@ vc_ivf_build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, b
 	old = MemoryContextSwitchTo(builder->row_context);
 	vc_metric_value(builder->ivf->metric, values[0], &value);
 	vc_check_same_dims(builder->ivf->metric->type_name, builder->ivf->meta.dim, value.dim);
-	(void) vc_ivf_insert_value(builder->inserter, tid, &value, &err);
+	vc_keys_row(&builder->ivf->rows.keys, index, values, isnull, &keys);
+	(void) vc_ivf_insert_value(builder->inserter, tid, &value, &keys, &err);
 	builder->err += err;
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(builder->row_context);

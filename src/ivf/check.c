@@ -198,6 +198,17 @@ check_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool tup
 		vc_rotation_apply(ivf->rotation, check->rotated, check->rotated);
 	}
 	buffer = vc_ivf_read_segment(ivf, &ivf->rows, place->segment, BUFFER_LOCK_SHARE);
+	if (ivf->rows.keys.columns > 0)
+	{
+		VcKeyRow expected;
+		VcKeyRow stored;
+
+		vc_keys_row(&ivf->rows.keys, index, values, isnull, &expected);
+		vc_keys_get(&ivf->rows.keys, vc_ivf_keys(&ivf->rows, BufferGetPage(buffer), place->block), place->slot, &stored);
+		if (!vc_keys_equal(&ivf->rows.keys, &expected, &stored))
+			vc_page_corrupted(index, place->segment, "the keys of slot %u of block %u are not those of its row",
+							  place->slot, place->block);
+	}
 	check_code(check, &ivf->rows, place, BufferGetPage(buffer),
 			   check->walk.centroids + (Size) place->list * ivf->rows.padded);
 	UnlockReleaseBuffer(buffer);

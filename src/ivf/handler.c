@@ -8,6 +8,7 @@
 
 #include "access/amapi.h"
 #include "access/reloptions.h"
+#include "access/stratnum.h"
 #include "am/cost.h"
 #include "am/opclass.h"
 #include "commands/progress.h"
@@ -151,12 +152,17 @@ share_of(const VcIvfMeta *meta, double probes)
 }
 
 uint32
-vc_ivf_probes_to_use(const VcIvfMeta *meta)
+vc_ivf_probes_to_use(const VcIvfMeta *meta, double passing)
 {
 	double probes = vc_ivf_probes;
+	double measured_at = meta->built_rows > meta->sample ? meta->sample / meta->built_rows : 1;
 
 	if (vc_ivf_probes == 0)
 		probes = probes_for(meta, 1 - (1 - vc_ivf_target_recall) * LISTS_SHARE);
+
+	/* What was measured was measured on a sample, where neighbours are as thinly spread as under such a condition. */
+	if (passing < measured_at)
+		probes *= pow(measured_at / passing, meta->thin_growth);
 	return (uint32) Max(1, Min(ceil(probes), meta->lists));
 }
 
@@ -201,17 +207,20 @@ ivf_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *s
 	VcIvf		  ivf;
 	VcScanCost	  scan;
 	double		  rows_per_page;
+	double		  passing = vc_cost_keys_selectivity(root, path);
 	double		  share;
 	double		  probed;
 
 	vc_ivf_open(&ivf, index);
 	index_close(index, NoLock);
 	rows_per_page = (double) ivf.rows.segment_blocks * VC_RABITQ_BLOCK / ivf.rows.segment_pages;
-	share = (double) vc_ivf_probes_to_use(&ivf.meta) / ivf.meta.lists;
+	share = (double) vc_ivf_probes_to_use(&ivf.meta, Max(passing, 1e-6)) / ivf.meta.lists;
 	probed = share * Max(info->tuples, 1);
 	scan.start_visits = (ivf.meta.lists + probed) / rows_per_page +
-						Min(probed, DOUBTFUL_ROWS(ivf.meta.dim, ivf.meta.bits)) *
+						Min(probed * passing, DOUBTFUL_ROWS(ivf.meta.dim, ivf.meta.bits)) *
 							(ivf.meta.storage == VC_IVF_STORAGE_HEAP ? TABLE_ROW_VISITS : 1);
+	scan.start_visits *= passing; /* all there is to know about conditions is in it already */
+	scan.key_visits = 0;
 	scan.row_visits = 1;
 	scan.visit_cpu = 40 * cpu_operator_cost;
 	vc_cost_estimate(root, path, loop_count, &scan, startup_cost, total_cost, selectivity, correlation, pages);
@@ -230,10 +239,13 @@ vc_ivf_handler(PG_FUNCTION_ARGS)
 {
 	IndexAmRoutine *am = makeNode(IndexAmRoutine);
 
-	am->amstrategies = 1;
-	am->amsupport = 1;
+	am->amstrategies = BTMaxStrategyNumber; /* of key columns; a vector's has one */
+	am->amsupport = VC_KEY_HASH_PROC;
 	am->amcanorderbyop = true;
+	am->amcanmulticol = true;
 	am->amoptionalkey = true;
+	am->amsearcharray = true;
+	am->amsearchnulls = true;
 	am->amparallelvacuumoptions = VACUUM_OPTION_PARALLEL_BULKDEL;
 	am->amkeytype = InvalidOid;
 

@@ -37,7 +37,7 @@ vc_ivf_inserter_new(VcIvf *ivf)
 }
 
 bool
-vc_ivf_insert_value(VcIvfInserter *inserter, ItemPointer tid, const VcValue *value, float *err)
+vc_ivf_insert_value(VcIvfInserter *inserter, ItemPointer tid, const VcValue *value, const VcKeyRow *keys, float *err)
 {
 	VcIvf	   *ivf = inserter->ivf;
 	VcIvfRow   *row = &inserter->row;
@@ -55,6 +55,7 @@ vc_ivf_insert_value(VcIvfInserter *inserter, ItemPointer tid, const VcValue *val
 		row->vector->scale = value->is_zero ? 0 : value->scale;
 		memcpy(row->vector->data, value->data, ivf->rows.value_bytes);
 	}
+	row->keys = keys;
 	*err = row->factors.err;
 	return vc_ivf_add_row(ivf, &ivf->rows, probe.head, tid, row);
 }
@@ -87,6 +88,7 @@ vc_ivf_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Rela
 	InsertState	 *state = index_info->ii_AmCache;
 	MemoryContext old;
 	VcValue		  value;
+	VcKeyRow	  keys;
 	bool		  may_train;
 	bool		  grown;
 	float		  err;
@@ -115,7 +117,8 @@ vc_ivf_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Rela
 	old = MemoryContextSwitchTo(state->row_context);
 	vc_metric_value(state->ivf.metric, values[0], &value);
 	vc_check_same_dims(state->ivf.metric->type_name, state->ivf.meta.dim, value.dim);
-	grown = vc_ivf_insert_value(state->inserter, tid, &value, &err);
+	vc_keys_row(&state->ivf.rows.keys, index, values, isnull, &keys);
+	grown = vc_ivf_insert_value(state->inserter, tid, &value, &keys, &err);
 	if (may_train)
 	{
 		UnlockPage(index, VC_IVF_META_BLOCK, ShareLock);

@@ -9,7 +9,8 @@
  *		offset					bytes		what
  *		0						16			VcIvfSegment: next segment, where there is room, the list
  *		16						592 each	VcIvfBlock, for each block: live bits, vector pages, factors, heap TIDs
- *		16 + 592 blocks			plane each	1-bit RaBitQ codes of each block, centred on the list's centroid
+ *		then					8 n each	keys of each block's rows (am/keys.h), where the index has key columns
+ *		VcIvfShape.codes		plane each	1-bit RaBitQ codes of each block, centred on the list's centroid
  *
  * Codes that do not fit go on in the segment's other pages (VC_IVF_CODES). With bits > 1, what refines the one-bit codes follows
  * in further such pages: for each block `add`, `rescale` and `err` (128 bytes each) of the codes of all bits, then their
@@ -25,6 +26,7 @@
 #include "vectorcoll.h"
 
 #include "access/genam.h"
+#include "am/keys.h"
 #include "am/metric.h"
 #include "am/page.h"
 #include "nodes/execnodes.h"
@@ -74,9 +76,11 @@ typedef struct VcIvfMeta
 	uint16		probes[VC_IVF_TARGETS]; /* lists to probe for each of vc_ivf_targets, as measured on the sample */
 	double		built_rows;				/* rows, and the mean of their `err`, when the index was built: to tell drift by */
 	double		built_err;
+	float		thin_growth; /* the nearest of one row in n are spread over n^thin_growth times as many lists */
+	uint32		unused;
 } VcIvfMeta;
 
-StaticAssertDecl(sizeof(VcIvfMeta) == 72, "the meta page's layout is on disk");
+StaticAssertDecl(sizeof(VcIvfMeta) == 80, "the meta page's layout is on disk");
 
 extern const double vc_ivf_targets[VC_IVF_TARGETS];
 
@@ -120,6 +124,8 @@ typedef struct VcIvfShape
 	Size   plane;	 /* bytes of the codes of a block */
 	uint32 segment_blocks;
 	uint32 segment_pages;
+	VcKeyLayout keys;		   /* columns = 0: none */
+	Size   keys_at;			   /* offset of the keys in the payload of a segment's first page */
 	Size   codes;			   /* offset of the codes in the payload of a segment's first page */
 	Size   first_codes;		   /* bytes of codes in that page */
 	int	   bits;
@@ -161,6 +167,7 @@ typedef struct VcIvfRow
 	uint8		   *code; /* code of all bits, a byte for each dimension, and its factors; where the list has more than one */
 	VcRabitqFactors code_factors;
 	VcIvfVector	   *vector; /* where the list has vector pages */
+	const VcKeyRow *keys;	/* where the list has keys */
 } VcIvfRow;
 
 /* What refines the one-bit codes of a block: factors in front of the planes. */
@@ -220,6 +227,13 @@ static inline VcIvfBlock *
 vc_ivf_blocks(Page page)
 {
 	return (VcIvfBlock *) (VcPageGetPayload(page) + sizeof(VcIvfSegment));
+}
+
+/* The keys of a block's rows; only where shape->keys.columns > 0. */
+static inline void *
+vc_ivf_keys(const VcIvfShape *shape, Page page, int block)
+{
+	return VcPageGetPayload(page) + shape->keys_at + block * shape->keys.bytes;
 }
 
 /*
@@ -303,8 +317,12 @@ typedef struct VcIvfInserter VcIvfInserter;
 
 extern VcIvfInserter *vc_ivf_inserter_new(VcIvf *ivf);
 
-/* *err gets the `err` of the row's code; true if the row's list got a new segment. */
-extern bool vc_ivf_insert_value(VcIvfInserter *inserter, ItemPointer tid, const VcValue *value, float *err);
+/*
+ * Put in a row; keys are those of its key columns, if there are any. *err gets the `err` of the row's code; true if the
+ * row's list got a new segment.
+ */
+extern bool vc_ivf_insert_value(VcIvfInserter *inserter, ItemPointer tid, const VcValue *value, const VcKeyRow *keys,
+								float *err);
 
 /* retrain.c: an index made on few rows trains itself when there are more */
 
@@ -336,8 +354,8 @@ extern void vc_ivf_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey o
 extern bool vc_ivf_gettuple(IndexScanDesc scan, ScanDirection dir);
 extern void vc_ivf_endscan(IndexScanDesc scan);
 
-/* How many lists a search looks at to begin with. */
-extern uint32 vc_ivf_probes_to_use(const VcIvfMeta *meta);
+/* How many lists a search looks at to begin with, where this share of the rows passes the conditions on keys. */
+extern uint32 vc_ivf_probes_to_use(const VcIvfMeta *meta, double passing);
 
 /* How many standard errors wide it takes the bounds of rows. */
 extern double vc_ivf_epsilon_to_use(const VcIvfMeta *meta);

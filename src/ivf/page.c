@@ -22,16 +22,22 @@
 const double vc_ivf_targets[VC_IVF_TARGETS] = {0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999};
 
 static void
-fill_shape(VcIvfShape *shape, uint32 padded, int bits, Size value_bytes)
+fill_shape(VcIvfShape *shape, uint32 padded, int bits, Size value_bytes, const VcKeyLayout *keys)
 {
 	Size room = VC_PAGE_PAYLOAD - sizeof(VcIvfSegment);
+	Size block_bytes = sizeof(VcIvfBlock);
 
 	memset(shape, 0, sizeof(*shape));
+	if (keys != NULL)
+	{
+		shape->keys = *keys;
+		block_bytes += keys->bytes;
+	}
 	shape->padded = padded;
 	shape->plane = vc_rabitq_plane_size(padded);
-	if (sizeof(VcIvfBlock) + shape->plane <= room)
+	if (block_bytes + shape->plane <= room)
 	{
-		shape->segment_blocks = room / (sizeof(VcIvfBlock) + shape->plane);
+		shape->segment_blocks = room / (block_bytes + shape->plane);
 		shape->segment_pages = 1;
 		shape->first_codes = shape->segment_blocks * shape->plane;
 	}
@@ -40,10 +46,11 @@ fill_shape(VcIvfShape *shape, uint32 padded, int bits, Size value_bytes)
 		/* Pages are cut at whole bytes of a packed code, eight dimensions, which take 32 bytes of a block. */
 		StaticAssertStmt(VC_PAGE_PAYLOAD % 32 == 0, "a page holds whole groups of codes");
 		shape->segment_blocks = 1;
-		shape->first_codes = (room - sizeof(VcIvfBlock)) / 32 * 32;
+		shape->first_codes = (room - block_bytes) / 32 * 32;
 		shape->segment_pages = 1 + (shape->plane - shape->first_codes + VC_PAGE_PAYLOAD - 1) / VC_PAGE_PAYLOAD;
 	}
-	shape->codes = sizeof(VcIvfSegment) + shape->segment_blocks * sizeof(VcIvfBlock);
+	shape->keys_at = sizeof(VcIvfSegment) + shape->segment_blocks * sizeof(VcIvfBlock);
+	shape->codes = shape->keys_at + shape->segment_blocks * shape->keys.bytes;
 	shape->bits = bits;
 	if (bits > 1)
 	{
@@ -69,19 +76,28 @@ fill_shape(VcIvfShape *shape, uint32 padded, int bits, Size value_bytes)
 static void
 fill_shapes(VcIvf *ivf)
 {
-	uint32 padded = vc_rotation_padded(ivf->meta.dim);
+	uint32		padded = vc_rotation_padded(ivf->meta.dim);
+	VcKeyLayout keys;
 
+	vc_keys_layout(&keys, ivf->index, VC_RABITQ_BLOCK);
+	if (sizeof(VcIvfSegment) + sizeof(VcIvfBlock) + keys.bytes > VC_PAGE_PAYLOAD)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("index \"%s\" has too many key columns", RelationGetRelationName(ivf->index)),
+						errdetail("Keys of %d rows, %zu bytes, do not fit a page.", VC_RABITQ_BLOCK, keys.bytes)));
 	fill_shape(&ivf->rows, padded, ivf->meta.bits,
-			   ivf->meta.storage == VC_IVF_STORAGE_INDEX ? vc_metric_bytes(ivf->metric, ivf->meta.dim) : 0);
-	fill_shape(&ivf->root, padded, 1, sizeof(float) * padded);
+			   ivf->meta.storage == VC_IVF_STORAGE_INDEX ? vc_metric_bytes(ivf->metric, ivf->meta.dim) : 0, &keys);
+	fill_shape(&ivf->root, padded, 1, sizeof(float) * padded, NULL);
 }
 
 void
 vc_ivf_meta_fill(VcIvfMeta *meta, Relation index)
 {
-	const VcMetric *metric = vc_metric_of(index, 1);
+	const VcMetric *metric;
 	VcIvfOptions   *options = (VcIvfOptions *) index->rd_options;
+	VcKeyLayout		keys;
 
+	vc_keys_layout(&keys, index, VC_RABITQ_BLOCK); /* for its errors */
+	metric = vc_metric_of(index, 1);
 	memset(meta, 0, sizeof(*meta));
 	meta->magic = VC_IVF_MAGIC;
 	meta->version = VC_IVF_VERSION;
@@ -607,6 +623,8 @@ fill_slot(VcIvf *ivf, const VcIvfShape *shape, Buffer buffer, int block_number, 
 	block->rescale[slot] = row->factors.rescale;
 	block->err[slot] = row->factors.err;
 	block->tid[slot] = *tid;
+	if (shape->keys.columns > 0)
+		vc_keys_put(&shape->keys, vc_ivf_keys(shape, page, block_number), slot, row->keys);
 	vc_rabitq_pack1((uint8 *) VcPageGetPayload(page) + shape->codes + block_number * shape->plane, plane / 4, slot,
 					row->bits);
 	end_change(&change);

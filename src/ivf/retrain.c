@@ -44,11 +44,12 @@ estimated_rows(VcIvf *ivf)
 typedef struct Rows
 {
 	ItemPointerData *tids;
+	VcKeyRow		*keys; /* where the index has key columns */
 	uint64			 count;
 	uint64			 room;
 } Rows;
 
-/* The TIDs of all live rows. */
+/* The TIDs and keys of all live rows. */
 static void
 collect_rows(VcIvf *ivf, Rows *rows)
 {
@@ -80,7 +81,12 @@ collect_rows(VcIvf *ivf, Rows *rows)
 					{
 						rows->room *= 2;
 						rows->tids = repalloc_huge(rows->tids, sizeof(ItemPointerData) * rows->room);
+						if (rows->keys != NULL)
+							rows->keys = repalloc_huge(rows->keys, sizeof(VcKeyRow) * rows->room);
 					}
+					if (rows->keys != NULL)
+						vc_keys_get(&ivf->rows.keys, vc_ivf_keys(&ivf->rows, BufferGetPage(buffer), i),
+									pg_rightmost_one_pos32(live), &rows->keys[rows->count]);
 					rows->tids[rows->count++] = blocks[i].tid[pg_rightmost_one_pos32(live)];
 				}
 			here = vc_ivf_segment(BufferGetPage(buffer))->next;
@@ -110,6 +116,8 @@ retrain(VcIvf *old, Relation table, uint32 wanted_lists)
 	VcValue		   value;
 
 	rows.tids = palloc(sizeof(ItemPointerData) * rows.room);
+	if (ivf.rows.keys.columns > 0)
+		rows.keys = palloc(sizeof(VcKeyRow) * rows.room);
 	collect_rows(&ivf, &rows);
 	if (rows.count < rows_due(&ivf.meta))
 		return; /* many pages, but few rows in them */
@@ -144,7 +152,7 @@ retrain(VcIvf *old, Relation table, uint32 wanted_lists)
 			CHECK_FOR_INTERRUPTS();
 			if (!vc_fetch_value(fetch, &rows.tids[i], SnapshotAny, &value))
 				continue;
-			(void) vc_ivf_insert_value(inserter, &rows.tids[i], &value, &err);
+			(void) vc_ivf_insert_value(inserter, &rows.tids[i], &value, rows.keys != NULL ? &rows.keys[i] : NULL, &err);
 			err_sum += err;
 			kept++;
 		}

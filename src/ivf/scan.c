@@ -12,6 +12,10 @@
  * lists are gathered again for the rows between it and a higher one. What a row's bound is depends on nothing but the row
  * and the query, so that each is gathered once.
  *
+ * Conditions on keys are tested block by block before anything is estimated. The fewer rows pass, the more lists the nearest
+ * of them are spread over: how many more, the build has measured (vc_ivf_probes_to_use), and which share passes, the scan
+ * sees in the lists it has probed.
+ *
  * When a tenth of the rows of the probed lists has left, twice as many lists are probed: a LIMIT, or a WHERE clause that
  * rejects most rows, never runs dry while there are rows. Rows of the new lists that are nearer than one which has left
  * already are kept until everything else has been returned: the order stays exact, and no row is lost.
@@ -65,7 +69,9 @@ typedef struct VcIvfScan
 	uint32		nprobes;
 	uint32		probe_room;
 	bool		all_probed;
-	uint64		rows_seen; /* live rows in the lists probed */
+	VcKeyFilter *filter; /* conditions on keys; null: none */
+	uint64		rows_looked; /* live rows in the lists probed */
+	uint64		rows_seen; /* of them, those that pass the conditions */
 	uint64		rows_left; /* rows that have left, wanted or not */
 
 	float  ceiling; /* rows with bounds below it have been gathered, from every list probed */
@@ -232,6 +238,20 @@ refine(VcIvfScan *state, BlockNumber segment, int block, const VcIvfProbe *probe
 	return below;
 }
 
+/* Which of a block's rows pass the conditions on keys. */
+static uint32
+passing(const VcIvfScan *state, Page page, int block)
+{
+	const VcIvfShape *shape = &state->ivf.rows;
+	uint8			  pass[VC_RABITQ_BLOCK];
+	uint32			  rows = 0;
+
+	vc_keys_pass_all(state->filter, &shape->keys, vc_ivf_keys(shape, page, block), VC_RABITQ_BLOCK, pass);
+	for (int slot = 0; slot < VC_RABITQ_BLOCK; slot++)
+		rows |= (uint32) pass[slot] << slot;
+	return rows;
+}
+
 /*
  * Gather rows with bounds in [floor, ceiling) from a list. With search_ceiling, the ceiling comes down as rows are seen.
  */
@@ -259,6 +279,10 @@ gather_list(VcIvfScan *state, const VcIvfProbe *probe, float floor, bool search_
 			uint32		 rows = blocks[i].live;
 
 			if (rows == 0)
+				continue;
+			if (count_rows)
+				state->rows_looked += pg_popcount32(rows);
+			if (state->filter != NULL && (rows &= passing(state, page, i)) == 0)
 				continue;
 			if (count_rows)
 				state->rows_seen += pg_popcount32(rows);
@@ -348,11 +372,17 @@ probe_more(VcIvfScan *state, uint32 n)
 	return first;
 }
 
-/* Twice as many lists: rows below the ceiling are gathered from the new ones. */
-static void
-widen(VcIvfScan *state)
+static bool
+may_widen(const VcIvfScan *state)
 {
-	uint32 first = probe_more(state, state->nprobes);
+	return !state->all_probed && (vc_ivf_max_scan_tuples == 0 || state->rows_looked < vc_ivf_max_scan_tuples);
+}
+
+/* n more lists: rows below the ceiling are gathered from them. */
+static void
+widen(VcIvfScan *state, uint32 n)
+{
+	uint32 first = probe_more(state, n);
 
 	for (uint32 i = first; i < state->nprobes; i++)
 		gather_list(state, &state->probes[i], -INFINITY, false, true);
@@ -410,6 +440,8 @@ vc_ivf_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int
 	MemoryContextReset(context);
 	memset(state, 0, sizeof(*state));
 	state->context = context;
+	if (keys && scan->numberOfKeys > 0)
+		memmove(scan->keyData, keys, sizeof(ScanKeyData) * scan->numberOfKeys);
 	if (orderbys && scan->numberOfOrderBys > 0)
 		memmove(scan->orderByData, orderbys, scan->numberOfOrderBys * sizeof(ScanKeyData));
 }
@@ -422,7 +454,16 @@ start(IndexScanDesc scan, VcIvfScan *state)
 	uint32	 nprobes;
 	VcValue	 value;
 
+	state->started = true;
 	vc_ivf_open(ivf, index);
+	state->filter = vc_keys_filter(&ivf->rows.keys, index, scan->keyData, scan->numberOfKeys);
+	pgstat_count_index_scan(index);
+	if (state->filter != NULL && state->filter->never)
+	{
+		state->all_probed = true;
+		state->ceiling = INFINITY;
+		return;
+	}
 	vc_ivf_query_alloc(ivf, &state->query);
 	state->frontier = vc_ivf_frontier_new(ivf, false);
 	state->scratch = palloc(ivf->rows.plane);
@@ -449,17 +490,18 @@ start(IndexScanDesc scan, VcIvfScan *state)
 	state->probe_room = 64;
 	state->probes = palloc(sizeof(VcIvfProbe) * state->probe_room);
 	vc_ivf_frontier_start(state->frontier, &state->query);
-	nprobes = vc_ivf_probes_to_use(&ivf->meta);
+	nprobes = vc_ivf_probes_to_use(&ivf->meta, 1);
 	(void) probe_more(state, nprobes);
 	raise_ceiling(state, true);
-	pgstat_count_index_scan(index);
-	state->started = true;
-}
+	while (state->filter != NULL && may_widen(state))
+	{
+		double share = ((double) state->rows_seen + 1) / (state->rows_looked + 1);
 
-static bool
-may_widen(const VcIvfScan *state)
-{
-	return !state->all_probed && (vc_ivf_max_scan_tuples == 0 || state->rows_seen < vc_ivf_max_scan_tuples);
+		nprobes = vc_ivf_probes_to_use(&ivf->meta, share);
+		if (nprobes <= state->nprobes)
+			break;
+		widen(state, nprobes - state->nprobes);
+	}
 }
 
 /* The next row in order; false at the end. */
@@ -470,7 +512,7 @@ next_item(IndexScanDesc scan, VcIvfScan *state, Candidate *item)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (may_widen(state) && state->rows_left * SHARE_BEFORE_WIDENING >= state->rows_seen)
-			widen(state);
+			widen(state, state->nprobes);
 		if (state->waiting.count > 0 &&
 			(state->ranked.count == 0 || !(state->ranked.items[0].key < state->waiting.items[0].key)))
 		{
@@ -494,7 +536,7 @@ next_item(IndexScanDesc scan, VcIvfScan *state, Candidate *item)
 		else if (state->ceiling < INFINITY)
 			raise_ceiling(state, false);
 		else if (may_widen(state))
-			widen(state);
+			widen(state, state->nprobes);
 		else if (state->late.count > 0)
 		{
 			*item = heap_pop(&state->late);
@@ -527,7 +569,7 @@ vc_ivf_gettuple(IndexScanDesc scan, ScanDirection dir)
 	if (!found)
 		return false;
 	scan->xs_heaptid = item.tid;
-	scan->xs_recheck = false;
+	scan->xs_recheck = state->filter != NULL && state->filter->recheck;
 	scan->xs_recheckorderby = false;
 	return true;
 }

@@ -21,6 +21,7 @@
 
 #define CALIBRATION_QUERIES 100
 #define CALIBRATION_NEIGHBOURS 10
+#define THIN 8 /* one row in so many, to learn what conditions that few rows pass do */
 
 uint32
 vc_ivf_choose_lists(double rows)
@@ -85,6 +86,53 @@ sample_distance(VcIvf *ivf, const float *a, const float *b)
 											 : vc_kernels->l2sq_f32(a, b, ivf->rows.padded);
 }
 
+/* The nearest rows seen so far, in order. */
+typedef struct Nearest
+{
+	float  distance[CALIBRATION_NEIGHBOURS];
+	uint64 row[CALIBRATION_NEIGHBOURS];
+	int	   count;
+} Nearest;
+
+static inline void
+note_row(Nearest *nearest, float distance, uint64 row)
+{
+	int at = nearest->count;
+
+	if (at == CALIBRATION_NEIGHBOURS && !(distance < nearest->distance[at - 1]))
+		return;
+	if (at < CALIBRATION_NEIGHBOURS)
+		nearest->count++;
+	else
+		at--;
+	for (; at > 0 && nearest->distance[at - 1] > distance; at--)
+	{
+		nearest->distance[at] = nearest->distance[at - 1];
+		nearest->row[at] = nearest->row[at - 1];
+	}
+	nearest->distance[at] = distance;
+	nearest->row[at] = row;
+}
+
+/* How many lists must be probed for each of the rows to be found. */
+static void
+note_ranks(const Nearest *nearest, const uint32 *list_of, const float *list_distance, uint32 lists, uint32 *ranks)
+{
+	for (int i = 0; i < CALIBRATION_NEIGHBOURS; i++)
+	{
+		ranks[i] = 1;
+		if (i < nearest->count)
+			for (uint32 l = 0; l < lists; l++)
+				ranks[i] += list_distance[l] < list_distance[list_of[nearest->row[i]]];
+	}
+}
+
+static uint32
+quantile(const uint32 *ranks, uint32 n, double share)
+{
+	return ranks[Min((uint32) ceil(share * n) - 1, n - 1)];
+}
+
 void
 vc_ivf_calibrate(VcIvf *ivf, const float *rows, uint64 count, const float *centroids, uint32 lists)
 {
@@ -92,6 +140,8 @@ vc_ivf_calibrate(VcIvf *ivf, const float *rows, uint64 count, const float *centr
 	uint32	nqueries = Min(CALIBRATION_QUERIES, count / 4);
 	uint32	nranks = nqueries * CALIBRATION_NEIGHBOURS;
 	uint32 *ranks;
+	uint32 *thin_ranks; /* of the nearest among one row in THIN */
+	double	growth = 0;
 	float  *panels;
 	float  *half_norms;
 	float  *scores;
@@ -100,9 +150,11 @@ vc_ivf_calibrate(VcIvf *ivf, const float *rows, uint64 count, const float *centr
 
 	for (int i = 0; i < VC_IVF_TARGETS; i++)
 		ivf->meta.probes[i] = 1;
+	ivf->meta.thin_growth = 0;
 	if (lists < 2 || nqueries == 0)
 		return;
 	ranks = palloc(sizeof(uint32) * nranks);
+	thin_ranks = palloc(sizeof(uint32) * nranks);
 	panels = palloc_extended(sizeof(float) * vc_panels_size(lists, padded), MCXT_ALLOC_HUGE);
 	half_norms = palloc(sizeof(float) * vc_panels_norms_size(lists));
 	scores = palloc_extended(sizeof(float) * count, MCXT_ALLOC_HUGE);
@@ -118,51 +170,37 @@ vc_ivf_calibrate(VcIvf *ivf, const float *rows, uint64 count, const float *centr
 	for (uint32 q = 0; q < nqueries; q++)
 	{
 		const float *query = rows + (count / nqueries * q) * padded;
-		float		 best[CALIBRATION_NEIGHBOURS];
-		uint64		 found[CALIBRATION_NEIGHBOURS];
-		int			 n = 0;
+		Nearest		 nearest = {.count = 0};
+		Nearest		 thin = {.count = 0};
 
 		CHECK_FOR_INTERRUPTS();
 		for (uint64 i = 0; i < count; i++)
 		{
 			const float *row = rows + i * padded;
-			float		 d;
-			int			 at;
+			float		 distance;
 
 			if (row == query)
 				continue;
-			d = sample_distance(ivf, query, row);
-			if (n == CALIBRATION_NEIGHBOURS && !(d < best[n - 1]))
-				continue;
-			at = n < CALIBRATION_NEIGHBOURS ? n++ : n - 1;
-			for (; at > 0 && best[at - 1] > d; at--)
-			{
-				best[at] = best[at - 1];
-				found[at] = found[at - 1];
-			}
-			best[at] = d;
-			found[at] = i;
+			distance = sample_distance(ivf, query, row);
+			note_row(&nearest, distance, i);
+			if (i % THIN == 0)
+				note_row(&thin, distance, i);
 		}
 		for (uint32 l = 0; l < lists; l++)
 			list_distance[l] = sample_distance(ivf, query, centroids + l * padded);
-		for (int i = 0; i < CALIBRATION_NEIGHBOURS; i++)
-		{
-			uint32 rank = 1;
-
-			if (i < n)
-				for (uint32 l = 0; l < lists; l++)
-					rank += list_distance[l] < list_distance[list_of[found[i]]];
-			ranks[q * CALIBRATION_NEIGHBOURS + i] = rank;
-		}
+		note_ranks(&nearest, list_of, list_distance, lists, ranks + q * CALIBRATION_NEIGHBOURS);
+		note_ranks(&thin, list_of, list_distance, lists, thin_ranks + q * CALIBRATION_NEIGHBOURS);
 	}
 	qsort(ranks, nranks, sizeof(uint32), compare_uint32);
+	qsort(thin_ranks, nranks, sizeof(uint32), compare_uint32);
 	for (int i = 0; i < VC_IVF_TARGETS; i++)
 	{
-		uint32 at = (uint32) ceil(vc_ivf_targets[i] * nranks) - 1;
-
-		ivf->meta.probes[i] = Min(ranks[Min(at, nranks - 1)], PG_UINT16_MAX);
+		ivf->meta.probes[i] = Min(quantile(ranks, nranks, vc_ivf_targets[i]), PG_UINT16_MAX);
+		growth += log((double) quantile(thin_ranks, nranks, vc_ivf_targets[i]) / quantile(ranks, nranks, vc_ivf_targets[i]));
 	}
+	ivf->meta.thin_growth = (float) Max(0, Min(growth / VC_IVF_TARGETS / log(THIN), 1));
 	pfree(ranks);
+	pfree(thin_ranks);
 	pfree(panels);
 	pfree(half_norms);
 	pfree(scores);

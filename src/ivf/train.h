@@ -19,7 +19,8 @@ extern float *vc_ivf_train(VcIvf *ivf, float *rows, uint64 count, uint32 *lists)
 /*
  * Measure, with some of the rows as queries, how many lists must be probed to find a given share of the nearest rows, and
  * note it in ivf->meta. A sample is thinner than the table, so that neighbours are farther apart in it and spread over
- * more lists: the measure errs on the side of more.
+ * more lists: the measure errs on the side of more. The same with one in eight of the rows tells how the number grows
+ * when fewer rows count.
  */
 extern void vc_ivf_calibrate(VcIvf *ivf, const float *rows, uint64 count, const float *centroids, uint32 lists);
 
