@@ -59,6 +59,8 @@ INSERT INTO conditions (condition) VALUES
     ('s = ''s7'''), ('s = ''nowhere'''), ('c = ''longlonglonglong11'''), ('u = md5(''5'')::uuid'),
     ('s IS NULL'), ('s IS NOT NULL'), ('i4 IS NULL'), ('i4 IS NOT NULL'), ('b IS NULL'), ('i2 IS NULL AND i4 < 1000'),
     ('i2 IS NULL AND i2 = 1'), ('f8 IS NOT NULL AND f8 = 0.5'),
+    ('b'), ('NOT b'), ('b IS TRUE'), ('b = false AND i2 = 1'), ('i4 IN (3, 5, 3, 99, NULL)'), ('i4 = ANY (''{}'')'),
+    ('s IN (''s1'', ''s2'')'), ('b AND i4 IN (3, 6) AND s IN (''s3'', ''s6'')'),
     ('b > false'), ('b <= false'),
     ('i4 = 5 AND s = ''s5'''), ('i4 < 50 AND i8 > 0 AND d < ''2024-02-01'' AND s = ''s7''');
 SELECT condition, same(condition) FROM conditions WHERE same(condition) <> 'same' ORDER BY n;

@@ -45,6 +45,10 @@ INSERT INTO conditions (condition) VALUES
     ('f8 <= ''-Infinity'''), ('d < ''2024-01-05'''), ('ts = ''2024-01-02 03:00'''), ('tz >= ''2024-01-03 08:00+00'''),
     ('s = ''s7'''), ('s = ''nowhere'''), ('c = ''longlonglonglong11'''), ('u = md5(''5'')::uuid'), ('s IS NULL'), ('i4 IS NOT NULL'),
     ('i4 IS NULL'), ('i2 IS NULL AND i4 < 1000'), ('i2 IS NULL AND i2 = 1'), ('i4 = 5 AND s = ''s5'''),
+    ('i4 IN (3, 5, 3, 99, NULL)'), ('i4 = ANY (''{}'')'), ('i4 < ANY (''{4, 9}'')'), ('s IN (''s1'', ''s2'')'),
+    ('c IN (''longlonglonglong11'', ''long'')'), ('u IN (md5(''5'')::uuid, md5(''6'')::uuid)'), ('i8 IN (0, 10000000000)'),
+    ('i4 IN (1,3,5,7,9,11,13,15,17,19,21,23)'), ('b'), ('NOT b'), ('b = false'), ('b IS TRUE'), ('b IS FALSE AND i2 = 1'), ('b IS NULL'),
+    ('b AND i4 IN (3, 6) AND s IN (''s3'', ''s6'')'),
     ('i4 < 50 AND i8 > 0 AND d < ''2024-02-01'' AND s = ''s7''');
 SELECT condition, same(condition) FROM conditions WHERE same(condition) <> 'same' ORDER BY n;
 SELECT count(*) FROM conditions;

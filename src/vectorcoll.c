@@ -5,6 +5,7 @@
  */
 #include "vectorcoll.h"
 
+#include "am/conditions.h"
 #include "am/plan.h"
 #include "fmgr.h"
 #include "utils/guc.h"
@@ -21,5 +22,6 @@ _PG_init(void)
 	vc_ivf_init_guc();
 	vc_collection_init_guc();
 	vc_plan_init();
+	vc_conditions_init();
 	MarkGUCPrefixReserved("vectorcoll");
 }

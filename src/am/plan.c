@@ -25,19 +25,25 @@
 
 static planner_hook_type next_planner;
 
+bool
+vc_plan_is_our_method(Oid am)
+{
+	char *name = get_am_name(am);
+
+	return name && (strcmp(name, "vc_hnsw") == 0 || strcmp(name, "vc_ivf") == 0);
+}
+
 static bool
 is_our_index(Oid index)
 {
 	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(index));
 	Oid		  am;
-	char	 *name;
 
 	if (!HeapTupleIsValid(tuple))
 		return false;
 	am = ((Form_pg_class) GETSTRUCT(tuple))->relam;
 	ReleaseSysCache(tuple);
-	name = get_am_name(am);
-	return name && (strcmp(name, "vc_hnsw") == 0 || strcmp(name, "vc_ivf") == 0);
+	return vc_plan_is_our_method(am);
 }
 
 static void
