@@ -89,7 +89,7 @@ DROP INDEX rows_v;
 CREATE INDEX rows_v ON rows USING vc_ivf (v vector_ip_ops) WITH (lists = 20);
 SELECT ivf_recall('<#>', 10) >= 0.9 AS ip;
 DROP INDEX rows_v;
-CREATE INDEX rows_v ON rows USING vc_ivf (v vector_cosine_ops) WITH (lists = 20, storage = index);
+CREATE INDEX rows_v ON rows USING vc_ivf (v vector_cosine_ops) WITH (lists = 20, storage = float);
 SELECT ivf_recall('<=>', 10) >= 0.9 AS cosine_from_index;
 INSERT INTO rows SELECT i, point(i) FROM generate_series(3001, 4000) i;
 DELETE FROM rows WHERE id % 3 = 0;
@@ -107,7 +107,7 @@ VACUUM rows;
 SELECT count(*) = (SELECT count(*) FROM rows) AS all, count(*) = count(DISTINCT id) AS once FROM (SELECT id FROM rows ORDER BY v <-> point(7) LIMIT 100000) s;
 SELECT vectorcoll.ivf_check('rows_v', true);
 DROP INDEX rows_v;
-CREATE INDEX rows_v ON rows USING vc_ivf (v vector_ip_ops) WITH (lists = 20, bits = 8, storage = index);
+CREATE INDEX rows_v ON rows USING vc_ivf (v vector_ip_ops) WITH (lists = 20, bits = 8, storage = float);
 SELECT ivf_recall('<#>', 10) >= 0.9 AS eight_bits;
 SELECT vectorcoll.ivf_check('rows_v', true);
 DROP INDEX rows_v;
@@ -116,7 +116,7 @@ SELECT ivf_recall('<->', 10, 'point', 'v::halfvec(12)') >= 0.9 AS halfvec_expres
 SELECT vectorcoll.ivf_check('rows_v', true);
 DROP INDEX rows_v;
 CREATE TABLE halves AS SELECT id, v::halfvec(12) AS v FROM rows;
-CREATE INDEX ON halves USING vc_ivf (v halfvec_cosine_ops) WITH (storage = index, lists = 20);
+CREATE INDEX ON halves USING vc_ivf (v halfvec_cosine_ops) WITH (storage = float, lists = 20);
 SELECT ivf_recall('<=>', 10, 'point', 'v', 'halves') >= 0.9 AS halfvec_cosine;
 CREATE INDEX ON halves USING vc_ivf (v halfvec_ip_ops) WITH (lists = 20);
 SELECT ivf_recall('<#>', 10, 'point', 'v', 'halves') >= 0.9 AS halfvec_ip;
@@ -154,7 +154,7 @@ SELECT vectorcoll.ivf_check('tiny_v', true);
 -- Codes larger than a page, values larger than a page.
 CREATE TABLE wide (id int, v vector(5001));
 INSERT INTO wide SELECT i, (SELECT array_agg((i * j * 0.618034) % 1) FROM generate_series(1, 5001) j)::vector FROM generate_series(1, 80) i;
-CREATE INDEX wide_v ON wide USING vc_ivf (v vector_l2_ops) WITH (lists = 2, storage = index, bits = 3);
+CREATE INDEX wide_v ON wide USING vc_ivf (v vector_l2_ops) WITH (lists = 2, storage = float, bits = 3);
 SELECT w.id, array(SELECT id FROM wide ORDER BY v <-> w.v LIMIT 1) FROM wide w WHERE id IN (1, 33, 80) ORDER BY 1;
 DELETE FROM wide WHERE id <= 40;
 VACUUM wide;
@@ -202,7 +202,7 @@ SELECT count(*) = (SELECT count(*) FROM fresh) AS all, count(*) = count(DISTINCT
 -- Rows deleted meanwhile, values in the index, lists as asked for.
 DROP INDEX fresh_v;
 CREATE TABLE fresh2 (LIKE rows);
-CREATE INDEX fresh2_v ON fresh2 USING vc_ivf (v vector_cosine_ops) WITH (lists = 7, storage = index, bits = 2);
+CREATE INDEX fresh2_v ON fresh2 USING vc_ivf (v vector_cosine_ops) WITH (lists = 7, storage = float, bits = 2);
 INSERT INTO fresh2 SELECT * FROM rows LIMIT 800;
 DELETE FROM fresh2 WHERE id % 2 = 0;
 INSERT INTO fresh2 SELECT * FROM rows OFFSET 800;

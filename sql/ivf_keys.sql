@@ -85,7 +85,7 @@ SELECT condition, same(condition) FROM conditions WHERE n % 3 = 2 AND same(condi
 DELETE FROM items;
 VACUUM items;
 DROP INDEX items_v;
-CREATE INDEX items_v ON items USING vc_ivf (v, b, i2, i4, i8, f4, f8, d, ts, tz, s, c, u) WITH (storage = index, bits = 3);
+CREATE INDEX items_v ON items USING vc_ivf (v, b, i2, i4, i8, f4, f8, d, ts, tz, s, c, u) WITH (storage = half, bits = 3);
 SELECT fill(1, 900);
 SELECT condition, same(condition) FROM conditions WHERE n % 3 = 0 AND same(condition) <> 'same' ORDER BY n;
 SELECT fill(901, 2500);

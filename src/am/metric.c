@@ -233,6 +233,22 @@ vc_metric_linking(const VcMetric *metric)
 	return metric;
 }
 
+const VcMetric *
+vc_metric_of_halves(const VcMetric *metric)
+{
+	static const VcMetric halves[] = {
+		{VC_ELEMENT_F16, VC_METRIC_L2, "halfvec", l2_f16, l2_f16f32},
+		{VC_ELEMENT_F16, VC_METRIC_IP, "halfvec", ip_f16, ip_f16f32},
+		{VC_ELEMENT_F16, VC_METRIC_COSINE, "halfvec", cosine_f16, cosine_f16f32},
+	};
+
+	if (metric->element == VC_ELEMENT_F32)
+		for (int i = 0; i < lengthof(halves); i++)
+			if (halves[i].kind == metric->kind)
+				return &halves[i];
+	return metric;
+}
+
 Size
 vc_metric_bytes(const VcMetric *metric, uint32 dim)
 {

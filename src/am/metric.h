@@ -73,6 +73,9 @@ extern const VcMetric *vc_metric_of(Relation index, int attno);
 /* The metric by which a graph links values that are searched by this one: for inner product another, else the same. */
 extern const VcMetric *vc_metric_linking(const VcMetric *metric);
 
+/* The metric by which vectors kept in half precision are compared for this one; itself where values are not floats. */
+extern const VcMetric *vc_metric_of_halves(const VcMetric *metric);
+
 /* Bytes of a value of `dim` dimensions; not for sparse values. */
 extern Size vc_metric_bytes(const VcMetric *metric, uint32 dim);
 

@@ -47,6 +47,7 @@ typedef struct CheckState
 	VcIvfRefinement *refinement;
 	uint8		 *scratch;
 	VcIvfVector	 *vector;
+	VcIvfVector	 *expected;
 	uint64		  found;
 	MemoryContext row_context;
 } CheckState;
@@ -75,16 +76,19 @@ check_code(CheckState *check, const VcIvfShape *shape, const RowPlace *place, Pa
 		scale += (double) check->residual[i] * check->residual[i] + (double) centre[i] * centre[i];
 	}
 	vc_ivf_row_encode(ivf, shape, check->residual, centre, &check->row);
-	vc_rabitq_unpack1(codes, padded, slot, check->stored);
-	if (memcmp(check->row.bits, check->stored, (padded + 7) / 8) != 0)
-		vc_page_corrupted(ivf->index, place->segment, "the code of slot %d of block %u is not that of its value", slot,
-						  place->block);
+	if (shape->plane > 0)
+	{
+		vc_rabitq_unpack1(codes, padded, slot, check->stored);
+		if (memcmp(check->row.bits, check->stored, (padded + 7) / 8) != 0)
+			vc_page_corrupted(ivf->index, place->segment, "the code of slot %d of block %u is not that of its value", slot,
+							  place->block);
+	}
 	factors = check->row.factors;
 	if (!about_equal(factors.add, block->add[slot], scale) || !about_equal(factors.rescale, block->rescale[slot], 0) ||
 		!about_equal(factors.err, block->err[slot], 0))
 		vc_page_corrupted(ivf->index, place->segment, "the factors of slot %d of block %u are not those of its value", slot,
 						  place->block);
-	if (shape->bits == 1)
+	if (shape->bits <= 1)
 		return;
 	vc_ivf_read_refinement(ivf, shape, place->segment, place->block, check->refinement);
 	vc_rabitq_unpack(check->refinement->planes, padded, shape->bits - 1, slot, check->stored);
@@ -154,8 +158,11 @@ check_segment(VcIvfWalk *walk, const VcIvfShape *shape, uint32 list, BlockNumber
 				vc_ivf_read_vector(ivf, shape, blocks[i].vectors, slot, check->vector);
 				if (!ItemPointerEquals(&check->vector->tid, &blocks[i].tid[slot]))
 					vc_page_corrupted(ivf->index, segment, "the value of slot %d of block %u belongs to another row", slot, i);
-				rotate_stored(check, check->vector);
-				check_code(check, shape, row, page, walk->centroids + (Size) list * shape->padded);
+				if (ivf->stored == ivf->metric)
+				{
+					rotate_stored(check, check->vector);
+					check_code(check, shape, row, page, walk->centroids + (Size) list * shape->padded);
+				}
 			}
 		}
 	}
@@ -211,6 +218,16 @@ check_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool tup
 	}
 	check_code(check, &ivf->rows, place, BufferGetPage(buffer),
 			   check->walk.centroids + (Size) place->list * ivf->rows.padded);
+	if (ivf->rows.value_bytes > 0)
+	{
+		VcIvfBlock *block = vc_ivf_blocks(BufferGetPage(buffer)) + place->block;
+
+		vc_ivf_read_vector(ivf, &ivf->rows, block->vectors, place->slot, check->vector);
+		vc_ivf_value_store(ivf, tid, &value, check->expected);
+		if (memcmp(check->vector, check->expected, ivf->rows.vector_bytes) != 0)
+			vc_page_corrupted(index, place->segment, "the value of slot %u of block %u is not that of its row", place->slot,
+							  place->block);
+	}
 	UnlockReleaseBuffer(buffer);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(check->row_context);
@@ -255,7 +272,8 @@ vc_ivf_check(PG_FUNCTION_ARGS)
 	check.stored = palloc(ivf.rows.padded);
 	check.refinement = palloc(offsetof(VcIvfRefinement, planes) + ivf.rows.bits * ivf.rows.plane);
 	check.scratch = palloc(ivf.rows.plane);
-	check.vector = palloc(Max(ivf.rows.vector_bytes, sizeof(VcIvfVector)));
+	check.vector = palloc0(Max(ivf.rows.vector_bytes, sizeof(VcIvfVector)));
+	check.expected = palloc0(Max(ivf.rows.vector_bytes, sizeof(VcIvfVector)));
 	check.row_context = AllocSetContextCreate(CurrentMemoryContext, "vc_ivf check", ALLOCSET_DEFAULT_SIZES);
 
 	vc_ivf_walk(&check.walk, &ivf, check_segment, &check);

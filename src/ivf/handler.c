@@ -28,8 +28,15 @@ int	   vc_ivf_max_scan_tuples;
 
 static relopt_kind option_kind;
 
-static relopt_enum_elt_def storage_values[] = {
-	{"heap", VC_IVF_STORAGE_HEAP}, {"index", VC_IVF_STORAGE_INDEX}, {(const char *) NULL, 0}};
+/* Without quotes, PostgreSQL's grammar takes float for the name of a type. */
+static relopt_enum_elt_def storage_values[] = {{"heap", VC_IVF_STORAGE_HEAP},
+											   {"half", VC_IVF_STORAGE_HALF},
+											   {"float", VC_IVF_STORAGE_FLOAT},
+											   {"pg_catalog.float8", VC_IVF_STORAGE_FLOAT},
+											   {(const char *) NULL, 0}};
+
+static relopt_enum_elt_def quantization_values[] = {
+	{"none", VC_IVF_QUANTIZATION_NONE}, {"rabitq", VC_IVF_QUANTIZATION_RABITQ}, {(const char *) NULL, 0}};
 
 void
 vc_ivf_init_guc(void)
@@ -37,8 +44,13 @@ vc_ivf_init_guc(void)
 	option_kind = add_reloption_kind();
 	add_int_reloption(option_kind, "lists", "lists the rows are divided into; 0 chooses from their number", 0, 0,
 					  VC_IVF_MAX_LISTS, AccessExclusiveLock);
-	add_enum_reloption(option_kind, "storage", "where rows are read for exact distances: \"heap\" or \"index\"",
-					   storage_values, VC_IVF_STORAGE_HEAP, "Valid values are \"heap\" and \"index\".", AccessExclusiveLock);
+	add_enum_reloption(option_kind, "quantization", "what lists hold of rows: codes (\"rabitq\"), or only values (\"none\")",
+					   quantization_values, VC_IVF_QUANTIZATION_RABITQ, "Valid values are \"none\" and \"rabitq\".",
+					   AccessExclusiveLock);
+	add_enum_reloption(option_kind, "storage",
+					   "what rows are compared by in the end: the table's values (\"heap\"), or copies in the index",
+					   storage_values, VC_IVF_STORAGE_DEFAULT, "Valid values are \"heap\", \"half\" and \"float\".",
+					   AccessExclusiveLock);
 	add_int_reloption(option_kind, "bits", "bits for each dimension; more leave fewer rows to compare exactly", 1, 1,
 					  VC_RABITQ_MAX_BITS, AccessExclusiveLock);
 	DefineCustomIntVariable("vc_ivf.probes", "How many lists a vc_ivf search looks at to begin with.",
@@ -66,9 +78,21 @@ ivf_options(Datum reloptions, bool validate)
 		{"lists", RELOPT_TYPE_INT, offsetof(VcIvfOptions, lists)},
 		{"storage", RELOPT_TYPE_ENUM, offsetof(VcIvfOptions, storage)},
 		{"bits", RELOPT_TYPE_INT, offsetof(VcIvfOptions, bits)},
+		{"quantization", RELOPT_TYPE_ENUM, offsetof(VcIvfOptions, quantization)},
 	};
+	VcIvfOptions *options = build_reloptions(reloptions, validate, option_kind, sizeof(VcIvfOptions), table, lengthof(table));
 
-	return (bytea *) build_reloptions(reloptions, validate, option_kind, sizeof(VcIvfOptions), table, lengthof(table));
+	if (validate && options != NULL && options->quantization == VC_IVF_QUANTIZATION_NONE)
+	{
+		if (options->storage == VC_IVF_STORAGE_HEAP)
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("quantization = none needs values in the index"),
+							errhint("Use storage = float or storage = half, or leave it out.")));
+		if (options->bits != 1)
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("bits are those of codes, which quantization = none has none of")));
+	}
+	return (bytea *) options;
 }
 
 static char *
@@ -195,7 +219,7 @@ vc_ivf_epsilon_to_use(const VcIvfMeta *meta)
  * dimensions and 900 of 340,000 with 100. A row of the table costs more to look at than one in the index. Further rows
  * come from what was read, until one in ten has been returned and more lists are read.
  */
-#define DOUBTFUL_ROWS(dim, bits) (8000.0 / sqrt(dim) / (bits))
+#define DOUBTFUL_ROWS(dim, bits) ((bits) > 0 ? 8000.0 / sqrt(dim) / (bits) : 0)
 #define TABLE_ROW_VISITS 1.5
 
 static void

@@ -50,11 +50,7 @@ vc_ivf_insert_value(VcIvfInserter *inserter, ItemPointer tid, const VcValue *val
 		inserter->residual[i] = inserter->query.rotated[i] - inserter->centroid[i];
 	vc_ivf_row_encode(ivf, &ivf->rows, inserter->residual, inserter->centroid, row);
 	if (row->vector != NULL)
-	{
-		row->vector->tid = *tid;
-		row->vector->scale = value->is_zero ? 0 : value->scale;
-		memcpy(row->vector->data, value->data, ivf->rows.value_bytes);
-	}
+		vc_ivf_value_store(ivf, tid, value, row->vector);
 	row->keys = keys;
 	*err = row->factors.err;
 	return vc_ivf_add_row(ivf, &ivf->rows, probe.head, tid, row);

@@ -14,8 +14,9 @@
  *
  * Codes that do not fit go on in the segment's other pages (VC_IVF_CODES). With bits > 1, what refines the one-bit codes follows
  * in further such pages: for each block `add`, `rescale` and `err` (128 bytes each) of the codes of all bits, then their
- * planes but the first, which is the one-bit code. With storage = index, and for the root, each block has vector pages of its own (VC_IVF_VECTORS): `block_vector_pages` consecutive pages of
- * entries { heap TID, scale, value }, in slot order.
+ * planes but the first, which is the one-bit code. With storage = half or float, and for the root, each block has vector
+ * pages of its own (VC_IVF_VECTORS): `block_vector_pages` consecutive pages of entries { heap TID, bound, scale, value },
+ * in slot order. With quantization = none there are no codes, and factors only tell how far rows are from their centroid.
  *
  * The root is a list whose rows are the lists: the TID is the list's first block, the value its centroid, rotated. So one
  * piece of code scores lists and rows. The root's own centre is a single entry in vector pages of its own.
@@ -56,8 +57,16 @@
 typedef enum VcIvfStorage
 {
 	VC_IVF_STORAGE_HEAP = 0, /* rows are compared exactly by fetching them from the table */
-	VC_IVF_STORAGE_INDEX	 /* by the copy in the index */
+	VC_IVF_STORAGE_HALF,	 /* by copies in half precision in the index, and by the table where these leave a doubt */
+	VC_IVF_STORAGE_FLOAT,	 /* by copies in the index */
+	VC_IVF_STORAGE_DEFAULT	 /* not on disk: heap, or float where there are no codes */
 } VcIvfStorage;
+
+typedef enum VcIvfQuantization
+{
+	VC_IVF_QUANTIZATION_NONE = 0, /* no codes: the lists' values are compared */
+	VC_IVF_QUANTIZATION_RABITQ
+} VcIvfQuantization;
 
 typedef struct VcIvfMeta
 {
@@ -66,7 +75,7 @@ typedef struct VcIvfMeta
 	uint8		element; /* VcElement and VcMetricKind of the operator class that made the index */
 	uint8		metric;
 	uint8		storage; /* VcIvfStorage */
-	uint8		bits;	 /* of the codes */
+	uint8		bits;	 /* of the codes; 0: quantization = none */
 	uint32		dim;
 	uint64		seed; /* of the rotation */
 	uint32		lists;
@@ -110,7 +119,7 @@ StaticAssertDecl(sizeof(VcIvfSegment) == 16 && sizeof(VcIvfBlock) == 592, "the s
 typedef struct VcIvfVector
 {
 	ItemPointerData tid; /* as in the slot, so that a reader sees whose value this is */
-	uint16			unused;
+	uint16			moved; /* upper half of a float: how far from the row's value the stored one is, at most */
 	float			scale; /* VcValue.scale; 0 for a zero vector under cosine */
 	char			data[FLEXIBLE_ARRAY_MEMBER];
 } VcIvfVector;
@@ -121,7 +130,7 @@ StaticAssertDecl(offsetof(VcIvfVector, data) == 12, "the vector's layout is on d
 typedef struct VcIvfShape
 {
 	uint32 padded;	 /* dimensions of codes */
-	Size   plane;	 /* bytes of the codes of a block */
+	Size   plane;	 /* bytes of the one-bit codes of a block; 0: the list has none */
 	uint32 segment_blocks;
 	uint32 segment_pages;
 	VcKeyLayout keys;		   /* columns = 0: none */
@@ -144,6 +153,7 @@ typedef struct VcIvfOptions
 	int	  lists;
 	int	  storage; /* VcIvfStorage */
 	int	  bits;
+	int	  quantization; /* VcIvfQuantization */
 } VcIvfOptions;
 
 /* An index, opened for work. */
@@ -153,6 +163,7 @@ typedef struct VcIvf
 	ForkNumber		  fork;
 	bool			  wal; /* false while the index is built: nobody else sees it, and it is logged whole at the end */
 	const VcMetric	 *metric;
+	const VcMetric	 *stored; /* of values in the lists: the same, or that of halves */
 	VcIvfMeta		  meta;
 	VcIvfShape		  rows; /* of the lists of rows */
 	VcIvfShape		  root;
@@ -183,6 +194,8 @@ typedef struct VcIvfRefinement
 typedef struct VcIvfQuery
 {
 	VcValue		  value;
+	float		 *floats; /* [dim], for metrics that compare with floats; null for others */
+	double		  norm;	  /* of the value, where inner products with halves are compared */
 	float		 *rotated; /* [padded] */
 	uint8		 *lut;
 	VcRabitqQuery rabitq;
@@ -273,6 +286,30 @@ extern void vc_ivf_note_room(VcIvf *ivf, const VcIvfShape *shape, BlockNumber he
  * slot = 0 and one entry this also reads the root's centre. The caller compares the TID.
  */
 extern void vc_ivf_read_vector(VcIvf *ivf, const VcIvfShape *shape, BlockNumber vectors, int slot, VcIvfVector *out);
+
+/*
+ * An entry looked at in place: its page stays pinned and share-locked until another page's entry is looked at or
+ * vc_ivf_view_end is called. An entry larger than a page is a copy.
+ */
+typedef struct VcIvfView
+{
+	Buffer		 buffer;
+	BlockNumber	 block;
+	VcIvfVector *copy;
+} VcIvfView;
+
+extern void vc_ivf_view_init(const VcIvfShape *shape, VcIvfView *view);
+extern const VcIvfVector *vc_ivf_view_vector(VcIvf *ivf, const VcIvfShape *shape, VcIvfView *view, BlockNumber vectors,
+											 int slot);
+extern void vc_ivf_view_end(VcIvfView *view);
+
+/* value.c: values in lists */
+
+/* Fill the entry of a row; out has rows.vector_bytes. */
+extern void vc_ivf_value_store(VcIvf *ivf, ItemPointer tid, const VcValue *value, VcIvfVector *out);
+
+/* The distance of a stored value, as the range it is known to lie in; true where that is exact. */
+extern bool vc_ivf_value_range(VcIvf *ivf, const VcIvfQuery *query, const VcIvfVector *vector, float *low, float *high);
 
 /* query.c: comparing a value with lists and rows */
 

@@ -34,7 +34,7 @@ fill_shape(VcIvfShape *shape, uint32 padded, int bits, Size value_bytes, const V
 		block_bytes += keys->bytes;
 	}
 	shape->padded = padded;
-	shape->plane = vc_rabitq_plane_size(padded);
+	shape->plane = bits > 0 ? vc_rabitq_plane_size(padded) : 0;
 	if (block_bytes + shape->plane <= room)
 	{
 		shape->segment_blocks = room / (block_bytes + shape->plane);
@@ -84,8 +84,9 @@ fill_shapes(VcIvf *ivf)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 						errmsg("index \"%s\" has too many key columns", RelationGetRelationName(ivf->index)),
 						errdetail("Keys of %d rows, %zu bytes, do not fit a page.", VC_RABITQ_BLOCK, keys.bytes)));
+	ivf->stored = ivf->meta.storage == VC_IVF_STORAGE_HALF ? vc_metric_of_halves(ivf->metric) : ivf->metric;
 	fill_shape(&ivf->rows, padded, ivf->meta.bits,
-			   ivf->meta.storage == VC_IVF_STORAGE_INDEX ? vc_metric_bytes(ivf->metric, ivf->meta.dim) : 0, &keys);
+			   ivf->meta.storage != VC_IVF_STORAGE_HEAP ? vc_metric_bytes(ivf->stored, ivf->meta.dim) : 0, &keys);
 	fill_shape(&ivf->root, padded, 1, sizeof(float) * padded, NULL);
 }
 
@@ -103,8 +104,10 @@ vc_ivf_meta_fill(VcIvfMeta *meta, Relation index)
 	meta->version = VC_IVF_VERSION;
 	meta->element = metric->element;
 	meta->metric = metric->kind;
-	meta->storage = options != NULL ? options->storage : VC_IVF_STORAGE_HEAP;
-	meta->bits = options != NULL ? options->bits : 1;
+	meta->bits = options == NULL ? 1 : options->quantization == VC_IVF_QUANTIZATION_NONE ? 0 : options->bits;
+	meta->storage = options != NULL ? options->storage : VC_IVF_STORAGE_DEFAULT;
+	if (meta->storage == VC_IVF_STORAGE_DEFAULT)
+		meta->storage = meta->bits > 0 ? VC_IVF_STORAGE_HEAP : VC_IVF_STORAGE_FLOAT;
 	meta->dim = vc_metric_declared_dim(metric, index, 1);
 	meta->seed = UINT64CONST(0x766563746f72) ^ meta->dim; /* any will do; a fixed one makes rebuilds agree */
 	meta->root = InvalidBlockNumber;
@@ -138,8 +141,10 @@ vc_ivf_read_meta(Relation index, const VcMetric *metric, VcIvfMeta *meta)
 	if (meta->element != metric->element || meta->metric != metric->kind)
 		vc_page_corrupted(index, VC_IVF_META_BLOCK, "the index was made by another operator class");
 	if (meta->dim < 1 || meta->dim > VC_MAX_DIM * 8 || meta->lists < 1 || meta->lists > VC_IVF_MAX_LISTS ||
-		meta->storage > VC_IVF_STORAGE_INDEX || meta->bits < 1 || meta->bits > VC_RABITQ_MAX_BITS)
-		vc_page_corrupted(index, VC_IVF_META_BLOCK, "%u dimensions and %u lists are out of range", meta->dim, meta->lists);
+		meta->storage > VC_IVF_STORAGE_FLOAT || meta->bits > VC_RABITQ_MAX_BITS ||
+		(meta->bits == 0 && meta->storage == VC_IVF_STORAGE_HEAP))
+		vc_page_corrupted(index, VC_IVF_META_BLOCK, "%u dimensions, %u lists or %u bits are out of range", meta->dim,
+						  meta->lists, meta->bits);
 }
 
 void
@@ -487,6 +492,44 @@ vc_ivf_read_vector(VcIvf *ivf, const VcIvfShape *shape, BlockNumber vectors, int
 		UnlockReleaseBuffer(buffer);
 		done += bytes;
 	}
+}
+
+void
+vc_ivf_view_init(const VcIvfShape *shape, VcIvfView *view)
+{
+	view->buffer = InvalidBuffer;
+	view->block = InvalidBlockNumber;
+	view->copy = shape->value_bytes > 0 && shape->vectors_per_page == 0 ? palloc(shape->vector_bytes) : NULL;
+}
+
+const VcIvfVector *
+vc_ivf_view_vector(VcIvf *ivf, const VcIvfShape *shape, VcIvfView *view, BlockNumber vectors, int slot)
+{
+	Size		offset;
+	BlockNumber block = vector_place(shape, vectors, slot, &offset);
+
+	if (shape->vectors_per_page == 0)
+	{
+		vc_ivf_read_vector(ivf, shape, vectors, slot, view->copy);
+		return view->copy;
+	}
+	if (!BufferIsValid(view->buffer) || view->block != block)
+	{
+		vc_ivf_view_end(view);
+		view->buffer = read_block(ivf, block);
+		view->block = block;
+		LockBuffer(view->buffer, BUFFER_LOCK_SHARE);
+		vc_page_check(ivf->index, block, BufferGetPage(view->buffer), VC_IVF_MAGIC, VC_IVF_VECTORS, VC_PAGE_PAYLOAD);
+	}
+	return (const VcIvfVector *) (VcPageGetPayload(BufferGetPage(view->buffer)) + offset);
+}
+
+void
+vc_ivf_view_end(VcIvfView *view)
+{
+	if (BufferIsValid(view->buffer))
+		UnlockReleaseBuffer(view->buffer);
+	view->buffer = InvalidBuffer;
 }
 
 BlockNumber

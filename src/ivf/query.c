@@ -10,6 +10,7 @@
 
 #include <math.h>
 
+#include "kernels/ref.h"
 #include "kernels/vc_kernels.h"
 #include "kernels/vc_quant.h"
 #include "miscadmin.h"
@@ -50,6 +51,7 @@ struct VcIvfFrontier
 void
 vc_ivf_query_alloc(VcIvf *ivf, VcIvfQuery *query)
 {
+	query->floats = ivf->metric->distance_to_floats != NULL ? palloc(sizeof(float) * ivf->meta.dim) : NULL;
 	query->rotated = palloc(sizeof(float) * ivf->rows.padded);
 	query->lut = palloc(vc_rabitq_lut_size(ivf->rows.padded));
 }
@@ -83,6 +85,10 @@ vc_ivf_query_init(VcIvf *ivf, VcIvfQuery *query, const VcValue *value)
 		vc_ivf_to_float(ivf, value, query->rotated);
 		vc_rotation_apply(ivf->rotation, query->rotated, query->rotated);
 	}
+	if (query->value.data != NULL && query->floats != NULL)
+		vc_kernels->f16_to_f32(query->value.data, query->floats, ivf->meta.dim);
+	if (query->value.data != NULL && ivf->stored != ivf->metric)
+		query->norm = sqrt(vc_ref_norm2_f32(query->value.data, ivf->meta.dim));
 	vc_rabitq_query_init(&query->rabitq, query->rotated, ivf->rows.padded, query->lut);
 }
 
@@ -93,7 +99,10 @@ vc_ivf_distance(VcIvf *ivf, const VcIvfQuery *query, const void *data, float sca
 
 	if (query->value.data == NULL || query->value.is_zero || (ivf->metric->kind == VC_METRIC_COSINE && scale == 0))
 		return INFINITY;
-	distance = ivf->metric->distance(query->value.data, query->value.scale, data, scale, ivf->meta.dim);
+	if (query->floats != NULL)
+		distance = ivf->metric->distance_to_floats(data, scale, query->floats, query->value.scale, ivf->meta.dim);
+	else
+		distance = ivf->metric->distance(query->value.data, query->value.scale, data, scale, ivf->meta.dim);
 	return isnan(distance) ? INFINITY : distance;
 }
 

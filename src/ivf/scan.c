@@ -2,10 +2,11 @@
  * scan.c
  *		Ordered scans: rows leave in the order of their exact distance, however many are asked for.
  *
- * The codes give each row of the lists probed a lower bound of its distance. Rows wait in one heap by their bound
- * (`waiting`) until the bound comes up; then the exact distance is computed, and they wait in a second heap by that
- * (`ranked`). A row leaves when its exact distance is below every bound that is left. So only as many exact distances are
- * computed as the error of the codes makes necessary, without knowing how many rows will be wanted.
+ * The codes give each row of the lists probed a lower bound of its distance. Rows wait in a heap by what is known of their
+ * distance: that bound at first; when it comes up, the exact distance, or with values in half precision the range it lies
+ * in, and when that comes up and overlaps with the next row's, the exact distance from the table. A row leaves when its distance is
+ * below everything known of the others. So only as many distances are computed as the error of the codes makes
+ * necessary, without knowing how many rows will be wanted.
  *
  * Most rows of the lists probed will never be wanted and are not even put into the first heap: a gathering takes only rows
  * with bounds below a ceiling, the estimate of the HORIZON-th nearest row seen. When rows up to the ceiling have left, the
@@ -41,12 +42,25 @@
 #define HORIZON_GROWTH 8
 #define SHARE_BEFORE_WIDENING 10 /* widen when one in so many rows has left */
 
+/* What the key of a candidate is. */
+typedef enum Known
+{
+	KNOWN_BOUND, /* a lower bound of its distance, from its code */
+	KNOWN_RANGE, /* the lower end of a range that the exact distance lies in */
+	KNOWN_EXACT
+} Known;
+
 typedef struct Candidate
 {
-	float			key; /* lower bound, or exact distance */
-	uint32			slot;
-	BlockNumber		vectors; /* of the row's block, or InvalidBlockNumber */
+	float key;
+	union
+	{
+		BlockNumber vectors; /* KNOWN_BOUND: vector pages of the row's block, or InvalidBlockNumber */
+		float		high;	 /* KNOWN_RANGE: the upper end */
+	};
 	ItemPointerData tid;
+	uint8			slot;
+	uint8			known;
 } Candidate;
 
 /* A heap of items, smallest key first. */
@@ -80,16 +94,15 @@ typedef struct VcIvfScan
 	uint64 nnearest;
 
 	CandidateHeap waiting;
-	CandidateHeap ranked;
 	CandidateHeap late; /* nearer than a row that has left before they were found */
 	float	 last; /* distance of the row that left last */
 
 	uint8			*scratch;
 	VcIvfRefinement *refinement; /* where codes have more than one bit */
 	double			 table_error; /* of a finer estimate, per unit of its rescale factor */
-	VcIvfVector		*vector;
+	VcIvfView		 view; /* of values in the index */
 
-	VcFetch		 *fetch; /* where the index has no values, once needed */
+	VcFetch		 *fetch; /* once a value of the table is needed */
 	MemoryContext context;
 } VcIvfScan;
 
@@ -252,6 +265,41 @@ passing(const VcIvfScan *state, Page page, int block)
 	return rows;
 }
 
+/* Put a row among those that wait, unless an earlier gathering has. */
+static inline void
+gather_row(VcIvfScan *state, const VcIvfBlock *block, int slot, Candidate *item, float floor, bool search_ceiling,
+		   float estimate)
+{
+	if (isnan(item->key)) /* huge values: no bound at all */
+		item->key = -INFINITY;
+	if (item->key < floor)
+		return;
+	item->slot = slot;
+	item->tid = block->tid[slot];
+	heap_append(&state->waiting, item);
+	if (search_ceiling && estimate < state->ceiling)
+		lower_ceiling(state, estimate);
+}
+
+/* Gather rows of a block without codes, by the distances of its values. */
+static void
+gather_values(VcIvfScan *state, const VcIvfBlock *block, uint32 rows, float floor, bool search_ceiling)
+{
+	for (; rows != 0; rows &= rows - 1)
+	{
+		int				   slot = pg_rightmost_one_pos32(rows);
+		const VcIvfVector *vector = vc_ivf_view_vector(&state->ivf, &state->ivf.rows, &state->view, block->vectors, slot);
+		Candidate		   item;
+		float			   high;
+
+		item.known = vc_ivf_value_range(&state->ivf, &state->query, vector, &item.key, &high) ? KNOWN_EXACT : KNOWN_RANGE;
+		item.high = high;
+		if (item.key < state->ceiling || state->ceiling == INFINITY)
+			gather_row(state, block, slot, &item, floor, search_ceiling, high);
+	}
+	vc_ivf_view_end(&state->view);
+}
+
 /*
  * Gather rows with bounds in [floor, ceiling) from a list. With search_ceiling, the ceiling comes down as rows are seen.
  */
@@ -286,6 +334,11 @@ gather_list(VcIvfScan *state, const VcIvfProbe *probe, float floor, bool search_
 				continue;
 			if (count_rows)
 				state->rows_seen += pg_popcount32(rows);
+			if (shape->plane == 0)
+			{
+				gather_values(state, &blocks[i], rows, floor, search_ceiling);
+				continue;
+			}
 			codes = vc_ivf_codes(ivf, shape, segment, page, i, state->scratch);
 			quant->fastscan(codes, state->query.lut, shape->padded / 4, sum);
 			quant->estimate32(sum, blocks[i].add, blocks[i].rescale, probe->g, state->query.rabitq.step,
@@ -300,20 +353,10 @@ gather_list(VcIvfScan *state, const VcIvfProbe *probe, float floor, bool search_
 				rows = refine(state, segment, i, probe, rows, sum, estimate, bound);
 			for (; rows != 0; rows &= rows - 1)
 			{
-				int	 slot = pg_rightmost_one_pos32(rows);
-				Candidate item;
+				int		  slot = pg_rightmost_one_pos32(rows);
+				Candidate item = {.key = bound[slot], .vectors = blocks[i].vectors, .known = KNOWN_BOUND};
 
-				if (isnan(bound[slot])) /* huge values: no bound at all */
-					bound[slot] = -INFINITY;
-				if (bound[slot] < floor)
-					continue;
-				item.key = bound[slot];
-				item.slot = slot;
-				item.vectors = blocks[i].vectors;
-				item.tid = blocks[i].tid[slot];
-				heap_append(&state->waiting, &item);
-				if (search_ceiling && estimate[slot] < state->ceiling)
-					lower_ceiling(state, estimate[slot]);
+				gather_row(state, &blocks[i], slot, &item, floor, search_ceiling, estimate[slot]);
 			}
 		}
 		segment = vc_ivf_segment(page)->next;
@@ -327,7 +370,8 @@ static void
 raise_ceiling(VcIvfScan *state, bool count_rows)
 {
 	float  floor = state->ceiling;
-	uint64 kept = 0;
+	uint64 before = state->waiting.count;
+	uint64 kept = before;
 
 	state->ceiling = INFINITY;
 	state->nnearest = 0;
@@ -337,8 +381,8 @@ raise_ceiling(VcIvfScan *state, bool count_rows)
 		gather_list(state, &state->probes[i], floor, true, count_rows);
 
 	/* Rows gathered before the ceiling came down to where it is now belong to a later gathering. */
-	for (uint64 i = 0; i < state->waiting.count; i++)
-		if (state->waiting.items[i].key < state->ceiling)
+	for (uint64 i = before; i < state->waiting.count; i++)
+		if (state->waiting.items[i].key < state->ceiling || state->ceiling == INFINITY)
 			state->waiting.items[kept++] = state->waiting.items[i];
 	state->waiting.count = kept;
 	heap_order(&state->waiting);
@@ -389,9 +433,9 @@ widen(VcIvfScan *state, uint32 n)
 	heap_order(&state->waiting);
 }
 
-/* ---- exact distances ---- */
+/* ---- distances ---- */
 
-/* The distance of a row, from the table; false where the scan's snapshot does not see it. */
+/* The exact distance of a row, from the table; false where the scan's snapshot does not see it. */
 static bool
 rank_from_table(IndexScanDesc scan, VcIvfScan *state, Candidate *item)
 {
@@ -402,18 +446,56 @@ rank_from_table(IndexScanDesc scan, VcIvfScan *state, Candidate *item)
 	if (!vc_fetch_value(state->fetch, &item->tid, scan->xs_snapshot, &value))
 		return false;
 	item->key = vc_ivf_distance(&state->ivf, &state->query, value.data, value.is_zero ? 0 : value.scale);
+	item->known = KNOWN_EXACT;
 	return true;
 }
 
-/* The same from the index. A slot that holds another row by now was vacuumed: that row was dead to everyone. */
+/* What the index's copy tells. A slot that holds another row by now was vacuumed: that row was dead to everyone. */
 static bool
 rank_from_index(VcIvfScan *state, Candidate *item)
 {
-	vc_ivf_read_vector(&state->ivf, &state->ivf.rows, item->vectors, item->slot, state->vector);
-	if (!ItemPointerEquals(&state->vector->tid, &item->tid))
-		return false;
-	item->key = vc_ivf_distance(&state->ivf, &state->query, state->vector->data, state->vector->scale);
-	return true;
+	VcIvf			  *ivf = &state->ivf;
+	const VcIvfVector *vector = vc_ivf_view_vector(ivf, &ivf->rows, &state->view, item->vectors, item->slot);
+	bool			   is_same = ItemPointerEquals((ItemPointer) &vector->tid, &item->tid);
+	float			   high;
+
+	if (is_same)
+	{
+		item->known = vc_ivf_value_range(ivf, &state->query, vector, &item->key, &high) ? KNOWN_EXACT : KNOWN_RANGE;
+		item->high = high;
+	}
+	vc_ivf_view_end(&state->view);
+	return is_same;
+}
+
+/* Find out more about the first row that waits, or drop it where there is none to see. */
+static void
+rank_first(IndexScanDesc scan, VcIvfScan *state)
+{
+	CandidateHeap *heap = &state->waiting;
+	Candidate	  *first = &heap->items[0];
+
+	if (first->known == KNOWN_BOUND && first->vectors != InvalidBlockNumber ? !rank_from_index(state, first)
+																			: !rank_from_table(scan, state, first))
+	{
+		(void) heap_pop(heap);
+		state->rows_left++;
+	}
+	else
+		heap_sift_down(heap, 0);
+}
+
+/* Whether the first row that waits is known to be nearer than all others. */
+static bool
+first_is_nearest(const VcIvfScan *state)
+{
+	const CandidateHeap *heap = &state->waiting;
+	const Candidate		*first = &heap->items[0];
+
+	if (first->known != KNOWN_RANGE)
+		return first->known == KNOWN_EXACT;
+	return first->key >= state->last && (first->high <= state->ceiling || state->ceiling == INFINITY) &&
+		   (heap->count < 2 || first->high <= heap->items[1].key) && (heap->count < 3 || first->high <= heap->items[2].key);
 }
 
 /* ---- the access method's functions ---- */
@@ -469,8 +551,7 @@ start(IndexScanDesc scan, VcIvfScan *state)
 	state->scratch = palloc(ivf->rows.plane);
 	if (ivf->rows.bits > 1)
 		state->refinement = palloc(offsetof(VcIvfRefinement, planes));
-	if (ivf->rows.value_bytes > 0)
-		state->vector = palloc(ivf->rows.vector_bytes);
+	vc_ivf_view_init(&ivf->rows, &state->view);
 	if (scan->orderByData->sk_flags & SK_ISNULL)
 		vc_ivf_query_init(ivf, &state->query, NULL);
 	else
@@ -513,22 +594,18 @@ next_item(IndexScanDesc scan, VcIvfScan *state, Candidate *item)
 		CHECK_FOR_INTERRUPTS();
 		if (may_widen(state) && state->rows_left * SHARE_BEFORE_WIDENING >= state->rows_seen)
 			widen(state, state->nprobes);
-		if (state->waiting.count > 0 &&
-			(state->ranked.count == 0 || !(state->ranked.items[0].key < state->waiting.items[0].key)))
+		if (state->waiting.count > 0 && (state->waiting.items[0].key <= state->ceiling || state->ceiling == INFINITY))
 		{
+			if (!first_is_nearest(state))
+			{
+				rank_first(scan, state);
+				continue;
+			}
 			*item = heap_pop(&state->waiting);
-			if (item->vectors != InvalidBlockNumber ? rank_from_index(state, item) : rank_from_table(scan, state, item))
-				heap_push(&state->ranked, item);
-			else
-				state->rows_left++;
-		}
-		else if (state->ranked.count > 0 && (state->ranked.items[0].key <= state->ceiling || state->ceiling == INFINITY))
-		{
-			*item = heap_pop(&state->ranked);
 			state->rows_left++;
 			if (item->key >= state->last)
 			{
-				state->last = item->key;
+				state->last = item->known == KNOWN_RANGE ? item->high : item->key;
 				return true;
 			}
 			heap_push(&state->late, item);

@@ -52,7 +52,7 @@ $node->safe_psql('postgres', q{
 	INSERT INTO t SELECT i, point(i) FROM generate_series(1, 3000) i;
 	INSERT INTO i SELECT * FROM t;
 	CREATE INDEX t_v ON t USING vc_ivf (v vector_l2_ops) WITH (lists = 20);
-	CREATE INDEX i_v ON i USING vc_ivf (v vector_l2_ops) WITH (lists = 20, storage = index);
+	CREATE INDEX i_v ON i USING vc_ivf (v vector_l2_ops) WITH (lists = 20, storage = half);
 });
 agrees('after a build');
 $node->safe_psql('postgres', 'INSERT INTO t SELECT i, point(i) FROM generate_series(3001, 6000) i; INSERT INTO i SELECT * FROM t WHERE id > 3000');
@@ -158,7 +158,7 @@ $node->safe_psql('postgres', q{
 	ALTER SYSTEM SET zero_damaged_pages = off;
 	CREATE TABLE w (id int, v vector(3000));
 	INSERT INTO w SELECT i, (SELECT array_agg((i * j * 0.618) % 1) FROM generate_series(1, 3000) j)::vector FROM generate_series(1, 40) i;
-	CREATE INDEX w_v ON w USING vc_ivf (v vector_l2_ops) WITH (lists = 2, storage = index);
+	CREATE INDEX w_v ON w USING vc_ivf (v vector_l2_ops) WITH (lists = 2, quantization = none, storage = half);
 	TRUNCATE i; INSERT INTO i SELECT i, point(i) FROM generate_series(1, 2000) i; REINDEX INDEX i_v;
 });
 my %query = (
