@@ -178,6 +178,36 @@ vc_metric_of(Relation index, int attno)
 	return (const VcMetric *) DatumGetPointer(FunctionCall1(proc, PointerGetDatum(NULL)));
 }
 
+static const char *const metric_names[] = {
+	[VC_METRIC_L2] = "L2",	[VC_METRIC_IP] = "IP",			 [VC_METRIC_COSINE] = "COSINE",
+	[VC_METRIC_L1] = "L1",	[VC_METRIC_HAMMING] = "HAMMING", [VC_METRIC_JACCARD] = "JACCARD",
+};
+
+const char *
+vc_metric_kind_name(VcMetricKind kind)
+{
+	return metric_names[kind];
+}
+
+VcMetricKind
+vc_metric_kind_named(const char *name)
+{
+	for (int kind = VC_METRIC_L2; kind < lengthof(metric_names); kind++)
+		if (pg_strcasecmp(name, metric_names[kind]) == 0)
+			return kind;
+	return 0;
+}
+
+double
+vc_metric_to_operator(const VcMetric *metric, float distance)
+{
+	if (metric->kind == VC_METRIC_L2)
+		return sqrt(distance);
+	if (metric->kind == VC_METRIC_COSINE)
+		return isinf(distance) ? NAN : (double) distance / 2; /* of zero vectors there is none */
+	return distance;
+}
+
 /* Half of squared L2 plus the negative inner product; infinite where float cannot say. */
 static float
 linking_distance(VcDots dots)

@@ -70,6 +70,13 @@ typedef struct VcValue
 /* The metric of an index column. */
 extern const VcMetric *vc_metric_of(Relation index, int attno);
 
+/* How a metric is called in SQL, as in create_collection; and the metric of that name in any case of letters, or 0. */
+extern const char *vc_metric_kind_name(VcMetricKind kind);
+extern VcMetricKind vc_metric_kind_named(const char *name);
+
+/* What an operator returns where the index has this distance. */
+extern double vc_metric_to_operator(const VcMetric *metric, float distance);
+
 /* The metric by which a graph links values that are searched by this one: for inner product another, else the same. */
 extern const VcMetric *vc_metric_linking(const VcMetric *metric);
 

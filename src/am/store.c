@@ -4,6 +4,7 @@
  */
 #include "am/store.h"
 
+#include "am/scan.h"
 #include "miscadmin.h"
 #include "storage/smgr.h"
 #include "utils/memutils.h"
@@ -201,6 +202,7 @@ store_read(VcStore *store, VcHold *hold, BlockNumber block, uint16 kind, Size us
 	Page page;
 
 	Assert(hold->npages == 0);
+	vc_work.pages++;
 	if (store->arena)
 		page = arena_take(store, hold, 0, block, owned, LW_SHARED);
 	else
@@ -235,6 +237,7 @@ vc_store_read_any(VcStore *store, VcHold *hold, BlockNumber block, uint16 *kind)
 	Page page;
 
 	Assert(!store->arena);
+	vc_work.pages++;
 	vc_hold_init(hold);
 	hold->buffer[0] = disk_read(store, block);
 	LockBuffer(hold->buffer[0], BUFFER_LOCK_SHARE);

@@ -701,15 +701,6 @@ extern float vc_hnsw_search_limit(VcHnswSearch *search);
  */
 extern VcHnswId vc_hnsw_descend(VcHnswSearch *search, const VcHnswQuery *query, VcHnswId entry, int from, int level);
 
-/* Pages looked at and exact distances computed by this backend, for EXPLAIN and tests. */
-typedef struct VcHnswCounters
-{
-	uint64 visits;
-	uint64 distances;
-} VcHnswCounters;
-
-extern VcHnswCounters vc_hnsw_counters;
-
 /* insert.c: one new value */
 
 typedef struct VcHnswInserter VcHnswInserter;

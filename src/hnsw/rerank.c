@@ -8,6 +8,8 @@
  */
 #include "hnsw/rerank.h"
 
+#include "am/scan.h"
+
 #include <math.h>
 
 #include "am/fetch.h"
@@ -112,6 +114,7 @@ vc_hnsw_rerank_add(VcHnswRerank *rerank, Relation table, Snapshot snapshot, cons
 	}
 	if (i == ntids)
 		return;
+	vc_work.distances++;
 	row.distance = value.is_zero ? NAN : graph->metric->distance(value.data, value.scale, query->data, query->scale,
 																  graph->shape.dim);
 	for (; i < ntids; i++)

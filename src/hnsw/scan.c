@@ -25,6 +25,7 @@
 #include <math.h>
 
 #include "access/relscan.h"
+#include "am/scan.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/predicate.h"
@@ -46,6 +47,7 @@ typedef struct Waiting
 
 typedef struct ScanState
 {
+	VcScan		  scan; /* first */
 	VcHnswGraph	  graph;
 	VcHnswSearch *search;
 	VcHnswQuery	  query;
@@ -100,6 +102,7 @@ vc_hnsw_begin_scan(Relation index, int nkeys, int norderbys)
 	if (state->graph.shape.compact)
 		state->rerank = vc_hnsw_rerank_new(&state->graph);
 	scan->opaque = state;
+	vc_scan_begin(scan);
 	return scan;
 }
 
@@ -120,6 +123,7 @@ vc_hnsw_end_scan(IndexScanDesc scan)
 {
 	ScanState *state = scan->opaque;
 
+	vc_scan_end(scan);
 	vc_hnsw_search_return(state->search);
 	if (state->rerank)
 		vc_hnsw_rerank_free(state->rerank);
@@ -246,6 +250,7 @@ sweep(ScanState *state)
 				(void) vc_hnsw_compact_distance(graph, &state->query, node, &distance);
 			else if (state->by_distance && !(node->flags & VC_HNSW_APART))
 				distance = vc_hnsw_distance(graph, &state->query, node);
+			vc_work.distances += !isnan(distance);
 			vc_hnsw_done(graph, &hold);
 			if (state->returned > 0 && distance < state->last && !state->rerank)
 			{
@@ -383,6 +388,7 @@ start(IndexScanDesc scan)
 #endif
 	PredicateLockRelation(scan->indexRelation, scan->xs_snapshot);
 
+	state->scan.searches++;
 	state->started = true;
 	state->by_distance = false;
 	state->all_found = false;
@@ -493,12 +499,11 @@ take_ranked(ScanState *state, float limit)
 	return false;
 }
 
-bool
-vc_hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
+static bool
+next_row(IndexScanDesc scan)
 {
 	ScanState *state = scan->opaque;
 
-	Assert(ScanDirectionIsForward(direction));
 	if (!state->started)
 		start(scan);
 
@@ -553,6 +558,19 @@ vc_hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 	check_tid(scan, state, &scan->xs_heaptid);
 	scan->xs_recheck = state->query.filter && state->query.filter->recheck;
 	scan->xs_recheckorderby = false;
+	vc_scan_set_distance(scan, state->graph.metric, state->last);
 	state->returned++;
 	return true;
+}
+
+bool
+vc_hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
+{
+	bool found;
+
+	Assert(ScanDirectionIsForward(direction));
+	vc_scan_enter(scan);
+	found = next_row(scan);
+	vc_scan_leave(scan);
+	return found;
 }

@@ -20,13 +20,12 @@
 
 #include <math.h>
 
+#include "am/scan.h"
 #include "kernels/vc_kernels.h"
 #include "kernels/vc_quant.h"
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
-
-VcHnswCounters vc_hnsw_counters;
 
 /* Distance and id in one integer that orders as the distance does. */
 typedef uint64 Ranked;
@@ -488,7 +487,7 @@ record(VcHnswSearch *s, VcHnswId id, const VcHnswNode *node, float distance, flo
 static inline float
 exact_distance(VcHnswSearch *s, const VcHnswNode *node, float *bound)
 {
-	vc_hnsw_counters.distances++;
+	vc_work.distances++;
 	if (s->graph->shape.compact)
 		return vc_hnsw_compact_distance(s->graph, s->query, node, bound);
 	return *bound = vc_hnsw_distance(s->graph, s->query, node);
@@ -533,7 +532,6 @@ visit_coded(VcHnswSearch *s, VcHnswId id)
 	float			  bound;
 	uint32			  n;
 
-	vc_hnsw_counters.visits++;
 	if (unlikely((node->flags & (VC_HNSW_USED | VC_HNSW_APART)) != VC_HNSW_USED))
 	{
 		vc_hnsw_done(s->graph, &hold);
@@ -558,7 +556,6 @@ revisit_coded(VcHnswSearch *s, const VcHnswFound *found)
 	const VcHnswNode *node = vc_hnsw_node(s->graph, &hold, found->id);
 	uint32			  n = 0;
 
-	vc_hnsw_counters.visits++;
 	if (node->flags & VC_HNSW_USED)
 		n = estimate_links(s, node, found->distance);
 	vc_hnsw_done(s->graph, &hold);
@@ -579,7 +576,6 @@ visit_plain(VcHnswSearch *s, VcHnswId id)
 		return;
 	seen->visited = VISITED_FREE;
 	node = vc_hnsw_node(s->graph, &hold, id);
-	vc_hnsw_counters.visits++;
 	if (unlikely((node->flags & (VC_HNSW_USED | VC_HNSW_APART)) != VC_HNSW_USED))
 	{
 		vc_hnsw_done(s->graph, &hold);
@@ -727,7 +723,6 @@ vc_hnsw_search_visit(VcHnswSearch *s, const VcHnswQuery *query, const VcHnswId *
 			continue;
 		seen->visited = VISITED_FREE;
 		node = vc_hnsw_node(s->graph, &hold, ids[i]);
-		vc_hnsw_counters.visits++;
 		if ((node->flags & (VC_HNSW_USED | VC_HNSW_DEAD)) == VC_HNSW_USED && node->level == 0)
 		{
 			float distance = NAN;

@@ -13,6 +13,7 @@
 #include "ivf/ivf.h"
 
 #include "access/generic_xlog.h"
+#include "am/scan.h"
 #include "kernels/vc_kernels.h"
 #include "kernels/vc_quant.h"
 #include "miscadmin.h"
@@ -203,6 +204,7 @@ read_block(VcIvf *ivf, BlockNumber block)
 {
 	if (unlikely(block == InvalidBlockNumber || block == VC_IVF_META_BLOCK))
 		vc_page_corrupted(ivf->index, VC_IVF_META_BLOCK, "a link leads to block %u", block);
+	vc_work.pages++;
 	return ReadBufferExtended(ivf->index, ivf->fork, block, RBM_NORMAL, NULL);
 }
 

@@ -10,6 +10,7 @@
 
 #include <math.h>
 
+#include "am/scan.h"
 #include "kernels/ref.h"
 #include "kernels/vc_kernels.h"
 #include "kernels/vc_quant.h"
@@ -99,6 +100,7 @@ vc_ivf_distance(VcIvf *ivf, const VcIvfQuery *query, const void *data, float sca
 
 	if (query->value.data == NULL || query->value.is_zero || (ivf->metric->kind == VC_METRIC_COSINE && scale == 0))
 		return INFINITY;
+	vc_work.distances++;
 	if (query->floats != NULL)
 		distance = ivf->metric->distance_to_floats(data, scale, query->floats, query->value.scale, ivf->meta.dim);
 	else

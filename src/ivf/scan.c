@@ -29,6 +29,7 @@
 
 #include "access/relscan.h"
 #include "am/fetch.h"
+#include "am/scan.h"
 #include "kernels/vc_kernels.h"
 #include "kernels/vc_quant.h"
 #include "miscadmin.h"
@@ -73,6 +74,7 @@ typedef struct CandidateHeap
 
 typedef struct VcIvfScan
 {
+	VcScan		   scan; /* first */
 	VcIvf		   ivf;
 	VcIvfQuery	   query;
 	VcIvfFrontier *frontier;
@@ -508,6 +510,7 @@ vc_ivf_beginscan(Relation index, int nkeys, int norderbys)
 
 	state->context = AllocSetContextCreate(CurrentMemoryContext, "vc_ivf scan", ALLOCSET_DEFAULT_SIZES);
 	scan->opaque = state;
+	vc_scan_begin(scan);
 	return scan;
 }
 
@@ -516,12 +519,14 @@ vc_ivf_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int
 {
 	VcIvfScan	 *state = scan->opaque;
 	MemoryContext context = state->context;
+	VcScan		  own = state->scan;
 
 	if (state->fetch != NULL)
 		vc_fetch_close(state->fetch);
 	MemoryContextReset(context);
 	memset(state, 0, sizeof(*state));
 	state->context = context;
+	state->scan = own;
 	if (keys && scan->numberOfKeys > 0)
 		memmove(scan->keyData, keys, sizeof(ScanKeyData) * scan->numberOfKeys);
 	if (orderbys && scan->numberOfOrderBys > 0)
@@ -536,6 +541,7 @@ start(IndexScanDesc scan, VcIvfScan *state)
 	uint32	 nprobes;
 	VcValue	 value;
 
+	state->scan.searches++;
 	state->started = true;
 	vc_ivf_open(ivf, index);
 	state->filter = vc_keys_filter(&ivf->rows.keys, index, scan->keyData, scan->numberOfKeys);
@@ -639,15 +645,18 @@ vc_ivf_gettuple(IndexScanDesc scan, ScanDirection dir)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("vc_ivf indexes need an MVCC snapshot")));
 
 	old = MemoryContextSwitchTo(state->context);
+	vc_scan_enter(scan);
 	if (!state->started)
 		start(scan, state);
 	found = next_item(scan, state, &item);
+	vc_scan_leave(scan);
 	MemoryContextSwitchTo(old);
 	if (!found)
 		return false;
 	scan->xs_heaptid = item.tid;
 	scan->xs_recheck = state->filter != NULL && state->filter->recheck;
 	scan->xs_recheckorderby = false;
+	vc_scan_set_distance(scan, state->ivf.metric, item.key);
 	return true;
 }
 
@@ -656,6 +665,7 @@ vc_ivf_endscan(IndexScanDesc scan)
 {
 	VcIvfScan *state = scan->opaque;
 
+	vc_scan_end(scan);
 	if (state->fetch != NULL)
 		vc_fetch_close(state->fetch);
 	MemoryContextDelete(state->context);
