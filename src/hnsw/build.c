@@ -26,6 +26,8 @@
 #define PHASE_LOAD (PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 1)
 #define PHASE_WRITE (PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 2)
 
+#define PHASE_CALIBRATE (PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 3)
+
 #define REPORT_EVERY 64 /* rows */
 
 /* A table smaller than this is not worth starting workers for. */
@@ -169,6 +171,7 @@ vc_hnsw_build(Relation heap, Relation index, struct IndexInfo *index_info)
 	IndexBuildResult *result = palloc0(sizeof(IndexBuildResult));
 	VcHnswBuild		  build = {0};
 	VcHnswMeta		  meta;
+	VcHnswCalibration calibration;
 	uint32			  max_blocks;
 	int				  workers;
 
@@ -195,6 +198,9 @@ vc_hnsw_build(Relation heap, Relation index, struct IndexInfo *index_info)
 	if (build.graph.keys)
 		vc_hnsw_keys_build(&build.graph);
 	vc_hnsw_note(&build.graph, VC_HNSW_NONE, 0);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_CALIBRATE);
+	vc_hnsw_calibrate(index, &calibration);
+	vc_hnsw_set_calibration(&build.graph, &calibration);
 	if (RelationNeedsWAL(index))
 		log_newpage_range(index, MAIN_FORKNUM, 0, RelationGetNumberOfBlocks(index), true);
 	return result;

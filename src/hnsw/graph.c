@@ -271,6 +271,7 @@ vc_hnsw_open(VcHnswGraph *graph, Relation index, VcHnswPurpose purpose)
 		graph->store.cached->data = cached;
 	}
 	graph_init(graph, cached, purpose);
+	graph->calibration = meta.calibration;
 }
 
 void
@@ -346,6 +347,19 @@ vc_hnsw_note(VcHnswGraph *graph, VcHnswId entry, int level)
 		vc_store_commit(&graph->store, &hold);
 	else
 		vc_store_release(&graph->store, &hold);
+}
+
+void
+vc_hnsw_set_calibration(VcHnswGraph *graph, const VcHnswCalibration *calibration)
+{
+	VcHold		hold;
+	VcHnswMeta *meta;
+
+	vc_hold_init(&hold);
+	meta = (VcHnswMeta *) VcPageGetPayload(
+		vc_store_write(&graph->store, &hold, VC_HNSW_META_BLOCK, VC_HNSW_META, sizeof(VcHnswMeta)));
+	meta->calibration = *calibration;
+	vc_store_commit(&graph->store, &hold);
 }
 
 void

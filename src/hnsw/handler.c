@@ -22,8 +22,9 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
-int vc_hnsw_ef_search;
-int vc_hnsw_max_scan_tuples;
+int	   vc_hnsw_ef_search;
+double vc_hnsw_target_recall;
+int	   vc_hnsw_max_scan_tuples;
 
 static relopt_kind option_kind;
 
@@ -49,6 +50,10 @@ vc_hnsw_init_guc(void)
 							"rows returned.",
 							&vc_hnsw_ef_search, VC_HNSW_DEFAULT_EF_SEARCH, VC_HNSW_MIN_EF_SEARCH, VC_HNSW_MAX_EF_SEARCH,
 							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable("vc_hnsw.target_recall", "Share of the true nearest rows a vc_hnsw search should find.",
+							 "Searches are as wide as the index measured that this takes. 0 leaves that to "
+							 "vc_hnsw.ef_search; 1 reads the whole index.",
+							 &vc_hnsw_target_recall, 0.0, 0.0, 1.0, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("vc_hnsw.max_scan_tuples", "Rows a vc_hnsw scan may look at before it gives up.",
 							"For scans whose WHERE clause rejects most rows. 0 means no limit: a scan goes on until it has "
 							"as many rows as wanted or has seen them all.",
@@ -79,9 +84,28 @@ hnsw_phase_name(int64 phase)
 			return "building graph";
 		case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 2:
 			return "writing index";
+		case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 3:
+			return "measuring searches";
 		default:
 			return NULL;
 	}
+}
+
+/* The ef that a scan begins with. */
+static double
+first_ef(Oid index_oid)
+{
+	Relation	index;
+	VcHnswGraph graph;
+	VcHnswWidth width;
+
+	if (vc_hnsw_target_recall == 0)
+		return vc_hnsw_ef_search;
+	index = index_open(index_oid, NoLock);
+	vc_hnsw_open(&graph, index, VC_HNSW_TO_SEARCH);
+	index_close(index, NoLock);
+	vc_hnsw_plan_width(&graph.calibration, vc_hnsw_target_recall, &width);
+	return width.few;
 }
 
 /*
@@ -95,7 +119,7 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 	double	   rows = Max(path->indexinfo->tuples, 1);
 	VcScanCost scan;
 
-	scan.start_visits = 2 * vc_hnsw_ef_search + 8 * log(rows + 1);
+	scan.start_visits = 2 * first_ef(path->indexinfo->indexoid) + 8 * log(rows + 1);
 	scan.row_visits = 2;
 	scan.visit_cpu = 40 * cpu_operator_cost;
 	scan.key_visits = rows / VC_HNSW_KEYS_PER_VISIT + rows * vc_cost_keys_selectivity(root, path) * VC_HNSW_LONE_VISIT;

@@ -75,6 +75,15 @@ typedef uint32 VcHnswId;
 
 #define VC_HNSW_NONE UINT32_MAX
 
+/* What ef a search needs for each of vc_hnsw_targets, for 10 rows and for 100 (calibrate.c). */
+#define VC_HNSW_TARGETS 8
+
+typedef struct VcHnswCalibration
+{
+	double nodes; /* that the index had room for when it was measured; 0: it was not */
+	uint32 ef[VC_HNSW_TARGETS][2];
+} VcHnswCalibration;
+
 typedef struct VcHnswMeta
 {
 	uint32	 magic;
@@ -93,9 +102,10 @@ typedef struct VcHnswMeta
 	uint32   keys_room;    /* no page of the list before this one has room, a hint */
 	uint8	 storage;	   /* VcHnswStorage */
 	uint8	 zero[7];
+	VcHnswCalibration calibration;
 } VcHnswMeta;
 
-StaticAssertDecl(sizeof(VcHnswMeta) == 56, "the meta page's layout is on disk");
+StaticAssertDecl(sizeof(VcHnswMeta) == 128, "the meta page's layout is on disk");
 
 typedef enum VcHnswStorage
 {
@@ -233,6 +243,7 @@ typedef struct VcHnswGraph
 	const VcMetric	 *metric; /* of the operator class, or the one that nodes are linked by: VcHnswPurpose */
 	const VcRotation *rotation; /* null unless coded */
 	const VcHnswKeys *keys;     /* null unless there are key columns */
+	VcHnswCalibration calibration;
 	BlockNumber		  fill_block; /* where this process puts new nodes, or InvalidBlockNumber */
 	char			 *image;	  /* of a node larger than a page, as last read */
 	int8			 *unpacked;	  /* [padded], scratch; this and the next two only where compact */
@@ -454,6 +465,9 @@ extern void vc_hnsw_note(VcHnswGraph *graph, VcHnswId entry, int level);
 /* Make `entry` the entry if it is `old` still; VC_HNSW_NONE makes the graph one without entry. */
 extern void vc_hnsw_replace_entry(VcHnswGraph *graph, VcHnswId old, VcHnswId entry, int level);
 
+/* Tell the meta page what was measured. */
+extern void vc_hnsw_set_calibration(VcHnswGraph *graph, const VcHnswCalibration *calibration);
+
 /*
  * Read a key for insertion: of the index's dimensions and, where sparse, small enough for a node. 22000 and 54000 otherwise.
  */
@@ -663,6 +677,9 @@ extern void vc_hnsw_search_return(VcHnswSearch *search);
 extern void vc_hnsw_search_reset(VcHnswSearch *search);
 extern void vc_hnsw_search_start(VcHnswSearch *search, const VcHnswQuery *query, VcHnswId entry);
 
+/* Let a search that has been started go around a node. */
+extern void vc_hnsw_search_exclude(VcHnswSearch *search, VcHnswId id);
+
 /*
  * Visit nodes, nearest first, until no node left to visit promises to be nearer than the ef nearest live ones found so
  * far, or until max_found nodes were. May be called again with a larger ef to go on. Returns false once nothing reachable
@@ -701,6 +718,27 @@ extern float vc_hnsw_search_limit(VcHnswSearch *search);
  */
 extern VcHnswId vc_hnsw_descend(VcHnswSearch *search, const VcHnswQuery *query, VcHnswId entry, int from, int level);
 
+/* calibrate.c: how wide a search must be for a recall */
+
+extern const double vc_hnsw_targets[VC_HNSW_TARGETS];
+
+/* Measure an index on disk; calibration->nodes is 0 where it is too small. And whether one has outgrown its measure. */
+extern void vc_hnsw_calibrate(Relation index, VcHnswCalibration *calibration);
+extern bool vc_hnsw_calibration_is_due(Relation index);
+
+/* What a recall takes: ef for up to ten rows, how it grows with their number. */
+typedef struct VcHnswWidth
+{
+	uint32 few;
+	double power;
+	bool   all; /* everything must be looked at */
+} VcHnswWidth;
+
+extern void vc_hnsw_plan_width(const VcHnswCalibration *calibration, double recall, VcHnswWidth *width);
+
+/* How many rows an ef is good for. */
+extern uint64 vc_hnsw_width_serves(const VcHnswWidth *width, uint64 ef);
+
 /* insert.c: one new value */
 
 typedef struct VcHnswInserter VcHnswInserter;
@@ -727,8 +765,9 @@ extern IndexBulkDeleteResult *vc_hnsw_bulk_delete(IndexVacuumInfo *info, IndexBu
 extern IndexBulkDeleteResult *vc_hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats);
 
 /* Settings. */
-extern int vc_hnsw_ef_search;
-extern int vc_hnsw_max_scan_tuples;
+extern int	  vc_hnsw_ef_search;
+extern double vc_hnsw_target_recall;
+extern int	  vc_hnsw_max_scan_tuples;
 
 /* Share-locked by inserts while they choose and write links, exclusively by vacuum to wait for them. */
 #define VC_HNSW_INSERT_LOCK_BLOCK VC_HNSW_META_BLOCK

@@ -6,6 +6,9 @@
  * because of a larger LIMIT or because a WHERE clause rejected some, it goes on with ef doubled, as often as needed. What a
  * wider search finds nearer than rows already returned comes too late to be returned in order, so it is kept for the end.
  *
+ * With vc_hnsw.target_recall the index's own measure gives ef (calibrate.c); rows are returned up to the rank that ef is good for, and then ef
+ * is doubled.
+ *
  * Once ef comes near the number of nodes, walking the graph costs more than reading the index from end to end, and that is
  * what is done: for small indexes at once, so that they give exact answers, and for large ones after a long scan. The
  * sweep also finds what no link leads to, such as zero vectors under cosine, so that a scan without LIMIT returns
@@ -59,6 +62,9 @@ typedef struct ScanState
 	bool   all_found;	/* nothing is left to be found */
 	bool   resumed;		/* compact: nor is any row too late any more */
 	uint32 ef;
+	bool   by_recall; /* ef follows from vc_hnsw.target_recall */
+	VcHnswWidth width;
+	uint64 serves; /* the rows that ef is good for */
 	uint32 taken; /* how many of the search's found nodes are in waiting[] or gone */
 	uint32    wanted; /* of them, those with rows that pass the conditions on keys */
 	bool      listed; /* the list of keys has been read: the nodes it has are in ids[] */
@@ -325,13 +331,24 @@ visit_listed(ScanState *state)
 	state->all_found = true;
 }
 
+/* The ef to begin with, then larger ones. */
+static void
+widen(ScanState *state)
+{
+	if (state->ef > 0)
+		state->ef = (uint32) Min((uint64) state->ef * 2, PG_INT32_MAX);
+	else
+		state->ef = state->by_recall ? state->width.few : vc_hnsw_ef_search;
+	state->serves = state->by_recall ? vc_hnsw_width_serves(&state->width, state->ef) : PG_UINT64_MAX;
+}
+
 /* The same as find_more, where there are conditions on keys. */
 static void
 find_more_wanted(ScanState *state)
 {
 	uint32 until;
 
-	state->ef = state->ef == 0 ? vc_hnsw_ef_search : state->ef * 2;
+	widen(state);
 	for (;;)
 	{
 		if (state->by_distance && !state->listed && is_list_shorter(state))
@@ -363,8 +380,8 @@ find_more(ScanState *state)
 		find_more_wanted(state);
 		return;
 	}
-	state->ef = state->ef == 0 ? vc_hnsw_ef_search : state->ef * 2;
-	if (state->by_distance && !is_most_of_index(state, state->ef))
+	widen(state);
+	if (state->by_distance && !state->width.all && !is_most_of_index(state, state->ef))
 		more = vc_hnsw_search_run(state->search, state->ef, UINT32_MAX);
 	take_found(state);
 	if (!more)
@@ -394,6 +411,10 @@ start(IndexScanDesc scan)
 	state->all_found = false;
 	state->resumed = false;
 	state->ef = 0;
+	state->width.all = false;
+	state->by_recall = vc_hnsw_target_recall > 0;
+	if (state->by_recall)
+		vc_hnsw_plan_width(&graph->calibration, vc_hnsw_target_recall, &state->width);
 	state->taken = 0;
 	state->wanted = 0;
 	state->listed = false;
@@ -513,11 +534,12 @@ next_row(IndexScanDesc scan)
 		float	limit = state->all_found ? INFINITY : vc_hnsw_search_limit(state->search);
 
 		CHECK_FOR_INTERRUPTS();
-		if (state->rerank && take_ranked(state, limit))
+		if (state->rerank && (state->all_found || state->returned < state->serves) && take_ranked(state, limit))
 			break;
 
 		/* What waits beyond the limit of the search might still be overtaken by something not yet found. */
-		if (state->nwaiting > 0 && (state->all_found || !(state->waiting[0].distance > limit)))
+		if (state->nwaiting > 0 &&
+			(state->all_found || (state->returned < state->serves && !(state->waiting[0].distance > limit))))
 		{
 			item = wait_pop(state);
 			load_tids(state, item.id);

@@ -639,6 +639,12 @@ vc_hnsw_search_start(VcHnswSearch *s, const VcHnswQuery *query, VcHnswId entry)
 	}
 }
 
+void
+vc_hnsw_search_exclude(VcHnswSearch *s, VcHnswId id)
+{
+	see(s, id)->visited = VISITED_FREE;
+}
+
 float
 vc_hnsw_search_limit(VcHnswSearch *s)
 {

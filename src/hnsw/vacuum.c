@@ -773,6 +773,9 @@ vc_hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, IndexBu
 IndexBulkDeleteResult *
 vc_hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 {
+	VcHnswGraph		  graph;
+	VcHnswCalibration calibration;
+
 	if (info->analyze_only)
 		return stats;
 	if (stats == NULL)
@@ -783,5 +786,13 @@ vc_hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 	}
 	stats->num_pages = RelationGetNumberOfBlocks(info->index);
 	FreeSpaceMapVacuum(info->index);
+
+	/* What was measured of a smaller index holds no more. */
+	if (vc_hnsw_calibration_is_due(info->index))
+	{
+		vc_hnsw_calibrate(info->index, &calibration);
+		vc_hnsw_open(&graph, info->index, VC_HNSW_TO_SEARCH);
+		vc_hnsw_set_calibration(&graph, &calibration);
+	}
 	return stats;
 }
