@@ -188,3 +188,5 @@ CREATE TABLE odd (v vector(2), p point);
 CREATE INDEX ON odd USING vc_hnsw (v, p);
 SELECT opcname FROM pg_opclass WHERE opcmethod = (SELECT oid FROM pg_am WHERE amname = 'vc_hnsw') AND NOT amvalidate(oid);
 DROP TABLE odd, items;
+DROP TABLE conditions;
+DROP FUNCTION place, fill, same;

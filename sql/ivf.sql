@@ -182,7 +182,7 @@ SELECT reltuples FROM pg_class WHERE relname = 'rows_v';
 SELECT vectorcoll.ivf_check('rows_v', true);
 
 -- What the lists look like. An index that is made on an empty table trains itself when there are rows.
-SELECT rows, lists, trained_on, built_rows, smallest_list > 0 AS no_empty_list, imbalance BETWEEN 1 AND 3 AS balanced,
+SELECT rows, lists, trained_on, built_rows, list_sizes[1] > 0 AS no_empty_list, imbalance BETWEEN 1 AND 3 AS balanced,
     free_share BETWEEN 0 AND 0.9 AS free, mean_error > 0 AS error, round(error_growth::numeric, 3) AS error_growth, advice FROM vectorcoll.ivf_stats('rows_v');
 CREATE TABLE fresh (LIKE rows);
 CREATE INDEX fresh_v ON fresh USING vc_ivf (v vector_l2_ops);

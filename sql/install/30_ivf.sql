@@ -35,7 +35,8 @@ COMMENT ON FUNCTION vectorcoll.ivf_check IS
     'raise an error unless everything in a vc_ivf index is as it should be; optionally that all rows of the table are in it';
 
 CREATE FUNCTION vectorcoll.ivf_stats(index regclass, OUT rows bigint, OUT lists integer, OUT trained_on bigint,
-        OUT built_rows bigint, OUT pages bigint, OUT smallest_list bigint, OUT largest_list bigint, OUT imbalance float8,
-        OUT free_share float8, OUT mean_error float8, OUT error_growth float8, OUT advice text) RETURNS record
+        OUT built_rows bigint, OUT pages bigint, OUT free_pages bigint, OUT list_sizes bigint[], OUT imbalance float8,
+        OUT free_share float8, OUT tail_share float8, OUT dead_share float8, OUT mean_error float8, OUT error_growth float8,
+        OUT advice text) RETURNS record
     AS 'MODULE_PATHNAME', 'vc_ivf_stats' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION vectorcoll.ivf_stats IS 'how the lists of a vc_ivf index look, and whether a REINDEX would pay';

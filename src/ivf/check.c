@@ -277,6 +277,7 @@ vc_ivf_check(PG_FUNCTION_ARGS)
 	check.row_context = AllocSetContextCreate(CurrentMemoryContext, "vc_ivf check", ALLOCSET_DEFAULT_SIZES);
 
 	vc_ivf_walk(&check.walk, &ivf, check_segment, &check);
+	vc_ivf_walk_free(&check.walk);
 	qsort(check.rows, check.nrows, sizeof(RowPlace), compare_places);
 	for (uint64 i = 1; i < check.nrows; i++)
 		if (compare_places(&check.rows[i - 1], &check.rows[i]) == 0)

@@ -44,12 +44,16 @@
 #define VC_IVF_SEGMENT 2
 #define VC_IVF_CODES 3
 #define VC_IVF_VECTORS 4
+#define VC_IVF_FREE 5
 
 #define VC_IVF_META_BLOCK 0
 
 #define VC_IVF_MAX_LISTS 65536
 #define VC_IVF_ROWS_PER_LIST 500 /* what lists = 0 aims at, up to two million rows */
 #define VC_IVF_MAX_PROBES VC_IVF_MAX_LISTS
+
+/* How often an index made on few rows trains itself. */
+#define VC_IVF_TRAININGS 2
 
 /* Recall targets for which a build measures how many lists to probe. */
 #define VC_IVF_TARGETS 8
@@ -86,10 +90,13 @@ typedef struct VcIvfMeta
 	double		built_rows;				/* rows, and the mean of their `err`, when the index was built: to tell drift by */
 	double		built_err;
 	float		thin_growth; /* the nearest of one row in n are spread over n^thin_growth times as many lists */
+	BlockNumber retired[VC_IVF_TRAININGS]; /* roots that the index had before it trained itself, until vacuum frees them */
+	BlockNumber retired_centre[VC_IVF_TRAININGS];
+	BlockNumber free[2]; /* chains of free pages: VcIvfFreeFor */
 	uint32		unused;
 } VcIvfMeta;
 
-StaticAssertDecl(sizeof(VcIvfMeta) == 80, "the meta page's layout is on disk");
+StaticAssertDecl(sizeof(VcIvfMeta) == 104, "the meta page's layout is on disk");
 
 extern const double vc_ivf_targets[VC_IVF_TARGETS];
 
@@ -277,6 +284,17 @@ extern void vc_ivf_row_encode(VcIvf *ivf, const VcIvfShape *shape, const float *
 
 /* Put a row into the list that starts at `head`; true if the list got a new segment for it. */
 extern bool vc_ivf_add_row(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, ItemPointer tid, const VcIvfRow *row);
+
+/* What moving rows from one segment of a list to another needs, made once for many. */
+typedef struct VcIvfMover VcIvfMover;
+
+extern VcIvfMover *vc_ivf_mover_new(VcIvf *ivf, const VcIvfShape *shape);
+
+/*
+ * Move rows, one by one, between segments whose first pages are exclusively locked: true if `from` is empty then, false if
+ * `to` is full. Nobody may be scanning the list.
+ */
+extern bool vc_ivf_move_rows(VcIvfMover *mover, Buffer from, Buffer to);
 
 /* Tell a list that starts at `head` that no segment before `room` has a free slot. */
 extern void vc_ivf_note_room(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, BlockNumber room);

@@ -7,13 +7,14 @@
  * (the last one, then the new one) and never the other way round. The hint in a list's first page is changed with no
  * other lock held.
  *
- * WAL: generic records, one page each but for linking a new segment (two). The live bit of a row is set by the last record
+ * WAL: generic records, one page each but for linking a new segment and moving a row (two). The live bit of a row is set by the last record
  * of its insertion, so a crash in between leaves a slot that nobody looks at.
  */
 #include "ivf/ivf.h"
 
-#include "access/generic_xlog.h"
 #include "am/scan.h"
+#include "ivf/change.h"
+#include "ivf/free.h"
 #include "kernels/vc_kernels.h"
 #include "kernels/vc_quant.h"
 #include "miscadmin.h"
@@ -113,6 +114,9 @@ vc_ivf_meta_fill(VcIvfMeta *meta, Relation index)
 	meta->seed = UINT64CONST(0x766563746f72) ^ meta->dim; /* any will do; a fixed one makes rebuilds agree */
 	meta->root = InvalidBlockNumber;
 	meta->centre = InvalidBlockNumber;
+	for (int i = 0; i < VC_IVF_TRAININGS; i++)
+		meta->retired[i] = meta->retired_centre[i] = InvalidBlockNumber;
+	meta->free[VC_IVF_FREE_SEGMENTS] = meta->free[VC_IVF_FREE_VECTORS] = InvalidBlockNumber;
 }
 
 static VcRotation *
@@ -320,73 +324,40 @@ vc_ivf_refine_sums(VcIvf *ivf, const VcIvfShape *shape, BlockNumber segment, int
 	}
 }
 
-/*
- * Changes to locked pages that become durable together: with WAL the pages returned are copies until end_change. At most
- * two buffers.
- */
-typedef struct Change
-{
-	GenericXLogState *state;
-	Buffer			  buffer[2];
-	int				  count;
-} Change;
-
-static void
-begin_change(VcIvf *ivf, Change *change)
-{
-	change->state = ivf->wal ? GenericXLogStart(ivf->index) : NULL;
-	change->count = 0;
-}
-
-static Page
-change_page(Change *change, Buffer buffer, bool is_new)
-{
-	change->buffer[change->count++] = buffer;
-	if (change->state == NULL)
-		return BufferGetPage(buffer);
-	return GenericXLogRegisterBuffer(change->state, buffer, is_new ? GENERIC_XLOG_FULL_IMAGE : 0);
-}
-
-static void
-end_change(Change *change)
-{
-	if (change->state != NULL)
-		GenericXLogFinish(change->state);
-	else
-		for (int i = 0; i < change->count; i++)
-			MarkBufferDirty(change->buffer[i]);
-}
-
 void
 vc_ivf_write_meta(VcIvf *ivf)
 {
 	Buffer buffer = ReadBufferExtended(ivf->index, ivf->fork, VC_IVF_META_BLOCK, RBM_NORMAL, NULL);
-	Change change;
+	VcIvfChange change;
+	VcIvfMeta  *meta;
 
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	begin_change(ivf, &change);
-	memcpy(VcPageGetPayload(change_page(&change, buffer, false)), &ivf->meta, sizeof(VcIvfMeta));
-	end_change(&change);
+	vc_ivf_change_begin(ivf, &change);
+	meta = (VcIvfMeta *) VcPageGetPayload(vc_ivf_change_page(&change, buffer, false));
+	if (ivf->wal) /* others may have taken free pages meanwhile */
+		memcpy(ivf->meta.free, meta->free, sizeof(meta->free));
+	*meta = ivf->meta;
+	vc_ivf_change_end(&change);
 	UnlockReleaseBuffer(buffer);
 }
 
-/* Append `count` pages of one kind, holding zeros. */
+/* Vector pages, holding zeros. */
 static BlockNumber
-add_pages(VcIvf *ivf, uint32 count, uint16 kind)
+add_vector_pages(VcIvf *ivf, uint32 count)
 {
 	BlockNumber first = InvalidBlockNumber;
 	Buffer	   *buffers = palloc(sizeof(Buffer) * count);
 
-	vc_page_extend(ivf->index, ivf->fork, count, buffers);
+	vc_ivf_take_pages(ivf, VC_IVF_FREE_VECTORS, count, buffers);
 	for (uint32 i = 0; i < count; i++)
 	{
-		Change change;
+		VcIvfChange change;
 
 		if (i == 0)
 			first = BufferGetBlockNumber(buffers[0]);
-		begin_change(ivf, &change);
-		vc_page_init(change_page(&change, buffers[i], true), VC_IVF_MAGIC, kind, VC_PAGE_PAYLOAD);
-		end_change(&change);
+		vc_ivf_change_begin(ivf, &change);
+		vc_page_init(vc_ivf_change_page(&change, buffers[i], true), VC_IVF_MAGIC, VC_IVF_VECTORS, VC_PAGE_PAYLOAD);
+		vc_ivf_change_end(&change);
 		UnlockReleaseBuffer(buffers[i]);
 	}
 	pfree(buffers);
@@ -415,22 +386,22 @@ add_segment(VcIvf *ivf, const VcIvfShape *shape, uint32 list, Buffer last)
 {
 	Buffer	   *buffers = palloc(sizeof(Buffer) * shape->segment_pages);
 	BlockNumber block;
-	Change		change;
+	VcIvfChange		change;
 
-	vc_page_extend(ivf->index, ivf->fork, shape->segment_pages, buffers);
+	vc_ivf_take_pages(ivf, VC_IVF_FREE_SEGMENTS, shape->segment_pages, buffers);
 	block = BufferGetBlockNumber(buffers[0]);
 	for (uint32 i = 1; i < shape->segment_pages; i++)
 	{
-		begin_change(ivf, &change);
-		vc_page_init(change_page(&change, buffers[i], true), VC_IVF_MAGIC, VC_IVF_CODES, VC_PAGE_PAYLOAD);
-		end_change(&change);
+		vc_ivf_change_begin(ivf, &change);
+		vc_page_init(vc_ivf_change_page(&change, buffers[i], true), VC_IVF_MAGIC, VC_IVF_CODES, VC_PAGE_PAYLOAD);
+		vc_ivf_change_end(&change);
 		UnlockReleaseBuffer(buffers[i]);
 	}
-	begin_change(ivf, &change);
-	init_segment(shape, change_page(&change, buffers[0], true), list);
+	vc_ivf_change_begin(ivf, &change);
+	init_segment(shape, vc_ivf_change_page(&change, buffers[0], true), list);
 	if (BufferIsValid(last))
-		vc_ivf_segment(change_page(&change, last, false))->next = block;
-	end_change(&change);
+		vc_ivf_segment(vc_ivf_change_page(&change, last, false))->next = block;
+	vc_ivf_change_end(&change);
 	UnlockReleaseBuffer(buffers[0]);
 	pfree(buffers);
 	return block;
@@ -465,13 +436,13 @@ write_vector(VcIvf *ivf, const VcIvfShape *shape, BlockNumber vectors, int slot,
 	{
 		Buffer buffer = read_block(ivf, block);
 		Size   bytes = Min(VC_PAGE_PAYLOAD - offset, shape->vector_bytes - done);
-		Change change;
+		VcIvfChange change;
 
 		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 		vc_page_check(ivf->index, block, BufferGetPage(buffer), VC_IVF_MAGIC, VC_IVF_VECTORS, VC_PAGE_PAYLOAD);
-		begin_change(ivf, &change);
-		memcpy(VcPageGetPayload(change_page(&change, buffer, false)) + offset, (const char *) vector + done, bytes);
-		end_change(&change);
+		vc_ivf_change_begin(ivf, &change);
+		memcpy(VcPageGetPayload(vc_ivf_change_page(&change, buffer, false)) + offset, (const char *) vector + done, bytes);
+		vc_ivf_change_end(&change);
 		UnlockReleaseBuffer(buffer);
 		done += bytes;
 	}
@@ -537,7 +508,7 @@ vc_ivf_view_end(VcIvfView *view)
 BlockNumber
 vc_ivf_new_vector(VcIvf *ivf, const VcIvfShape *shape, const VcIvfVector *vector)
 {
-	BlockNumber block = add_pages(ivf, shape->pages_per_vector, VC_IVF_VECTORS);
+	BlockNumber block = add_vector_pages(ivf, shape->pages_per_vector);
 
 	write_vector(ivf, shape, block, 0, vector);
 	return block;
@@ -553,13 +524,13 @@ write_further_codes(VcIvf *ivf, const VcIvfShape *shape, BlockNumber segment, in
 	{
 		Buffer buffer = read_block(ivf, segment + i);
 		Size   bytes = Min(VC_PAGE_PAYLOAD, shape->plane - done);
-		Change change;
+		VcIvfChange change;
 
 		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 		vc_page_check(ivf->index, segment + i, BufferGetPage(buffer), VC_IVF_MAGIC, VC_IVF_CODES, bytes);
-		begin_change(ivf, &change);
-		vc_rabitq_pack1((uint8 *) VcPageGetPayload(change_page(&change, buffer, false)), bytes / 4, slot, code + done / 32);
-		end_change(&change);
+		vc_ivf_change_begin(ivf, &change);
+		vc_rabitq_pack1((uint8 *) VcPageGetPayload(vc_ivf_change_page(&change, buffer, false)), bytes / 4, slot, code + done / 32);
+		vc_ivf_change_end(&change);
 		UnlockReleaseBuffer(buffer);
 		done += bytes;
 	}
@@ -580,12 +551,12 @@ write_refinement(VcIvf *ivf, const VcIvfShape *shape, BlockNumber segment, int b
 		Size		page_end = page_start + VC_PAGE_PAYLOAD;
 		Buffer		buffer = read_block(ivf, page_block);
 		char	   *payload;
-		Change		change;
+		VcIvfChange		change;
 
 		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 		vc_page_check(ivf->index, page_block, BufferGetPage(buffer), VC_IVF_MAGIC, VC_IVF_CODES, VC_PAGE_PAYLOAD);
-		begin_change(ivf, &change);
-		payload = VcPageGetPayload(change_page(&change, buffer, false));
+		vc_ivf_change_begin(ivf, &change);
+		payload = VcPageGetPayload(vc_ivf_change_page(&change, buffer, false));
 		for (int i = 0; i < 3; i++)
 		{
 			Size at = start + (i * VC_RABITQ_BLOCK + slot) * sizeof(float);
@@ -610,7 +581,7 @@ write_refinement(VcIvf *ivf, const VcIvfShape *shape, BlockNumber segment, int b
 				*byte = (uint8) ((*byte & (0xF0 >> shift)) | nibble << shift);
 			}
 		}
-		end_change(&change);
+		vc_ivf_change_end(&change);
 		UnlockReleaseBuffer(buffer);
 	}
 }
@@ -636,31 +607,39 @@ vc_ivf_row_encode(VcIvf *ivf, const VcIvfShape *shape, const float *residual, co
 		vc_rabitq_encode(metric, residual, centre, shape->padded, shape->bits, row->code, &row->code_factors);
 }
 
-/* Fill a free slot of a segment whose first page is exclusively locked. */
+/* Where a row is: in a segment whose first page is exclusively locked. */
+typedef struct Place
+{
+	Buffer buffer;
+	int	   block;
+	int	   slot;
+} Place;
+
+/* Fill a free slot of a segment whose first page is exclusively locked. A row that moves leaves the place it was in. */
 static void
 fill_slot(VcIvf *ivf, const VcIvfShape *shape, Buffer buffer, int block_number, int slot, ItemPointer tid,
-		  const VcIvfRow *row)
+		  const VcIvfRow *row, const Place *from)
 {
 	BlockNumber segment = BufferGetBlockNumber(buffer);
 	VcIvfBlock *block = vc_ivf_blocks(BufferGetPage(buffer)) + block_number;
 	BlockNumber vectors = block->vectors;
 	Size		plane = Min(shape->plane, shape->first_codes);
 	Page		page;
-	Change		change;
+	VcIvfChange		change;
 
 	Assert((block->live & ((uint32) 1 << slot)) == 0);
 	if (shape->value_bytes > 0)
 	{
 		if (vectors == InvalidBlockNumber)
-			vectors = add_pages(ivf, shape->block_vector_pages, VC_IVF_VECTORS);
+			vectors = add_vector_pages(ivf, shape->block_vector_pages);
 		write_vector(ivf, shape, vectors, slot, row->vector);
 	}
 	write_further_codes(ivf, shape, segment, slot, row->bits);
 	if (shape->bits > 1)
 		write_refinement(ivf, shape, segment, block_number, slot, row);
 
-	begin_change(ivf, &change);
-	page = change_page(&change, buffer, false);
+	vc_ivf_change_begin(ivf, &change);
+	page = vc_ivf_change_page(&change, buffer, false);
 	block = vc_ivf_blocks(page) + block_number;
 	block->live |= (uint32) 1 << slot;
 	block->vectors = vectors;
@@ -672,20 +651,101 @@ fill_slot(VcIvf *ivf, const VcIvfShape *shape, Buffer buffer, int block_number, 
 		vc_keys_put(&shape->keys, vc_ivf_keys(shape, page, block_number), slot, row->keys);
 	vc_rabitq_pack1((uint8 *) VcPageGetPayload(page) + shape->codes + block_number * shape->plane, plane / 4, slot,
 					row->bits);
-	end_change(&change);
+	if (from != NULL)
+		vc_ivf_blocks(vc_ivf_change_page(&change, from->buffer, false))[from->block].live &= ~((uint32) 1 << from->slot);
+	vc_ivf_change_end(&change);
+}
+
+struct VcIvfMover
+{
+	VcIvf			 *ivf;
+	const VcIvfShape *shape;
+	VcIvfRow		  row;
+	VcKeyRow		  keys;
+	uint8			 *scratch;
+	VcIvfRefinement	 *refinement;
+};
+
+VcIvfMover *
+vc_ivf_mover_new(VcIvf *ivf, const VcIvfShape *shape)
+{
+	VcIvfMover *mover = palloc0(sizeof(VcIvfMover));
+
+	mover->ivf = ivf;
+	mover->shape = shape;
+	vc_ivf_row_alloc(ivf, shape, &mover->row);
+	mover->row.keys = &mover->keys;
+	mover->scratch = palloc(shape->plane);
+	if (shape->bits > 1)
+		mover->refinement = palloc(shape->refine_bytes);
+	return mover;
+}
+
+/* Read all there is of a row. */
+static void
+read_row(VcIvfMover *mover, const Place *place)
+{
+	VcIvf			 *ivf = mover->ivf;
+	const VcIvfShape *shape = mover->shape;
+	VcIvfRow		 *row = &mover->row;
+	Page			  page = BufferGetPage(place->buffer);
+	VcIvfBlock		 *block = vc_ivf_blocks(page) + place->block;
+	BlockNumber		  segment = BufferGetBlockNumber(place->buffer);
+	int				  slot = place->slot;
+
+	row->factors = (VcRabitqFactors){block->add[slot], block->rescale[slot], block->err[slot]};
+	if (shape->plane > 0)
+		vc_rabitq_unpack1(vc_ivf_codes(ivf, shape, segment, page, place->block, mover->scratch), shape->padded, slot,
+						  row->bits);
+	if (shape->bits > 1)
+	{
+		VcIvfRefinement *fine = mover->refinement;
+
+		vc_ivf_read_refinement(ivf, shape, segment, place->block, fine);
+		vc_rabitq_unpack(fine->planes, shape->padded, shape->bits - 1, slot, row->code);
+		row->code_factors = (VcRabitqFactors){fine->add[slot], fine->rescale[slot], fine->err[slot]};
+	}
+	if (shape->value_bytes > 0)
+		vc_ivf_read_vector(ivf, shape, block->vectors, slot, row->vector);
+	if (shape->keys.columns > 0)
+		vc_keys_get(&shape->keys, vc_ivf_keys(shape, page, place->block), slot, &mover->keys);
+}
+
+bool
+vc_ivf_move_rows(VcIvfMover *mover, Buffer from, Buffer to)
+{
+	uint32 nblocks = mover->shape->segment_blocks;
+	uint32 into = 0;
+
+	for (uint32 i = 0; i < nblocks; i++)
+		while (vc_ivf_blocks(BufferGetPage(from))[i].live != 0)
+		{
+			uint32			live = vc_ivf_blocks(BufferGetPage(from))[i].live;
+			Place			place = {from, i, pg_rightmost_one_pos32(live)};
+			ItemPointerData tid = vc_ivf_blocks(BufferGetPage(from))[i].tid[place.slot];
+
+			while (into < nblocks && vc_ivf_blocks(BufferGetPage(to))[into].live == PG_UINT32_MAX)
+				into++;
+			if (into == nblocks)
+				return false;
+			read_row(mover, &place);
+			fill_slot(mover->ivf, mover->shape, to, into,
+					  pg_rightmost_one_pos32(~vc_ivf_blocks(BufferGetPage(to))[into].live), &tid, &mover->row, &place);
+		}
+	return true;
 }
 
 void
 vc_ivf_note_room(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, BlockNumber room)
 {
 	Buffer buffer = vc_ivf_read_segment(ivf, shape, head, BUFFER_LOCK_EXCLUSIVE);
-	Change change;
+	VcIvfChange change;
 
 	if (vc_ivf_segment(BufferGetPage(buffer))->room != room)
 	{
-		begin_change(ivf, &change);
-		vc_ivf_segment(change_page(&change, buffer, false))->room = room;
-		end_change(&change);
+		vc_ivf_change_begin(ivf, &change);
+		vc_ivf_segment(vc_ivf_change_page(&change, buffer, false))->room = room;
+		vc_ivf_change_end(&change);
 	}
 	UnlockReleaseBuffer(buffer);
 }
@@ -714,7 +774,7 @@ vc_ivf_add_row(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, ItemPointe
 		for (uint32 i = 0; i < shape->segment_blocks; i++)
 			if (blocks[i].live != PG_UINT32_MAX)
 			{
-				fill_slot(ivf, shape, buffer, i, pg_rightmost_one_pos32(~blocks[i].live), tid, row);
+				fill_slot(ivf, shape, buffer, i, pg_rightmost_one_pos32(~blocks[i].live), tid, row, NULL);
 				UnlockReleaseBuffer(buffer);
 				if (here != room)
 					vc_ivf_note_room(ivf, shape, head, here);

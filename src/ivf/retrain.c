@@ -8,8 +8,8 @@
  * inserts and vacuum wait for the heavyweight lock on the meta page; scans do not.
  *
  * The new lists are written beside the old ones and take their place by one change of the meta page. A crash before that
- * leaves pages that nobody refers to; so are the old lists afterwards, which scans that read the meta page before may still
- * read: what their snapshots see was put in before, and is all there. REINDEX frees such pages, about a tenth of the index.
+ * leaves pages that nobody refers to until REINDEX. The old lists stay, since scans that read the meta page before may still read
+ * them: what their snapshots see was put in before, and is all there. The next vacuum that finds nobody at it frees their pages.
  *
  * Rows come from the table, by the TIDs in the index; one that is not there even for SnapshotAny is dead to all and is left
  * out. Vacuum holds the same lock in share mode, so that it neither misses rows nor finds them twice.
@@ -97,6 +97,19 @@ collect_rows(VcIvf *ivf, Rows *rows)
 	MemoryContextDelete(context);
 }
 
+/* Note the old lists, which scans may still read: the next vacuum frees them. */
+static void
+retire(VcIvfMeta *meta, const VcIvfMeta *old)
+{
+	for (int i = 0; i < VC_IVF_TRAININGS; i++)
+		if (meta->retired[i] == InvalidBlockNumber)
+		{
+			meta->retired[i] = old->root;
+			meta->retired_centre[i] = old->centre;
+			return;
+		}
+}
+
 /* Give the index new lists, as many as wanted or, for 0, as suit the rows; the meta page is locked exclusively. */
 static void
 retrain(VcIvf *old, Relation table, uint32 wanted_lists)
@@ -142,6 +155,7 @@ retrain(VcIvf *old, Relation table, uint32 wanted_lists)
 		ivf.meta.sample = (uint32) sampled;
 		vc_ivf_calibrate(&ivf, sample, sampled, centroids, lists);
 		vc_ivf_write_lists(&ivf, centroids, lists);
+		retire(&ivf.meta, &old->meta);
 		pfree(centroids);
 		pfree(sample);
 		inserter = vc_ivf_inserter_new(&ivf);

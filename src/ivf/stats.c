@@ -4,8 +4,11 @@
  */
 #include "ivf/walk.h"
 
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 
 /* Beyond these a rebuilt index is noticeably smaller, faster or better. */
@@ -20,6 +23,7 @@ typedef struct Stats
 	uint64 *list_rows;
 	uint64	rows;
 	uint64	slots; /* in segments of rows, live or free */
+	uint64	tail;  /* free slots in the last segment of each list; those before it are VACUUM's work */
 	double	err;
 } Stats;
 
@@ -31,9 +35,13 @@ count_segment(VcIvfWalk *walk, const VcIvfShape *shape, uint32 list, BlockNumber
 
 	if (list == VC_IVF_ROOT)
 		return;
+	if (vc_ivf_segment(page)->next == InvalidBlockNumber)
+		stats->tail += shape->segment_blocks * VC_RABITQ_BLOCK;
 	for (uint32 i = 0; i < shape->segment_blocks; i++)
 	{
 		stats->list_rows[list] += pg_popcount32(blocks[i].live);
+		if (vc_ivf_segment(page)->next == InvalidBlockNumber)
+			stats->tail -= pg_popcount32(blocks[i].live);
 		stats->slots += VC_RABITQ_BLOCK;
 		for (uint32 live = blocks[i].live; live != 0; live &= live - 1)
 			stats->err += blocks[i].err[pg_rightmost_one_pos32(live)];
@@ -58,6 +66,27 @@ advice(const VcIvfMeta *meta, const Stats *stats, double imbalance, double err_g
 	return NULL;
 }
 
+static int
+compare_uint64(const void *a, const void *b)
+{
+	uint64 x = *(const uint64 *) a;
+	uint64 y = *(const uint64 *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Rows of the smallest list, of those at each tenth of the way, and of the largest. */
+static Datum
+list_sizes(uint64 *list_rows, uint32 lists)
+{
+	Datum sizes[11];
+
+	qsort(list_rows, lists, sizeof(uint64), compare_uint64);
+	for (int i = 0; i <= 10; i++)
+		sizes[i] = Int64GetDatum((int64) list_rows[(uint64) (lists - 1) * i / 10]);
+	return PointerGetDatum(construct_array(sizes, 11, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
 PG_FUNCTION_INFO_V1(vc_ivf_stats);
 
 Datum
@@ -68,8 +97,6 @@ vc_ivf_stats(PG_FUNCTION_ARGS)
 	VcIvf		ivf;
 	VcIvfWalk	walk;
 	Stats		stats = {0};
-	uint64		smallest;
-	uint64		largest = 0;
 	double		squares = 0;
 	double		imbalance;
 	double		mean_err;
@@ -77,8 +104,8 @@ vc_ivf_stats(PG_FUNCTION_ARGS)
 	double		free;
 	const char *what;
 	TupleDesc	desc;
-	Datum		values[12];
-	bool		isnull[12] = {0};
+	Datum		values[14];
+	bool		isnull[14] = {0};
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -86,13 +113,12 @@ vc_ivf_stats(PG_FUNCTION_ARGS)
 	vc_ivf_open(&ivf, index);
 	stats.list_rows = palloc0(sizeof(uint64) * ivf.meta.lists);
 	vc_ivf_walk(&walk, &ivf, count_segment, &stats);
-	smallest = stats.list_rows[0];
+	if (!RecoveryInProgress())
+		vc_ivf_walk_free(&walk);
 	for (uint32 i = 0; i < ivf.meta.lists; i++)
 	{
 		stats.rows += stats.list_rows[i];
 		squares += (double) stats.list_rows[i] * stats.list_rows[i];
-		smallest = Min(smallest, stats.list_rows[i]);
-		largest = Max(largest, stats.list_rows[i]);
 	}
 	imbalance = stats.rows > 0 ? squares * ivf.meta.lists / ((double) stats.rows * stats.rows) : 1;
 	mean_err = stats.rows > 0 ? stats.err / stats.rows : 0;
@@ -105,14 +131,16 @@ vc_ivf_stats(PG_FUNCTION_ARGS)
 	values[2] = Int64GetDatum((int64) ivf.meta.sample);
 	values[3] = Int64GetDatum((int64) ivf.meta.built_rows);
 	values[4] = Int64GetDatum((int64) walk.nblocks);
-	values[5] = Int64GetDatum((int64) smallest);
-	values[6] = Int64GetDatum((int64) largest);
+	values[5] = Int64GetDatum((int64) walk.nfree);
+	values[6] = list_sizes(stats.list_rows, ivf.meta.lists);
 	values[7] = Float8GetDatum(imbalance);
 	values[8] = Float8GetDatum(free);
-	values[9] = Float8GetDatum(mean_err);
-	values[10] = Float8GetDatum(err_growth);
-	isnull[11] = what == NULL;
-	values[11] = what == NULL ? (Datum) 0 : CStringGetTextDatum(what);
+	values[9] = Float8GetDatum(stats.slots > 0 ? (double) stats.tail / stats.slots : 0);
+	values[10] = Float8GetDatum(stats.slots > 0 ? (double) (stats.slots - stats.rows - stats.tail) / stats.slots : 0);
+	values[11] = Float8GetDatum(mean_err);
+	values[12] = Float8GetDatum(err_growth);
+	isnull[13] = what == NULL;
+	values[13] = what == NULL ? (Datum) 0 : CStringGetTextDatum(what);
 	vc_ivf_close_for_owner(AccessShareLock, table, index);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, isnull)));
 }

@@ -1,6 +1,6 @@
 /*
  * vacuum.c
- *		VACUUM: one pass over all lists, clearing the live bits of dead rows in place.
+ *		VACUUM: one pass over all lists, clearing the live bits of dead rows in place; afterwards sparse lists are repacked.
  *
  * Why that is safe against scans: a scan takes a row's TID out under the page's share lock and fetches the tuple later.
  * The tuple may be gone by then, or its place used by a newer one; the scan's snapshot, older than either, sees neither. Only
@@ -13,6 +13,7 @@
 
 #include "access/generic_xlog.h"
 #include "commands/vacuum.h"
+#include "ivf/repack.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 
@@ -67,6 +68,8 @@ clean_list(Vacuum *vacuum, BlockNumber head)
 	VcIvf	   *ivf = &vacuum->ivf;
 	BlockNumber here = head;
 	BlockNumber room = InvalidBlockNumber;
+	double		rows_before = vacuum->stats->num_index_tuples;
+	uint64		segments = 0;
 
 	while (here != InvalidBlockNumber)
 	{
@@ -84,7 +87,10 @@ clean_list(Vacuum *vacuum, BlockNumber head)
 		next = vc_ivf_segment(BufferGetPage(buffer))->next;
 		UnlockReleaseBuffer(buffer);
 		here = next;
+		segments++;
 	}
+	if (vc_ivf_repack_pays(ivf, (uint64) (vacuum->stats->num_index_tuples - rows_before), segments))
+		vacuum->stats->pages_free += segments * ivf->rows.segment_pages / 2;
 	if (vacuum->callback != NULL && room != InvalidBlockNumber)
 		vc_ivf_note_room(ivf, &ivf->rows, head, room);
 }
@@ -104,6 +110,9 @@ vacuum_index(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, IndexBulkDelet
 	LockPage(info->index, VC_IVF_META_BLOCK, ShareLock);
 	vc_ivf_open(ivf, info->index);
 	stats->num_index_tuples = 0;
+	stats->pages_free = 0; /* those that repacking would set free */
+	for (int i = 0; i < VC_IVF_TRAININGS; i++)
+		stats->pages_free += ivf->meta.retired[i] != InvalidBlockNumber;
 	stats->estimated_count = false;
 	here = ivf->meta.root;
 	while (here != InvalidBlockNumber)
@@ -143,5 +152,7 @@ vc_ivf_vacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 	/* Nothing was dead: only the count of rows is wanted. */
 	if (stats == NULL)
 		stats = vacuum_index(info, NULL, NULL, NULL);
+	if (stats->pages_free > 0)
+		vc_ivf_repack(info->index);
 	return stats;
 }

@@ -4,6 +4,8 @@
  */
 #include "ivf/walk.h"
 
+#include "ivf/free.h"
+
 #include <math.h>
 
 #include "access/table.h"
@@ -129,6 +131,30 @@ visit_root(VcIvfWalk *walk, const VcIvfShape *shape, uint32 list, BlockNumber se
 	root->visit(walk, shape, list, segment, page, root->arg);
 }
 
+static void
+walk_free(VcIvfWalk *walk, VcIvfFreeFor purpose)
+{
+	uint32		pages = vc_ivf_free_pages(walk->ivf, purpose);
+	BlockNumber from = VC_IVF_META_BLOCK;
+
+	for (BlockNumber block = walk->ivf->meta.free[purpose]; block != InvalidBlockNumber;)
+	{
+		Buffer	  buffer;
+		VcIvfFree unit;
+
+		CHECK_FOR_INTERRUPTS();
+		vc_ivf_walk_claim(walk, from, block, pages);
+		buffer = vc_ivf_read_free(walk->ivf, block, BUFFER_LOCK_SHARE);
+		unit = *(VcIvfFree *) VcPageGetPayload(BufferGetPage(buffer));
+		UnlockReleaseBuffer(buffer);
+		if (unit.pages != pages)
+			vc_page_corrupted(walk->ivf->index, block, "%u pages are free where %u were expected", unit.pages, pages);
+		walk->nfree += pages;
+		from = block;
+		block = unit.next;
+	}
+}
+
 void
 vc_ivf_walk(VcIvfWalk *walk, VcIvf *ivf, VcIvfVisit visit, void *arg)
 {
@@ -148,4 +174,11 @@ vc_ivf_walk(VcIvfWalk *walk, VcIvf *ivf, VcIvfVisit visit, void *arg)
 						  ivf->meta.lists);
 	for (uint32 list = 0; list < walk->nlists; list++)
 		walk_list(walk, &ivf->rows, list, ivf->meta.root, walk->heads[list], visit, arg);
+}
+
+void
+vc_ivf_walk_free(VcIvfWalk *walk)
+{
+	walk_free(walk, VC_IVF_FREE_SEGMENTS);
+	walk_free(walk, VC_IVF_FREE_VECTORS);
 }

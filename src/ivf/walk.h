@@ -17,6 +17,7 @@ typedef struct VcIvfWalk
 	BlockNumber nblocks;
 	uint8	   *seen; /* a bit for each block of the relation */
 	BlockNumber nseen;
+	BlockNumber nfree; /* pages in the chains of free ones */
 	uint32		nlists;
 	BlockNumber *heads;	  /* [nlists] */
 	float	   *centroids; /* [nlists][padded] */
@@ -29,6 +30,9 @@ typedef void (*VcIvfVisit)(VcIvfWalk *walk, const VcIvfShape *shape, uint32 list
  * Visit all segments, list by list. Raises XX002 where a chain leads to a page twice, or to one that is not what it should be.
  */
 extern void vc_ivf_walk(VcIvfWalk *walk, VcIvf *ivf, VcIvfVisit visit, void *arg);
+
+/* Follow the chains of free pages, after vc_ivf_walk, while nothing changes the index. */
+extern void vc_ivf_walk_free(VcIvfWalk *walk);
 
 /* Note that pages belong to what is being walked; XX002 if one has been met before. */
 extern void vc_ivf_walk_claim(VcIvfWalk *walk, BlockNumber from, BlockNumber first, uint32 count);
