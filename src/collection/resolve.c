@@ -5,7 +5,7 @@
  * Locks: none beyond what catalogue look-ups take. A model may be stale by the time it is used, as any name look-up may;
  * statements compiled from it fail or are replanned by the server's own checks when the table has changed.
  */
-#include "collection.h"
+#include "search.h"
 
 #include <ctype.h>
 
@@ -689,7 +689,10 @@ vc_resolve_locked(PG_FUNCTION_ARGS)
 			locked = qualified;
 		}
 		else if (lockmode == NoLock)
+		{
+			vc_search_close_walks(coll->relid);
 			PG_RETURN_OID(coll->relid);
+		}
 		else
 		{
 			Oid relid = coll->relid;
@@ -698,7 +701,10 @@ vc_resolve_locked(PG_FUNCTION_ARGS)
 			LockRelationOid(relid, lockmode);
 			coll = resolve_once(name, namespace, false, true);
 			if (coll && coll->relid == relid)
+			{
+				vc_search_close_walks(relid);
 				PG_RETURN_OID(relid);
+			}
 			UnlockRelationOid(relid, lockmode);
 		}
 	}

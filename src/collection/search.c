@@ -19,6 +19,7 @@
 #include "parser/parse_coerce.h"
 #include "partitioning/partbounds.h"
 #include "partitioning/partdesc.h"
+#include "tcop/pquery.h"
 #include "types/vector.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -402,8 +403,8 @@ vc_search_id_type(const VcCollection *coll)
 	return typid == VARCHAROID ? TEXTOID : typid;
 }
 
-static void
-build_statement(VcSearch *search)
+void
+vc_search_build(VcSearch *search)
 {
 	VcStatement *st = search->st;
 	StringInfoData distance;
@@ -426,6 +427,13 @@ build_statement(VcSearch *search)
 	else
 		append_distance(search, &distance, vc_statement_param(st, search->query_type, search->query));
 
+	/*
+	 * Among equals by key, but only there: before PostgreSQL 16 an order by distance and key matches no index, while an
+	 * order by distance inside leaves the incremental sort the rest. The limit that limits nothing keeps the planner from
+	 * flattening the two, and from looking inside only for the path that is cheapest to the end.
+	 */
+	if (search->order_by_id)
+		appendStringInfoString(&st->sql, "SELECT q.* FROM (");
 	appendStringInfoString(&st->sql, "SELECT t.");
 	vc_append_name(&st->sql, NameStr(search->coll->fields[search->coll->primary].name));
 	appendStringInfo(&st->sql, ", %s", distance.data);
@@ -458,14 +466,12 @@ build_statement(VcSearch *search)
 	appendStringInfo(&st->sql, " ORDER BY %s%s", distance.data,
 					 search->exact ? " OPERATOR(pg_catalog.+) 0::pg_catalog.float8" : "");
 	if (search->order_by_id)
-	{
-		appendStringInfoString(&st->sql, ", t.");
-		vc_append_name(&st->sql, NameStr(search->coll->fields[search->coll->primary].name));
-	}
+		appendStringInfoString(&st->sql, " LIMIT 9223372036854775807) AS q ORDER BY 2, 1");
 	if (search->top_k > 0)
 		appendStringInfo(&st->sql, " LIMIT %d", search->top_k);
 	if (search->skip > 0)
 		appendStringInfo(&st->sql, " OFFSET %d", search->skip);
+	st->fast_start = search->top_k == 0;
 	st->generic = search->filter == NULL && search->second_filter == NULL && search->words == NULL;
 }
 
@@ -478,6 +484,7 @@ typedef struct HitReceiver
 	VcHitSink sink;
 	void *arg;
 	MemoryContext row;
+	bool stopped;
 } HitReceiver;
 
 static bool
@@ -520,6 +527,7 @@ receive(TupleTableSlot *slot, DestReceiver *self)
 		hit.score = rounded(hit.score, search->round_decimal);
 	}
 	go_on = go_on && receiver->sink(receiver->arg, search, &hit);
+	receiver->stopped = !go_on;
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(receiver->row);
 	return go_on;
@@ -552,41 +560,88 @@ apply_settings(VcSearch *search)
 	}
 }
 
+static HitReceiver *
+hit_receiver(VcSearch *search, VcHitSink sink, void *arg)
+{
+	HitReceiver *receiver = palloc0(sizeof(HitReceiver));
+
+	receiver->pub.receiveSlot = receive;
+	receiver->pub.rStartup = receiver_startup;
+	receiver->pub.rShutdown = receiver_shutdown;
+	receiver->pub.rDestroy = receiver_shutdown;
+	receiver->pub.mydest = DestNone;
+	receiver->search = search;
+	receiver->sink = sink;
+	receiver->arg = arg;
+	receiver->row = AllocSetContextCreate(CurrentMemoryContext, "vectorcoll hit", ALLOCSET_DEFAULT_SIZES);
+	return receiver;
+}
+
+/* Settings for one execution; the level goes to AtEOXact_GUC, an error unwinds it. 0: nothing to set. */
+static int
+push_settings(VcSearch *search)
+{
+	int level = search->nsettings > 0 || search->top_k == 0 ? NewGUCNestLevel() : 0;
+
+	apply_settings(search);
+	/*
+	 * Whoever takes the rows stops when it has enough: plan for the first rows, not for all of them. Of a filter that few
+	 * rows pass, a millionth would be none, and the cheapest way to it a walk through the whole vector index.
+	 */
+	if (search->top_k == 0)
+		set_config_option("cursor_tuple_fraction", search->filter ? "0.01" : "1e-6", PGC_USERSET, PGC_S_SESSION,
+						  GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
+
+static void
+pop_settings(int level)
+{
+	if (level > 0)
+		AtEOXact_GUC(true, level);
+}
+
 void
 vc_search_run(VcSearch *search, VcHitSink sink, void *arg)
 {
-	HitReceiver receiver = {.pub = {.receiveSlot = receive,
-									.rStartup = receiver_startup,
-									.rShutdown = receiver_shutdown,
-									.rDestroy = receiver_shutdown,
-									.mydest = DestNone},
-							.search = search,
-							.sink = sink,
-							.arg = arg};
-	bool settings = search->nsettings > 0 || search->top_k == 0;
-	int level = settings ? NewGUCNestLevel() : 0;
+	HitReceiver *receiver = hit_receiver(search, sink, arg);
 	VcStatement st;
+	int level;
 
 	if (search->st == NULL)
 	{
 		vc_statement_init(&st);
 		search->st = &st;
 	}
-	build_statement(search);
-	apply_settings(search);
-	if (search->top_k == 0)
-	{
-		/* The sink stops when it has enough: plan for the first rows, not for all of them. */
-		search->st->fast_start = true;
-		set_config_option("cursor_tuple_fraction", "1e-6", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	}
-	receiver.row = AllocSetContextCreate(CurrentMemoryContext, "vectorcoll hit", ALLOCSET_DEFAULT_SIZES);
-	vc_statement_run(search->st, search->coll, true, &receiver.pub);
-	MemoryContextDelete(receiver.row);
-	if (settings)
-		AtEOXact_GUC(true, level);
+	vc_search_build(search);
+	level = push_settings(search);
+	vc_statement_run(search->st, search->coll, true, &receiver->pub);
+	pop_settings(level);
+	MemoryContextDelete(receiver->row);
 	if (search->st == &st)
 		search->st = NULL;
+}
+
+Portal
+vc_search_open(VcSearch *search)
+{
+	int level = push_settings(search);
+	Portal portal = vc_statement_open(search->st, search->coll);
+
+	pop_settings(level);
+	return portal;
+}
+
+bool
+vc_search_fetch(VcSearch *search, Portal portal, int count, VcHitSink sink, void *arg)
+{
+	HitReceiver *receiver = hit_receiver(search, sink, arg);
+	int level = push_settings(search);
+	uint64 fetched = PortalRunFetch(portal, FETCH_FORWARD, count, &receiver->pub);
+
+	pop_settings(level);
+	MemoryContextDelete(receiver->row);
+	return fetched == count && !receiver->stopped;
 }
 
 /* ---- SQL functions that are a single search ---- */
@@ -755,7 +810,7 @@ vc_explain_search(PG_FUNCTION_ARGS)
 	search.st = &st;
 	level = NewGUCNestLevel();
 	apply_settings(&search);
-	build_statement(&search);
+	vc_search_build(&search);
 	vc_statement_run(&st, search.coll, false, NULL);
 	AtEOXact_GUC(true, level);
 	for (uint64 i = 0; i < SPI_processed; i++)

@@ -6,7 +6,8 @@
  *   search.c          the request, the statement, running it; search, search_batch, range_search and the like
  *   search_params.c   search_params and the settings it changes for one statement
  *   search_fuse.c     hybrid_search: several searches fused by rank or score
- *   search_more.c     search_groups, search_iterator, recommend
+ *   search_iterator.c search_iterator: batches of one search, continued
+ *   search_more.c     search_groups, recommend
  */
 #ifndef VC_SEARCH_H
 #define VC_SEARCH_H
@@ -92,6 +93,17 @@ extern void vc_search_arguments(VcSearch *search, FunctionCallInfo fcinfo, int a
 
 /* Runs it in the caller's SPI connection. */
 extern void vc_search_run(VcSearch *search, VcHitSink sink, void *arg);
+
+/*
+ * The same in steps. build writes the statement to search->st; open gives a cursor over its rows, which outlives the SPI
+ * connection; fetch gives the next ones to the sink, and says whether the cursor may have more.
+ */
+extern void vc_search_build(VcSearch *search);
+extern Portal vc_search_open(VcSearch *search);
+extern bool vc_search_fetch(VcSearch *search, Portal portal, int count, VcHitSink sink, void *arg);
+
+/* Closes the cursors that search_iterator left open on a collection; its walks go on without. */
+extern void vc_search_close_walks(Oid relid);
 
 /* A primary key as the type its parameters have: text for varchar. */
 extern Oid vc_search_id_type(const VcCollection *coll);

@@ -1,13 +1,12 @@
 /*
  * search_more.c
- *		search_groups, search_iterator and recommend. See search.h.
+ *		search_groups and recommend. See search.h.
  */
 #include "search.h"
 
 #include <math.h>
 
 #include "catalog/pg_type.h"
-#include "common/shortest_dec.h"
 #include "funcapi.h"
 #include "points.h"
 #include "types/vector.h"
@@ -169,79 +168,6 @@ vc_search_groups(PG_FUNCTION_ARGS)
 
 			vc_result_put(&result, row->values, nulls);
 		}
-	SPI_finish();
-	return (Datum)0;
-}
-
-/* ---- search_iterator ---- */
-
-/* "distance:id": a double in its shortest exact form, and the key. */
-static void
-parse_state(VcSearch *search, char *state)
-{
-	char *colon = strchr(state, ':');
-	char *end;
-
-	if (colon)
-	{
-		search->resume_distance = strtod(state, &end);
-		if (end == colon && end != state)
-		{
-			search->resume = true;
-			search->resume_id = vc_value_id(&search->coll->fields[search->coll->primary], colon + 1);
-			return;
-		}
-	}
-	ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("invalid iterator state \"%s\"", state),
-					errdetail("It is not what search_iterator returned."),
-					errhint("Pass the state of the last row of the batch before.")));
-}
-
-static bool
-put_iterator_hit(void *arg, VcSearch *search, VcHit *hit)
-{
-	VcResult *result = arg;
-	Datum values[5];
-	bool nulls[5] = {false};
-	char number[DOUBLE_SHORTEST_DECIMAL_LEN];
-	text *id = vc_entity_id(search->coll->fields[search->coll->primary].typid, hit->id);
-
-	double_to_shortest_decimal_buf(hit->distance, number);
-	values[0] = PointerGetDatum(id);
-	values[1] = Float8GetDatum(hit->distance);
-	values[2] = Float8GetDatum(hit->score);
-	values[3] = JsonbPGetDatum(vc_entity_build(search->entity, hit->slot, hit->entity_column));
-	values[4] = CStringGetTextDatum(psprintf("%s:%s", number, text_to_cstring(id)));
-	vc_result_put(result, values, nulls);
-	return true;
-}
-
-/*
- * search_iterator(name, query, batch_size, filter, search_params, output_fields, anns_field, partition_names, skip,
- * filter_params, state): one batch, and with each row the state that continues behind it. Nothing is kept between
- * calls.
- */
-PG_FUNCTION_INFO_V1(vc_search_iterator);
-Datum
-vc_search_iterator(PG_FUNCTION_ARGS)
-{
-	VcSearch search;
-	VcResult result;
-	char *name = vc_arg_name(fcinfo, 0, "name");
-	char *state = VC_ARG_CSTRING(10);
-	Oid query_type = get_fn_expr_argtype(fcinfo->flinfo, 1);
-
-	vc_arg_required(fcinfo, 1, "query");
-	vc_search_init(&search, name, VC_ARG_CSTRING(6), query_type);
-	vc_search_query(&search, PG_GETARG_DATUM(1), query_type);
-	vc_search_arguments(&search, fcinfo, 2);
-	search.round_decimal = -1; /* the state is exact */
-	search.order_by_id = true;
-	if (state)
-		parse_state(&search, state);
-	vc_result_start(&result, fcinfo);
-	SPI_connect();
-	vc_search_run(&search, put_iterator_hit, &result);
 	SPI_finish();
 	return (Datum)0;
 }

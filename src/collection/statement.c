@@ -154,7 +154,8 @@ static SPIPlanPtr
 plan_prepare(VcStatement *st)
 {
 	int options =
-		(st->fast_start ? CURSOR_OPT_FAST_PLAN : CURSOR_OPT_PARALLEL_OK) | (st->generic ? CURSOR_OPT_GENERIC_PLAN : 0);
+		(st->fast_start ? CURSOR_OPT_FAST_PLAN | CURSOR_OPT_NO_SCROLL : CURSOR_OPT_PARALLEL_OK) |
+		(st->generic ? CURSOR_OPT_GENERIC_PLAN : 0);
 	SPIPlanPtr plan = SPI_prepare_cursor(st->sql.data, st->nparams, st->types, options);
 
 	if (plan == NULL)
@@ -251,13 +252,10 @@ plan_is_worth_keeping(const VcStatement *st)
 	return st->sql.len <= 8192;
 }
 
-uint64
-vc_statement_run(VcStatement *st, const VcCollection *coll, bool read_only, DestReceiver *dest)
+static ParamListInfo
+param_list(const VcStatement *st)
 {
-	SPIExecuteOptions options = {0};
-	PlanEntry *volatile entry = plan_is_worth_keeping(st) ? plan_get(st, coll) : NULL;
 	ParamListInfo params = makeParamList(st->nparams);
-	int rc = 0;
 
 	for (int i = 0; i < st->nparams; i++)
 	{
@@ -266,7 +264,17 @@ vc_statement_run(VcStatement *st, const VcCollection *coll, bool read_only, Dest
 		params->params[i].pflags = PARAM_FLAG_CONST;
 		params->params[i].ptype = st->types[i];
 	}
-	options.params = params;
+	return params;
+}
+
+uint64
+vc_statement_run(VcStatement *st, const VcCollection *coll, bool read_only, DestReceiver *dest)
+{
+	SPIExecuteOptions options = {0};
+	PlanEntry *volatile entry = plan_is_worth_keeping(st) ? plan_get(st, coll) : NULL;
+	int rc = 0;
+
+	options.params = param_list(st);
 	options.read_only = read_only;
 	options.dest = dest;
 	if (entry == NULL)
@@ -287,4 +295,16 @@ vc_statement_run(VcStatement *st, const VcCollection *coll, bool read_only, Dest
 	if (rc < 0)
 		elog(ERROR, "could not run statement: %s", SPI_result_code_string(rc));
 	return SPI_processed;
+}
+
+Portal
+vc_statement_open(VcStatement *st, const VcCollection *coll)
+{
+	PlanEntry *entry = plan_is_worth_keeping(st) ? plan_get(st, coll) : NULL;
+	Portal portal =
+		SPI_cursor_open_with_paramlist(NULL, entry ? entry->plan : plan_prepare(st), param_list(st), true);
+
+	/* Nobody else's business: not in pg_cursors. */
+	portal->visible = false;
+	return portal;
 }

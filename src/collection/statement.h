@@ -15,6 +15,7 @@
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "tcop/dest.h"
+#include "utils/portal.h"
 
 #define VC_STATEMENT_MAX_PARAMS 65535
 
@@ -46,6 +47,9 @@ extern void vc_append_vector_operator(StringInfo out, const char *operator);
  * SPI_tuptable where it is NULL. read_only statements see the caller's snapshot.
  */
 extern uint64 vc_statement_run(VcStatement *st, const VcCollection *coll, bool read_only, DestReceiver *dest);
+
+/* A cursor over the rows of the statement, in the order of one forward pass; it lives as any cursor of the transaction. */
+extern Portal vc_statement_open(VcStatement *st, const VcCollection *coll);
 
 /* How many plans this backend keeps; for tests. */
 extern int vc_statement_cached(void);

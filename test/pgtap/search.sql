@@ -1,5 +1,5 @@
 -- Search in all its forms: order, scores, ranges, parameters, errors.
-SELECT plan(92);
+SELECT plan(97);
 SELECT lives_ok($$SELECT vectorcoll.create_collection('p', '{"enable_dynamic_field": true, "fields": [
     {"name": "id", "dtype": "int64", "is_primary": true}, {"name": "body", "dtype": "text", "nullable": true},
     {"name": "v", "dtype": "float_vector", "dim": 2}, {"name": "s", "dtype": "sparse_float_vector", "nullable": true}]}'::jsonb,
@@ -113,6 +113,21 @@ BEGIN
     RETURN ids;
 END $$;
 SELECT is(walk(), (SELECT array_agg(id) FROM (SELECT id::text FROM p ORDER BY v <-> '[10.5,0]', p.id) o), 'iterator: every row once, in order, ties by key');
+CREATE TABLE first_batch AS SELECT * FROM vectorcoll.search_iterator('p', '[10.5,0]', 7, skip => 2);
+SELECT is((SELECT array_agg(id) FROM vectorcoll.search_iterator('p', '[10.5,0]', 100, skip => 2, state => (SELECT state_after FROM first_batch OFFSET 6))),
+    (SELECT array_agg(id) FROM (SELECT id::text FROM p ORDER BY v <-> '[10.5,0]', p.id OFFSET 9) o), 'a walk goes on in another transaction; skip counts once');
+BEGIN;
+CREATE TEMP TABLE steps AS SELECT * FROM vectorcoll.search_iterator('p', '[10.5,0]', 7, skip => 2);
+DELETE FROM p WHERE id = 1;
+SELECT is((SELECT array_agg(id) FROM vectorcoll.search_iterator('p', '[10.5,0]', 100, skip => 2, state => (SELECT state_after FROM steps OFFSET 6))),
+    (SELECT array_agg(id) FROM (SELECT i::text AS id FROM generate_series(1, 30) i ORDER BY abs(i - 10.5), i OFFSET 9) o),
+    'within a transaction a walk sees what its first batch saw');
+CREATE TEMP TABLE again AS SELECT * FROM vectorcoll.search_iterator('p', '[10.5,0]', 7);
+SELECT is((SELECT count(*) FROM pg_cursors), 0::bigint, 'its cursor is not seen');
+SELECT lives_ok($$SELECT vectorcoll.truncate_collection('p')$$, 'functions on the collection close its walks');
+SELECT is((SELECT count(*) FROM vectorcoll.search_iterator('p', '[10.5,0]', 7, state => (SELECT state_after FROM again OFFSET 6))), 0::bigint,
+    'which go on without their cursor');
+ROLLBACK;
 SELECT throws_ok($$SELECT * FROM vectorcoll.search_iterator('p', '[1,0]', state => 'x')$$, 'VC110', NULL, 'malformed state');
 SELECT throws_ok($$SELECT * FROM vectorcoll.search_iterator('p', '[1,0]', state => '1.5:x')$$, 'VC110', NULL, 'state with no id');
 
