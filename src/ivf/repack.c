@@ -4,8 +4,8 @@
  *
  * A scan that is between two segments of a list would miss a row that moves, or see it twice, and one that has noted the place
  * of a list would find other pages there. So lists are repacked while nobody looks: under an access exclusive lock on the
- * index, which is taken only if it can be had at once, as VACUUM takes it to cut off a table's empty end. Everyone who uses
- * the index holds a weaker one until the end of the transaction. The lock is given back after every moment's
+ * index, which is taken only if it can be had at once, as VACUUM takes it to cut off a table's empty end. Everyone who reads
+ * the index holds a weaker one until the end of the transaction, and everyone who writes, until the end of the statement. The lock is given back after every moment's
  * work. It is logged, so a standby's queries are out of the way, too, when it replays the changes.
  *
  * A row moves by one record over both pages; a page that becomes free, and what referred to it, are changed by one, too. So
