@@ -60,6 +60,43 @@ BEGIN
     RETURN n::int;
 END $$;
 
+-- What is wrong with a default_value, or null: it must be what insert would take for the field. Types and bounds of the
+-- field have been found good.
+CREATE FUNCTION vectorcoll._default_fault(f jsonb) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    value jsonb := f->'default_value';
+    dtype text := f->>'dtype';
+    element jsonb;
+    fault text;
+    wanted text := CASE WHEN dtype = 'bool' THEN 'boolean' WHEN dtype IN ('int8', 'int16', 'int32', 'int64', 'float', 'double') THEN 'number'
+                        WHEN dtype IN ('varchar', 'text', 'timestamptz', 'uuid') THEN 'string' WHEN dtype = 'array' THEN 'array' END;
+BEGIN
+    IF wanted IS NOT NULL AND jsonb_typeof(value) <> wanted THEN
+        RETURN format('default_value of %s is of JSON type %s, not %s', dtype, jsonb_typeof(value), wanted);
+    ELSIF dtype LIKE 'int%' AND vectorcoll._int_between(value, CASE dtype WHEN 'int8' THEN -128 WHEN 'int16' THEN -32768 ELSE -2147483648 END,
+                                                        CASE dtype WHEN 'int8' THEN 127 WHEN 'int16' THEN 32767 ELSE 2147483647 END) IS NULL
+          AND (dtype <> 'int64' OR value::numeric <> trunc(value::numeric)) THEN
+        RETURN format('default_value %s is not a whole number in the range of %s', value, dtype);
+    ELSIF dtype = 'varchar' AND octet_length(f->>'default_value') > (f->>'max_length')::int THEN
+        RETURN format('default_value has %s bytes, max_length is %s', octet_length(f->>'default_value'), f->>'max_length');
+    ELSIF dtype = 'array' THEN
+        IF jsonb_array_length(value) > (f->>'max_capacity')::int THEN
+            RETURN format('default_value has %s elements, max_capacity is %s', jsonb_array_length(value), f->>'max_capacity');
+        END IF;
+        FOR element IN SELECT e.value FROM jsonb_array_elements(value) e LOOP
+            fault := vectorcoll._default_fault(jsonb_build_object('dtype', f->'element_type', 'max_length', f->'max_length', 'default_value', element));
+            IF fault IS NOT NULL THEN
+                RETURN 'element of default_value: ' || fault;
+            END IF;
+        END LOOP;
+    END IF;
+    EXECUTE 'SELECT ' || vectorcoll._default_literal(f);
+    RETURN NULL;
+EXCEPTION WHEN data_exception THEN
+    RETURN 'default_value: ' || SQLERRM;
+END $$;
+
 -- Faults of one field, apart from what concerns several fields. label: its name, or its place when it has none.
 CREATE FUNCTION vectorcoll._field_faults(f jsonb, label text)
     RETURNS TABLE (field text, code text, message text, hint text)
@@ -176,6 +213,17 @@ BEGIN
     ELSIF dtype = ANY (dtypes) AND (f ? 'element_type' OR f ? 'max_capacity') THEN
         message := format('%s takes neither element_type nor max_capacity',
                 dtype); hint := 'Drop them, or use dtype array.'; RETURN NEXT;
+    END IF;
+
+    IF f ? 'default_value' AND dtype = ANY (dtypes) AND dtype NOT LIKE '%\_vector'
+       AND (dtype <> 'varchar' OR vectorcoll._int_between(f->'max_length', 1, 65535) IS NOT NULL)
+       AND (dtype <> 'array' OR vectorcoll._int_between(f->'max_capacity', 1, 4096) IS NOT NULL
+            AND f->>'element_type' IN ('bool', 'int8', 'int16', 'int32', 'int64', 'float', 'double', 'varchar', 'text', 'timestamptz', 'uuid')
+            AND (f->>'element_type' <> 'varchar' OR vectorcoll._int_between(f->'max_length', 1, 65535) IS NOT NULL)) THEN
+        message := vectorcoll._default_fault(f);
+        IF message IS NOT NULL THEN
+            hint := 'Write a value that insert would take for the field.'; RETURN NEXT;
+        END IF;
     END IF;
 END $$;
 

@@ -1,5 +1,5 @@
 -- Schemas: every fault at once, the canonical hash, differences, and the columns that come of them.
-SELECT plan(56);
+SELECT plan(69);
 
 -- A legal schema to break in one place at a time.
 CREATE FUNCTION good(change jsonb = '{}', field jsonb = NULL) RETURNS jsonb LANGUAGE sql AS $$
@@ -107,6 +107,21 @@ INSERT INTO every (id, b, c, d, e, f, k, m, n, o) VALUES ('x', 127, 1, 1, 1, 1, 
 SELECT results_eq('SELECT a, g, h, i, j FROM every', $$VALUES (true, 1.5::float8, 'it''s', '{"a": 1}'::jsonb, ARRAY['a', 'b,"c'])$$, 'defaults');
 SELECT throws_ok($$UPDATE every SET j = '{a,b,c}'$$, '23514', NULL, 'max_capacity');
 SELECT throws_ok($$UPDATE every SET id = 'ünïcödé'$$, '23514', NULL, 'max_length counts bytes');
+SELECT is((SELECT string_agg(message, '; ') FROM vectorcoll.validate_schema(format('{"fields": [{"name": "id", "dtype": "int64", "is_primary": true},
+    {"name": "v", "dtype": "float_vector", "dim": 2}, {"name": "f", %s}]}', f)::jsonb)), fault, 'default: ' || f) FROM (VALUES
+    ('"dtype": "int32", "default_value": "x"', 'default_value of int32 is of JSON type string, not number'),
+    ('"dtype": "int32", "default_value": 1.5', 'default_value 1.5 is not a whole number in the range of int32'),
+    ('"dtype": "int8", "default_value": 128', 'default_value 128 is not a whole number in the range of int8'),
+    ('"dtype": "int64", "default_value": 9223372036854775808', 'default_value: value "9223372036854775808" is out of range for type bigint'),
+    ('"dtype": "int64", "default_value": -9223372036854775808', NULL),
+    ('"dtype": "bool", "default_value": 1', 'default_value of bool is of JSON type number, not boolean'),
+    ('"dtype": "varchar", "max_length": 3, "default_value": "über"', 'default_value has 5 bytes, max_length is 3'),
+    ('"dtype": "timestamptz", "default_value": "soon"', 'default_value: invalid input syntax for type timestamp with time zone: "soon"'),
+    ('"dtype": "uuid", "default_value": "1"', 'default_value: invalid input syntax for type uuid: "1"'),
+    ('"dtype": "array", "element_type": "int16", "max_capacity": 2, "default_value": [1, 2, 3]', 'default_value has 3 elements, max_capacity is 2'),
+    ('"dtype": "array", "element_type": "int16", "max_capacity": 2, "default_value": [1, "x"]', 'element of default_value: default_value of int16 is of JSON type string, not number'),
+    ('"dtype": "array", "element_type": "varchar", "max_length": 2, "max_capacity": 2, "default_value": ["abc"]', 'element of default_value: default_value has 3 bytes, max_length is 2'),
+    ('"dtype": "json", "default_value": "anything"', NULL)) t(f, fault);
 SELECT throws_ok($$SELECT vectorcoll.create_collection('bad', '{"fields": [{"name": "id"}, {"name": "and", "dtype": "float_vector"}]}')$$, 'VC105', 'illegal schema: 4 faults',
                  'create raises all faults as one error');
 SELECT finish();
