@@ -9,16 +9,12 @@
  */
 #include "hnsw/build.h"
 
-#include "access/table.h"
 #include "access/tableam.h"
 #include "access/xloginsert.h"
+#include "am/workers.h"
 #include "catalog/index.h"
 #include "commands/progress.h"
 #include "miscadmin.h"
-#include "optimizer/optimizer.h"
-#include "optimizer/paths.h"
-#include "optimizer/plancat.h"
-#include "optimizer/planner.h"
 #include "pgstat.h"
 #include "types/check.h"
 #include "utils/memutils.h"
@@ -29,9 +25,6 @@
 #define PHASE_CALIBRATE (PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 3)
 
 #define REPORT_EVERY 64 /* rows */
-
-/* A table smaller than this is not worth starting workers for. */
-#define PARALLEL_MIN_BYTES ((Size) 8 * 1024 * 1024)
 
 void
 vc_hnsw_build_prepare(VcHnswBuild *build)
@@ -110,47 +103,6 @@ arena_blocks(const VcHnswShape *shape)
 	return (uint32) Min(limit / BLCKSZ, (Size) MaxBlockNumber);
 }
 
-/* Bytes of a table and its TOAST table. */
-static Size
-table_bytes(Relation heap)
-{
-	Size blocks = RelationGetNumberOfBlocks(heap);
-
-	if (OidIsValid(heap->rd_rel->reltoastrelid))
-	{
-		Relation toast = table_open(heap->rd_rel->reltoastrelid, AccessShareLock);
-
-		blocks += RelationGetNumberOfBlocks(toast);
-		table_close(toast, AccessShareLock);
-	}
-	return blocks * BLCKSZ;
-}
-
-/*
- * How many workers: as many as the planner allows for an index of this table. It looks at the size of the table alone, but vectors
- * are often in its TOAST table, and a graph takes longer to build than what the planner has in mind; so the threshold is ours.
- */
-static int
-count_workers(Relation heap, Relation index)
-{
-	int saved = min_parallel_table_scan_size;
-	int workers = 0;
-
-	if (table_bytes(heap) < PARALLEL_MIN_BYTES)
-		return 0;
-	min_parallel_table_scan_size = 0;
-	PG_TRY();
-	{
-		workers = plan_create_index_workers(RelationGetRelid(heap), RelationGetRelid(index));
-	}
-	PG_FINALLY();
-	{
-		min_parallel_table_scan_size = saved;
-	}
-	PG_END_TRY();
-	return workers;
-}
-
 static void
 load_serially(VcHnswBuild *build, Relation heap, Relation index, IndexInfo *index_info, const VcHnswMeta *meta,
 			  uint32 max_blocks, IndexBuildResult *result)
@@ -184,7 +136,7 @@ vc_hnsw_build(Relation heap, Relation index, struct IndexInfo *index_info)
 	max_blocks = arena_blocks(&build.graph.shape);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_LOAD);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, (int64) Max(heap->rd_rel->reltuples, 0));
-	workers = count_workers(heap, index);
+	workers = vc_workers_for_build(heap, index);
 	if (workers == 0 || !vc_hnsw_build_parallel(&build, heap, index, index_info, &meta, max_blocks, workers,
 												&result->heap_tuples, &result->index_tuples))
 		load_serially(&build, heap, index, index_info, &meta, max_blocks, result);

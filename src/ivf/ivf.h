@@ -19,7 +19,8 @@
  * in slot order. With quantization = none there are no codes, and factors only tell how far rows are from their centroid.
  *
  * The root is a list whose rows are the lists: the TID is the list's first block, the value its centroid, rotated. So one
- * piece of code scores lists and rows. The root's own centre is a single entry in vector pages of its own.
+ * piece of code scores lists and rows. The root's own centre is a single entry in vector pages of its own. Above
+ * VC_IVF_MAX_FLAT lists the rows of the root are branches, chains of the root's kind that have the lists as rows.
  */
 #ifndef VC_IVF_H
 #define VC_IVF_H
@@ -49,6 +50,7 @@
 #define VC_IVF_META_BLOCK 0
 
 #define VC_IVF_MAX_LISTS 65536
+#define VC_IVF_MAX_FLAT 4096 /* more lists than these are found by way of branches */
 #define VC_IVF_ROWS_PER_LIST 500 /* what lists = 0 aims at, up to two million rows */
 #define VC_IVF_MAX_PROBES VC_IVF_MAX_LISTS
 
@@ -93,7 +95,7 @@ typedef struct VcIvfMeta
 	BlockNumber retired[VC_IVF_TRAININGS]; /* roots that the index had before it trained itself, until vacuum frees them */
 	BlockNumber retired_centre[VC_IVF_TRAININGS];
 	BlockNumber free[2]; /* chains of free pages: VcIvfFreeFor */
-	uint32		unused;
+	uint32		branches; /* rows of the root, each a chain of lists; 0: the root's rows are the lists */
 } VcIvfMeta;
 
 StaticAssertDecl(sizeof(VcIvfMeta) == 104, "the meta page's layout is on disk");
@@ -345,7 +347,7 @@ extern float vc_ivf_distance(VcIvf *ivf, const VcIvfQuery *query, const void *da
 /* Distance of a rotated centre in the terms of rabitq.h: what is added as g, and |q - c|. */
 extern void vc_ivf_centre_distance(VcIvf *ivf, const VcIvfQuery *query, const float *centre, float *g, float *distance);
 
-/* The lists of an index in order of the distance of their centroids, one after another. */
+/* frontier.c: the lists of an index in order of the distance of their centroids, one after another */
 typedef struct VcIvfFrontier VcIvfFrontier;
 
 typedef struct VcIvfProbe
@@ -355,15 +357,18 @@ typedef struct VcIvfProbe
 	float		distance; /* |q - c| */
 } VcIvfProbe;
 
-/* With `keep`, centroids read once stay in memory, for many queries. */
+/* With `keep`, what has been read once stays in memory, for many queries. */
 extern VcIvfFrontier *vc_ivf_frontier_new(VcIvf *ivf, bool keep);
 
 /* Start over with a query; then take lists, nearest first, until there are no more: false. */
 extern void vc_ivf_frontier_start(VcIvfFrontier *frontier, const VcIvfQuery *query);
 extern bool vc_ivf_frontier_next(VcIvfFrontier *frontier, VcIvfProbe *probe);
 
-/* Only the nearest list, and its centroid[padded]; false where there are none. */
+/* Only the nearest list, and its centroid[padded]; false where there are none. Of a frontier that keeps what it reads. */
 extern bool vc_ivf_frontier_nearest(VcIvfFrontier *frontier, const VcIvfQuery *query, VcIvfProbe *probe, float *centroid);
+
+/* The first blocks of all lists, in the root's order; new memory. */
+extern BlockNumber *vc_ivf_heads(VcIvf *ivf, uint32 *count);
 
 /* insert.c */
 

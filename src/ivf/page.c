@@ -147,7 +147,7 @@ vc_ivf_read_meta(Relation index, const VcMetric *metric, VcIvfMeta *meta)
 		vc_page_corrupted(index, VC_IVF_META_BLOCK, "the index was made by another operator class");
 	if (meta->dim < 1 || meta->dim > VC_MAX_DIM * 8 || meta->lists < 1 || meta->lists > VC_IVF_MAX_LISTS ||
 		meta->storage > VC_IVF_STORAGE_FLOAT || meta->bits > VC_RABITQ_MAX_BITS ||
-		(meta->bits == 0 && meta->storage == VC_IVF_STORAGE_HEAP))
+		(meta->bits == 0 && meta->storage == VC_IVF_STORAGE_HEAP) || meta->branches > meta->lists)
 		vc_page_corrupted(index, VC_IVF_META_BLOCK, "%u dimensions, %u lists or %u bits are out of range", meta->dim,
 						  meta->lists, meta->bits);
 }

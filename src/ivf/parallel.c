@@ -11,6 +11,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "am/workers.h"
 #include "catalog/index.h"
 #include "commands/progress.h"
 #include "pgstat.h"
@@ -97,7 +98,7 @@ vc_ivf_parallel_build_main(dsm_segment *segment, shm_toc *toc)
 
 /* False where no worker can be had: nothing has been done then. */
 static bool
-build_in_parallel(Relation heap, Relation index, IndexInfo *index_info, VcIvf *ivf, IndexBuildResult *result)
+build_in_parallel(Relation heap, Relation index, IndexInfo *index_info, int workers, VcIvf *ivf, IndexBuildResult *result)
 {
 	bool			 concurrent = index_info->ii_Concurrent;
 	Snapshot		 snapshot = concurrent ? RegisterSnapshot(GetTransactionSnapshot()) : SnapshotAny;
@@ -107,7 +108,7 @@ build_in_parallel(Relation heap, Relation index, IndexInfo *index_info, VcIvf *i
 	int				 participants;
 
 	EnterParallelMode();
-	context = CreateParallelContext("vectorcoll", "vc_ivf_parallel_build_main", index_info->ii_ParallelWorkers);
+	context = CreateParallelContext("vectorcoll", "vc_ivf_parallel_build_main", workers);
 	size = add_size(BUFFERALIGN(sizeof(VcIvfShared)), table_parallelscan_estimate(heap, snapshot));
 	shm_toc_estimate_chunk(&context->estimator, size);
 	shm_toc_estimate_keys(&context->estimator, 1);
@@ -133,6 +134,8 @@ build_in_parallel(Relation heap, Relation index, IndexInfo *index_info, VcIvf *i
 	shm_toc_insert(context->toc, KEY_SHARED, shared);
 	LaunchParallelWorkers(context);
 	participants = context->nworkers_launched + 1;
+	ereport(DEBUG1, (errmsg_internal("building index \"%s\" with %d parallel workers", RelationGetRelationName(index),
+									 context->nworkers_launched)));
 
 	/* Shared with workers that may not have started yet: an error in one of them ends the wait. */
 	build_share(shared, heap, index, index_info, ivf);
@@ -166,8 +169,9 @@ void
 vc_ivf_build_rows(Relation heap, Relation index, IndexInfo *index_info, VcIvf *ivf, IndexBuildResult *result)
 {
 	VcIvfBuilder builder;
+	int			 workers = vc_workers_for_build(heap, index);
 
-	if (index_info->ii_ParallelWorkers > 0 && build_in_parallel(heap, index, index_info, ivf, result))
+	if (workers > 0 && build_in_parallel(heap, index, index_info, workers, ivf, result))
 		return;
 	vc_ivf_builder_init(&builder, ivf);
 	result->heap_tuples = table_index_build_scan(heap, index, index_info, true, true, vc_ivf_build_row, &builder, NULL);

@@ -141,7 +141,7 @@ free_list(VcIvf *ivf, const VcIvfShape *shape, const Segments *segments)
 	}
 }
 
-/* The heads of all lists that a root has. */
+/* The heads of all lists that a retired root has; it had few rows, and no branches. */
 static void
 collect_heads(VcIvf *ivf, const Segments *root, Segments *heads)
 {
@@ -223,8 +223,8 @@ vc_ivf_repack(Relation index)
 	MemoryContext context;
 	MemoryContext old;
 	VcIvf		  ivf;
-	Segments	  root = {0};
-	Segments	  heads = {0};
+	BlockNumber	 *heads;
+	uint32		  count;
 	Segments	  segments = {0};
 	VcIvfMover	 *mover;
 	bool		  locked = true;
@@ -237,13 +237,12 @@ vc_ivf_repack(Relation index)
 	old = MemoryContextSwitchTo(context);
 	vc_ivf_open(&ivf, index);
 	free_retired(&ivf);
-	(void) collect_segments(&ivf, &ivf.root, ivf.meta.root, &root);
-	collect_heads(&ivf, &root, &heads);
+	heads = vc_ivf_heads(&ivf, &count);
 	mover = vc_ivf_mover_new(&ivf, &ivf.rows);
 	INSTR_TIME_SET_CURRENT(start);
-	for (uint32 i = 0; i < heads.count; i++)
+	for (uint32 i = 0; i < count; i++)
 	{
-		uint64	   rows = collect_segments(&ivf, &ivf.rows, heads.blocks[i], &segments);
+		uint64	   rows = collect_segments(&ivf, &ivf.rows, heads[i], &segments);
 		instr_time now;
 
 		if (vc_ivf_repack_pays(&ivf, rows, segments.count))

@@ -21,6 +21,7 @@
 
 #define CALIBRATION_QUERIES 100
 #define CALIBRATION_NEIGHBOURS 10
+#define CALIBRATION_BATCH 32
 #define THIN 8 /* one row in so many, to learn what conditions that few rows pass do */
 
 uint32
@@ -114,16 +115,25 @@ note_row(Nearest *nearest, float distance, uint64 row)
 	nearest->row[at] = row;
 }
 
-/* How many lists must be probed for each of the rows to be found. */
+/* How many lists must be probed for each of the rows to be found; a row is in the list whose centroid is nearest. */
 static void
-note_ranks(const Nearest *nearest, const uint32 *list_of, const float *list_distance, uint32 lists, uint32 *ranks)
+note_ranks(VcIvf *ivf, const Nearest *nearest, const float *rows, const float *panels, const float *half_norms,
+		   const float *list_distance, uint32 lists, uint32 *ranks)
 {
+	Size padded = ivf->rows.padded;
+
 	for (int i = 0; i < CALIBRATION_NEIGHBOURS; i++)
 	{
+		float  score;
+		uint32 list;
+
 		ranks[i] = 1;
-		if (i < nearest->count)
-			for (uint32 l = 0; l < lists; l++)
-				ranks[i] += list_distance[l] < list_distance[list_of[nearest->row[i]]];
+		if (i >= nearest->count)
+			continue;
+		vc_kernels->quant->nearest(rows + nearest->row[i] * padded, padded, 1, panels, half_norms,
+								   vc_panels_norms_size(lists) / VC_PANEL, padded, &score, &list);
+		for (uint32 l = 0; l < lists; l++)
+			ranks[i] += list_distance[l] < list_distance[list];
 	}
 }
 
@@ -144,9 +154,9 @@ vc_ivf_calibrate(VcIvf *ivf, const float *rows, uint64 count, const float *centr
 	double	growth = 0;
 	float  *panels;
 	float  *half_norms;
-	float  *scores;
-	uint32 *list_of;
 	float  *list_distance;
+	Nearest *nearest;
+	Nearest *thin;
 
 	for (int i = 0; i < VC_IVF_TARGETS; i++)
 		ivf->meta.probes[i] = 1;
@@ -157,39 +167,38 @@ vc_ivf_calibrate(VcIvf *ivf, const float *rows, uint64 count, const float *centr
 	thin_ranks = palloc(sizeof(uint32) * nranks);
 	panels = palloc_extended(sizeof(float) * vc_panels_size(lists, padded), MCXT_ALLOC_HUGE);
 	half_norms = palloc(sizeof(float) * vc_panels_norms_size(lists));
-	scores = palloc_extended(sizeof(float) * count, MCXT_ALLOC_HUGE);
-	list_of = palloc_extended(sizeof(uint32) * count, MCXT_ALLOC_HUGE);
 	list_distance = palloc(sizeof(float) * lists);
 	vc_panels_build(centroids, lists, padded, panels, half_norms);
-	for (uint64 i = 0; i < count; i += 1024)
+	nearest = palloc0(sizeof(Nearest) * nqueries);
+	thin = palloc0(sizeof(Nearest) * nqueries);
+
+	/* Some rows at a time against all queries, so that memory is read once. */
+	for (uint64 first = 0; first < count; first += CALIBRATION_BATCH)
 	{
-		vc_kernels->quant->nearest(rows + i * padded, padded, Min(1024, count - i), panels, half_norms,
-								   vc_panels_norms_size(lists) / VC_PANEL, padded, scores + i, list_of + i);
 		CHECK_FOR_INTERRUPTS();
+		for (uint32 q = 0; q < nqueries; q++)
+			for (uint64 i = first; i < Min(first + CALIBRATION_BATCH, count); i++)
+			{
+				float distance;
+
+				if (i == count / nqueries * q)
+					continue;
+				distance = sample_distance(ivf, rows + count / nqueries * q * padded, rows + i * padded);
+				note_row(&nearest[q], distance, i);
+				if (i % THIN == 0)
+					note_row(&thin[q], distance, i);
+			}
 	}
 	for (uint32 q = 0; q < nqueries; q++)
 	{
 		const float *query = rows + (count / nqueries * q) * padded;
-		Nearest		 nearest = {.count = 0};
-		Nearest		 thin = {.count = 0};
 
-		CHECK_FOR_INTERRUPTS();
-		for (uint64 i = 0; i < count; i++)
-		{
-			const float *row = rows + i * padded;
-			float		 distance;
-
-			if (row == query)
-				continue;
-			distance = sample_distance(ivf, query, row);
-			note_row(&nearest, distance, i);
-			if (i % THIN == 0)
-				note_row(&thin, distance, i);
-		}
 		for (uint32 l = 0; l < lists; l++)
 			list_distance[l] = sample_distance(ivf, query, centroids + l * padded);
-		note_ranks(&nearest, list_of, list_distance, lists, ranks + q * CALIBRATION_NEIGHBOURS);
-		note_ranks(&thin, list_of, list_distance, lists, thin_ranks + q * CALIBRATION_NEIGHBOURS);
+		note_ranks(ivf, &nearest[q], rows, panels, half_norms, list_distance, lists,
+				   ranks + q * CALIBRATION_NEIGHBOURS);
+		note_ranks(ivf, &thin[q], rows, panels, half_norms, list_distance, lists,
+				   thin_ranks + q * CALIBRATION_NEIGHBOURS);
 	}
 	qsort(ranks, nranks, sizeof(uint32), compare_uint32);
 	qsort(thin_ranks, nranks, sizeof(uint32), compare_uint32);
@@ -203,47 +212,133 @@ vc_ivf_calibrate(VcIvf *ivf, const float *rows, uint64 count, const float *centr
 	pfree(thin_ranks);
 	pfree(panels);
 	pfree(half_norms);
-	pfree(scores);
-	pfree(list_of);
 	pfree(list_distance);
+	pfree(nearest);
+	pfree(thin);
 }
 
 /* ---- writing ---- */
 
+/* A chain of the root that is being written: its centre, and room for a row. */
+typedef struct RootChain
+{
+	BlockNumber	 head;
+	const float *centre;
+	VcIvfRow	*row;
+	float		*residual;
+} RootChain;
+
+/* Add a row to a chain: a centroid, and what it is the centroid of. */
+static void
+add_centroid(VcIvf *ivf, RootChain *chain, const float *centroid, BlockNumber of)
+{
+	VcIvfRow *row = chain->row;
+	uint32	  padded = ivf->root.padded;
+
+	CHECK_FOR_INTERRUPTS();
+	memcpy(row->vector->data, centroid, sizeof(float) * padded);
+	row->vector->scale = 1;
+	ItemPointerSet(&row->vector->tid, of, 1);
+	for (uint32 j = 0; j < padded; j++)
+		chain->residual[j] = centroid[j] - chain->centre[j];
+	vc_ivf_row_encode(ivf, &ivf->root, chain->residual, chain->centre, row);
+	vc_ivf_add_row(ivf, &ivf->root, chain->head, &row->vector->tid, row);
+}
+
+/* Add an empty list to a chain. */
+static void
+add_list(VcIvf *ivf, RootChain *chain, const float *centroid, uint32 number)
+{
+	add_centroid(ivf, chain, centroid, vc_ivf_new_list(ivf, &ivf->rows, number));
+}
+
+#define SAMPLE_PER_BRANCH 32
+
+/*
+ * Cut the lists into about sqrt(lists) branches by their centroids; branch_of[lists] tells each one's. Returns the branches'
+ * own centroids.
+ */
+static float *
+cut_branches(VcIvf *ivf, const float *centroids, uint32 lists, uint32 *branches, uint32 *branch_of)
+{
+	uint32	 padded = ivf->root.padded;
+	VcKmeans params = {.dim = padded, .clusters = (uint32) sqrt(lists), .iterations = ITERATIONS, .seed = ivf->meta.seed};
+	uint32	 count = Min(lists, SAMPLE_PER_BRANCH * params.clusters);
+	float	*sample = palloc_extended(sizeof(float) * padded * count, MCXT_ALLOC_HUGE);
+	float	*found = palloc_extended(sizeof(float) * padded * params.clusters, MCXT_ALLOC_HUGE);
+	void	*workspace = palloc_extended(vc_kmeans_workspace(&params, count), MCXT_ALLOC_HUGE);
+	float	*scores = palloc(sizeof(float) * lists);
+	float	*panels;
+	float	*half_norms;
+
+	for (uint32 i = 0; i < count; i++)
+		memcpy(sample + (Size) i * padded, centroids + (Size) ((uint64) i * lists / count) * padded, sizeof(float) * padded);
+	*branches = vc_kmeans(&params, sample, count, found, workspace);
+	panels = palloc_extended(sizeof(float) * vc_panels_size(*branches, padded), MCXT_ALLOC_HUGE);
+	half_norms = palloc(sizeof(float) * vc_panels_norms_size(*branches));
+	vc_panels_build(found, *branches, padded, panels, half_norms);
+	vc_kernels->quant->nearest(centroids, padded, lists, panels, half_norms, vc_panels_norms_size(*branches) / VC_PANEL,
+							   padded, scores, branch_of);
+	pfree(sample);
+	pfree(workspace);
+	pfree(scores);
+	pfree(panels);
+	pfree(half_norms);
+	return found;
+}
+
 void
 vc_ivf_write_lists(VcIvf *ivf, const float *centroids, uint32 lists)
 {
-	VcIvfShape	*shape = &ivf->root;
-	uint32		 padded = shape->padded;
-	double		*sum = palloc0(sizeof(double) * padded);
-	float		*root_centre = palloc(sizeof(float) * padded);
-	float		*residual = palloc(sizeof(float) * padded);
-	VcIvfRow	 row;
-	float		*centre;
+	VcIvfShape *shape = &ivf->root;
+	Size		padded = shape->padded;
+	double	   *sum = palloc0(sizeof(double) * padded);
+	float	   *centre = palloc(sizeof(float) * padded);
+	VcIvfRow	row;
+	RootChain	root = {.centre = centre, .row = &row, .residual = palloc(sizeof(float) * padded)};
 
 	vc_ivf_row_alloc(ivf, shape, &row);
-	centre = (float *) row.vector->data;
 	for (uint32 l = 0; l < lists; l++)
 		for (uint32 j = 0; j < padded; j++)
-			sum[j] += centroids[(Size) l * padded + j];
+			sum[j] += centroids[l * padded + j];
 	for (uint32 j = 0; j < padded; j++)
-		root_centre[j] = (float) (sum[j] / lists);
-	memcpy(centre, root_centre, sizeof(float) * padded);
+		centre[j] = (float) (sum[j] / lists);
+	memcpy(row.vector->data, centre, sizeof(float) * padded);
 	row.vector->scale = 1;
 	ivf->meta.lists = lists;
+	ivf->meta.branches = 0;
 	ivf->meta.centre = vc_ivf_new_vector(ivf, shape, row.vector);
-	ivf->meta.root = vc_ivf_new_list(ivf, shape, VC_IVF_ROOT);
-	for (uint32 l = 0; l < lists; l++)
+	ivf->meta.root = root.head = vc_ivf_new_list(ivf, shape, VC_IVF_ROOT);
+	if (lists <= VC_IVF_MAX_FLAT)
 	{
-		BlockNumber head;
+		for (uint32 l = 0; l < lists; l++)
+			add_list(ivf, &root, centroids + l * padded, l);
+	}
+	else
+	{
+		uint32 *branch_of = palloc(sizeof(uint32) * lists);
+		uint32	branches;
+		float  *branch_centroids = cut_branches(ivf, centroids, lists, &branches, branch_of);
+		uint32	number = 0;
 
-		CHECK_FOR_INTERRUPTS();
-		memcpy(centre, centroids + (Size) l * padded, sizeof(float) * padded);
-		head = vc_ivf_new_list(ivf, &ivf->rows, l);
-		ItemPointerSet(&row.vector->tid, head, 1); /* a macro that evaluates its argument twice */
-		for (uint32 j = 0; j < padded; j++)
-			residual[j] = centre[j] - root_centre[j];
-		vc_ivf_row_encode(ivf, shape, residual, root_centre, &row);
-		vc_ivf_add_row(ivf, shape, ivf->meta.root, &row.vector->tid, &row);
+		for (uint32 b = 0; b < branches; b++)
+		{
+			RootChain branch = root;
+
+			branch.head = InvalidBlockNumber;
+			branch.centre = branch_centroids + b * padded;
+			for (uint32 l = 0; l < lists; l++)
+				if (branch_of[l] == b)
+				{
+					if (branch.head == InvalidBlockNumber)
+						branch.head = vc_ivf_new_list(ivf, shape, VC_IVF_ROOT);
+					add_list(ivf, &branch, centroids + l * padded, number++);
+				}
+			if (branch.head == InvalidBlockNumber)
+				continue;
+			add_centroid(ivf, &root, branch.centre, branch.head);
+			ivf->meta.branches++;
+		}
+		Assert(number == lists);
 	}
 }

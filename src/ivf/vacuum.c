@@ -100,7 +100,8 @@ vacuum_index(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, IndexBulkDelet
 {
 	Vacuum		vacuum = {.callback = callback, .callback_state = callback_state};
 	VcIvf	   *ivf = &vacuum.ivf;
-	BlockNumber here;
+	BlockNumber *heads;
+	uint32		count;
 
 	if (stats == NULL)
 		stats = palloc0(sizeof(IndexBulkDeleteResult));
@@ -114,23 +115,10 @@ vacuum_index(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, IndexBulkDelet
 	for (int i = 0; i < VC_IVF_TRAININGS; i++)
 		stats->pages_free += ivf->meta.retired[i] != InvalidBlockNumber;
 	stats->estimated_count = false;
-	here = ivf->meta.root;
-	while (here != InvalidBlockNumber)
-	{
-		Buffer		 buffer = vc_ivf_read_segment(ivf, &ivf->root, here, BUFFER_LOCK_SHARE);
-		VcIvfBlock	*blocks = vc_ivf_blocks(BufferGetPage(buffer));
-		BlockNumber *heads = palloc(sizeof(BlockNumber) * ivf->root.segment_blocks * VC_RABITQ_BLOCK);
-		int			 count = 0;
-
-		for (uint32 i = 0; i < ivf->root.segment_blocks; i++)
-			for (uint32 live = blocks[i].live; live != 0; live &= live - 1)
-				heads[count++] = ItemPointerGetBlockNumberNoCheck(&blocks[i].tid[pg_rightmost_one_pos32(live)]);
-		here = vc_ivf_segment(BufferGetPage(buffer))->next;
-		UnlockReleaseBuffer(buffer);
-		for (int i = 0; i < count; i++)
-			clean_list(&vacuum, heads[i]);
-		pfree(heads);
-	}
+	heads = vc_ivf_heads(ivf, &count);
+	for (uint32 i = 0; i < count; i++)
+		clean_list(&vacuum, heads[i]);
+	pfree(heads);
 	UnlockPage(info->index, VC_IVF_META_BLOCK, ShareLock);
 	stats->num_pages = RelationGetNumberOfBlocks(info->index);
 	return stats;

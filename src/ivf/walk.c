@@ -101,6 +101,8 @@ typedef struct RootVisit
 	VcIvfVisit visit;
 	void	  *arg;
 	VcIvfVector *vector;
+	BlockNumber *branches; /* gets the branches' first blocks, where the root has those; else null */
+	uint32		 nbranches;
 } RootVisit;
 
 static void
@@ -115,17 +117,21 @@ visit_root(VcIvfWalk *walk, const VcIvfShape *shape, uint32 list, BlockNumber se
 			int	   slot = pg_rightmost_one_pos32(live);
 			float *centroid;
 
-			if (walk->nlists == walk->ivf->meta.lists)
-				vc_page_corrupted(walk->ivf->index, segment, "the root has more lists than the %u of the meta page",
-								  walk->ivf->meta.lists);
+			if (root->branches != NULL ? root->nbranches == walk->ivf->meta.branches : walk->nlists == walk->ivf->meta.lists)
+				vc_page_corrupted(walk->ivf->index, segment, "the root has more rows than the meta page says");
 			vc_ivf_read_vector(walk->ivf, shape, blocks[i].vectors, slot, root->vector);
 			if (!ItemPointerEquals(&root->vector->tid, &blocks[i].tid[slot]))
 				vc_page_corrupted(walk->ivf->index, segment, "the centroid of slot %d of block %u belongs to another list", slot, i);
-			centroid = walk->centroids + (Size) walk->nlists * shape->padded;
-			memcpy(centroid, root->vector->data, sizeof(float) * shape->padded);
+			centroid = (float *) root->vector->data;
 			for (uint32 j = 0; j < shape->padded; j++)
 				if (!isfinite(centroid[j]))
 					vc_page_corrupted(walk->ivf->index, segment, "the centroid of slot %d of block %u is not finite", slot, i);
+			if (root->branches != NULL)
+			{
+				root->branches[root->nbranches++] = ItemPointerGetBlockNumberNoCheck(&blocks[i].tid[slot]);
+				continue;
+			}
+			memcpy(walk->centroids + (Size) walk->nlists * shape->padded, centroid, sizeof(float) * shape->padded);
 			walk->heads[walk->nlists++] = ItemPointerGetBlockNumberNoCheck(&blocks[i].tid[slot]);
 		}
 	root->visit(walk, shape, list, segment, page, root->arg);
@@ -160,6 +166,8 @@ vc_ivf_walk(VcIvfWalk *walk, VcIvf *ivf, VcIvfVisit visit, void *arg)
 {
 	RootVisit root = {.visit = visit, .arg = arg, .vector = palloc(ivf->root.vector_bytes)};
 
+	if (ivf->meta.branches > 0)
+		root.branches = palloc(sizeof(BlockNumber) * ivf->meta.branches);
 	memset(walk, 0, sizeof(*walk));
 	walk->ivf = ivf;
 	walk->nblocks = RelationGetNumberOfBlocks(ivf->index);
@@ -169,6 +177,14 @@ vc_ivf_walk(VcIvfWalk *walk, VcIvf *ivf, VcIvfVisit visit, void *arg)
 	vc_ivf_walk_claim(walk, VC_IVF_META_BLOCK, VC_IVF_META_BLOCK, 1);
 	vc_ivf_walk_claim(walk, VC_IVF_META_BLOCK, ivf->meta.centre, ivf->root.pages_per_vector);
 	walk_list(walk, &ivf->root, VC_IVF_ROOT, VC_IVF_META_BLOCK, ivf->meta.root, visit_root, &root);
+	if (root.branches != NULL)
+	{
+		BlockNumber *branches = root.branches;
+
+		root.branches = NULL;
+		for (uint32 i = 0; i < root.nbranches; i++)
+			walk_list(walk, &ivf->root, VC_IVF_ROOT, ivf->meta.root, branches[i], visit_root, &root);
+	}
 	if (walk->nlists != ivf->meta.lists)
 		vc_page_corrupted(ivf->index, ivf->meta.root, "the root has %u lists, the meta page says %u", walk->nlists,
 						  ivf->meta.lists);

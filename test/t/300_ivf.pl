@@ -55,6 +55,9 @@ $node->safe_psql('postgres', q{
 	CREATE INDEX i_v ON i USING vc_ivf (v vector_l2_ops) WITH (lists = 20, storage = half);
 });
 agrees('after a build');
+my (undef, undef, $messages) = $node->psql('postgres', 'SET client_min_messages = debug1; REINDEX INDEX t_v');
+like($messages, qr/building index "t_v" with [1-9] parallel workers/, 'workers take part in a build');
+agrees('after a build by several processes');
 $node->safe_psql('postgres', 'INSERT INTO t SELECT i, point(i) FROM generate_series(3001, 6000) i; INSERT INTO i SELECT * FROM t WHERE id > 3000');
 agrees('after inserts');
 $node->safe_psql('postgres', 'DELETE FROM t WHERE id % 3 = 0; DELETE FROM i WHERE id % 3 = 0');

@@ -1,0 +1,41 @@
+-- vc_ivf with more lists than are looked through one by one: the root has branches.
+SET client_min_messages = warning;
+CREATE TABLE spots (id int, v vector(4));
+INSERT INTO spots SELECT i, ARRAY[(i * 0.414214) % 1, (i * 0.732051) % 1, (i * 0.236068) % 1, (i * 0.645751) % 1]::vector
+    FROM generate_series(1, 30000) i;
+CREATE INDEX spots_v ON spots USING vc_ivf (v vector_l2_ops) WITH (lists = 6000);
+SELECT lists > 4096 AS many, rows, advice FROM vectorcoll.ivf_stats('spots_v');
+SELECT vectorcoll.ivf_check('spots_v', true);
+CREATE FUNCTION spots_recall() RETURNS numeric LANGUAGE plpgsql AS $$
+DECLARE hits int := 0; exact int[]; found int[]; q vector;
+BEGIN
+    FOR i IN 1..40 LOOP
+        q := ARRAY[(i * 0.11) % 1, (i * 0.23) % 1, (i * 0.37) % 1, (i * 0.53) % 1]::vector;
+        SET LOCAL enable_indexscan = off; SET LOCAL enable_seqscan = on;
+        exact := array(SELECT id FROM spots ORDER BY v <-> q LIMIT 10);
+        SET LOCAL enable_indexscan = on; SET LOCAL enable_seqscan = off;
+        found := array(SELECT id FROM spots ORDER BY v <-> q LIMIT 10);
+        hits := hits + (SELECT count(*) FROM unnest(exact) e WHERE e = ANY (found));
+    END LOOP;
+    RETURN hits / 400.0;
+END $$;
+SELECT spots_recall() >= 0.9 AS recall;
+SET vc_ivf.target_recall = 0.999;
+SELECT spots_recall() >= 0.98 AS more;
+-- All rows come, in order, whatever branch they are in.
+SET enable_seqscan = off;
+SELECT count(*), count(DISTINCT id), bool_and(d >= before) AS ordered FROM
+    (SELECT id, d, lag(d, 1, 0) OVER () AS before FROM
+        (SELECT id, v <-> '[0.1,0.2,0.3,0.4]' AS d FROM spots ORDER BY v <-> '[0.1,0.2,0.3,0.4]' LIMIT 3000) s) s;
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM spots ORDER BY v <-> '[0.1,0.2,0.3,0.4]' LIMIT 100000) s;
+-- Vacuum and inserts reach every list.
+DELETE FROM spots WHERE id % 2 = 0;
+VACUUM spots;
+SELECT rows FROM vectorcoll.ivf_stats('spots_v');
+INSERT INTO spots SELECT i, ARRAY[(i * 0.414214) % 1, (i * 0.732051) % 1, (i * 0.236068) % 1, (i * 0.645751) % 1]::vector
+    FROM generate_series(30001, 45000) i;
+SELECT vectorcoll.ivf_check('spots_v', true);
+SELECT rows FROM vectorcoll.ivf_stats('spots_v');
+SELECT spots_recall() >= 0.98 AS later;
+DROP TABLE spots;
+DROP FUNCTION spots_recall();
