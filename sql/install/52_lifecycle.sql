@@ -342,7 +342,7 @@ BEGIN
     BEGIN
         PERFORM vectorcoll._timeout_start(timeout);
         relid := vectorcoll._resolve_locked(name, namespace);
-        PERFORM vectorcoll._take_lease(relid, 'drop_collection');
+        PERFORM vectorcoll._take_lease(relid);
         PERFORM vectorcoll._drop(relid, safe);
     EXCEPTION WHEN query_canceled THEN
         PERFORM vectorcoll._timed_out('drop_collection');

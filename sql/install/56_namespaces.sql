@@ -70,7 +70,7 @@ BEGIN
         PERFORM vectorcoll._lock('alias', VARIADIC coalesce(keys, '{}'));
         FOR c IN SELECT x.relid FROM vectorcoll.collections x
                 WHERE x.namespace = delete_namespace.name ORDER BY x.relid LOOP
-            PERFORM vectorcoll._take_lease(c.relid, 'delete_namespace');
+            PERFORM vectorcoll._take_lease(c.relid);
             PERFORM vectorcoll._drop(c.relid, false);
             n := n + 1;
         END LOOP;

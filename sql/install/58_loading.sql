@@ -17,10 +17,14 @@ CREATE VIEW vectorcoll.leases WITH (security_barrier) AS
      WHERE l.holder IS NOT NULL AND vectorcoll._visible(l.relid);
 GRANT SELECT ON vectorcoll.leases TO PUBLIC;
 
-CREATE FUNCTION vectorcoll._lease_acquire(relid oid, holder text, ttl interval) RETURNS bigint
+CREATE FUNCTION vectorcoll._lease_acquire(relid oid, holder text, ttl interval, for_load bool) RETURNS bigint
     AS 'MODULE_PATHNAME', 'vc_lease_acquire' LANGUAGE C STRICT;
-CREATE FUNCTION vectorcoll._lease_use(relid oid, token bigint) RETURNS bool
+CREATE FUNCTION vectorcoll._lease_use(relid oid, token bigint, ttl interval) RETURNS bool
     AS 'MODULE_PATHNAME', 'vc_lease_use' LANGUAGE C STRICT;
+CREATE FUNCTION vectorcoll._lease_keep(relid oid) RETURNS void
+    AS 'MODULE_PATHNAME', 'vc_lease_keep' LANGUAGE C STRICT;
+CREATE FUNCTION vectorcoll._lease_block(relid oid) RETURNS bool
+    AS 'MODULE_PATHNAME', 'vc_lease_block' LANGUAGE C STRICT;
 CREATE FUNCTION vectorcoll._lease_renew(relid oid, token bigint, ttl interval) RETURNS bool
     AS 'MODULE_PATHNAME', 'vc_lease_renew' LANGUAGE C STRICT;
 CREATE FUNCTION vectorcoll._lease_release(relid oid, token bigint) RETURNS bool
@@ -28,7 +32,7 @@ CREATE FUNCTION vectorcoll._lease_release(relid oid, token bigint) RETURNS bool
 CREATE FUNCTION vectorcoll._local_flag(relid oid) RETURNS bool AS 'MODULE_PATHNAME', 'vc_local_flag' LANGUAGE C STRICT;
 CREATE FUNCTION vectorcoll._set_local_flag(relid oid, seconds int) RETURNS void
     AS 'MODULE_PATHNAME', 'vc_set_local_flag' LANGUAGE C;
-CREATE FUNCTION vectorcoll._call_loader(loader regproc, path text) RETURNS SETOF jsonb
+CREATE FUNCTION vectorcoll._call_loader(relid oid, loader regproc, path text) RETURNS SETOF jsonb
     AS 'MODULE_PATHNAME', 'vc_call_loader' LANGUAGE C;
 CREATE FUNCTION vectorcoll._caller_path() RETURNS text AS 'MODULE_PATHNAME', 'vc_caller_path' LANGUAGE C;
 
@@ -48,22 +52,18 @@ BEGIN
         'Wait until it is released or expires; vectorcoll.leases shows it.');
 END $$;
 
--- Takes lease and local flag for the rest of the transaction, or raises VC902. For what deletes or replaces a
--- collection.
-CREATE FUNCTION vectorcoll._take_lease(relid oid, purpose text) RETURNS bigint
+-- Takes lease and local flag for the rest of the transaction, or raises VC902. For what deletes a collection.
+CREATE FUNCTION vectorcoll._take_lease(relid oid) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    token bigint := vectorcoll._lease_acquire(relid, format('%s %s', purpose, pg_backend_pid()),
-            vectorcoll._lease_time());
 BEGIN
-    IF token IS NULL THEN
+    IF NOT vectorcoll._lease_block(relid) THEN
         PERFORM vectorcoll._lease_held(relid);
     END IF;
     PERFORM vectorcoll._set_local_flag(relid, NULL);
-    RETURN token;
 END $$;
 
--- Takes the lease of a collection across transactions, for a loader that works in several. Returns its token.
+-- Takes the lease of a collection across transactions, for a loader that works in several. Others see it at once; a
+-- rollback gives it up. Returns its token.
 CREATE FUNCTION vectorcoll.acquire_lease(name text, holder text = NULL, ttl interval = NULL,
     namespace text = NULL) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -76,7 +76,8 @@ BEGIN
         PERFORM vectorcoll._raise('VC110', 'ttl must be positive', format('Got %s.', ttl),
                 'Leave it null for vectorcoll.lease_time.');
     END IF;
-    token := vectorcoll._lease_acquire(rel, coalesce(holder, 'session ' || pg_backend_pid()), ttl);
+    token := vectorcoll._lease_acquire(rel, coalesce(holder, 'session ' || pg_backend_pid()), ttl,
+            false);
     IF token IS NULL THEN
         PERFORM vectorcoll._lease_held(rel);
     END IF;
@@ -159,6 +160,15 @@ BEGIN
     END LOOP;
 END $$;
 
+-- The two events that end what failed.
+CREATE FUNCTION vectorcoll._emit_failure(relid oid, step text, state text, message text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM vectorcoll._emit(relid, step || '__FAILED',
+            jsonb_build_object('sqlstate', state, 'message', left(message, 200)));
+    PERFORM vectorcoll._emit(relid, step || '__ENDED');
+END $$;
+
 -- Runs a loader and upserts what it returns; lease and flag are held. Records are taken in order, each its own unit:
 -- one that fails is reported and the others stay. They go in batches for speed; a batch that fails is done again
 -- record by record.
@@ -179,12 +189,12 @@ BEGIN
     failures := '[]';
     PERFORM vectorcoll._emit(relid, 'LOAD_RECORDS__START_EMBEDDING', jsonb_build_object('loader', loader));
     BEGIN
-        OPEN records FOR SELECT r FROM vectorcoll._call_loader(loader, path) r;
+        OPEN records FOR SELECT r FROM vectorcoll._call_loader(relid, loader, path) r;
         FETCH records INTO record;
-    EXCEPTION WHEN OTHERS THEN
+    EXCEPTION WHEN SQLSTATE 'VC902' THEN
+        RAISE;
+    WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
-        PERFORM vectorcoll._emit(relid, 'LOAD_RECORDS__FAILED', jsonb_build_object('sqlstate', state, 'message',
-                left(message, 200)));
         PERFORM vectorcoll._raise('VC000', format('loader %s failed', loader), format('%s: %s', state, message),
                 'Nothing was loaded.');
     END;
@@ -193,6 +203,7 @@ BEGIN
             batch := batch || record;
         END IF;
         IF cardinality(batch) > 0 AND (NOT FOUND OR cardinality(batch) >= batch_size) THEN
+            PERFORM vectorcoll._lease_keep(relid);
             BEGIN
                 PERFORM vectorcoll.upsert(name, to_jsonb(batch));
                 loaded := loaded + cardinality(batch);
@@ -211,8 +222,8 @@ BEGIN
     CLOSE records;
 END $$;
 
--- Lease, flag, load, release, with their events. Null token: takes the lease; else uses the caller's. Raises VC902
--- when it cannot.
+-- Lease, flag and load, with their events. Null token: takes the lease, which ends with the transaction; else uses the
+-- caller's. Raises VC902 when it cannot.
 CREATE FUNCTION vectorcoll._load_leased(relid oid, loader regproc, path text, batch_size int, if_empty bool,
     token bigint, clear bool = false)
     RETURNS jsonb
@@ -228,14 +239,17 @@ BEGIN
         RETURN '{"state": "skipped", "loaded": 0, "failed": 0, "failures": []}';
     END IF;
     IF token IS NULL THEN
-        lease := vectorcoll._lease_acquire(relid, format('load %s', pg_backend_pid()), vectorcoll._lease_time());
-    ELSIF NOT vectorcoll._lease_use(relid, token) THEN
+        lease := vectorcoll._lease_acquire(relid, format('load %s', pg_backend_pid()), vectorcoll._lease_time(),
+                true);
+    ELSIF NOT vectorcoll._lease_use(relid, token, vectorcoll._lease_time()) THEN
         PERFORM vectorcoll._emit(relid, 'LOAD_RECORDS__LOCK_FAILED_TO_ACQUIRE', jsonb_build_object('token', token));
+        PERFORM vectorcoll._emit(relid, 'LOAD_RECORDS__ENDED');
         PERFORM vectorcoll._lost_lease(relid, token);
     END IF;
     IF lease IS NULL THEN
         PERFORM vectorcoll._set_local_flag(relid, 10);
         PERFORM vectorcoll._emit(relid, 'LOAD_RECORDS__LOCK_FAILED_TO_ACQUIRE');
+        PERFORM vectorcoll._emit(relid, 'LOAD_RECORDS__ENDED');
         PERFORM vectorcoll._lease_held(relid);
     END IF;
     PERFORM vectorcoll._set_local_flag(relid, NULL);
@@ -243,17 +257,19 @@ BEGIN
     IF if_empty AND NOT vectorcoll._is_empty(relid) THEN
         SELECT 0::bigint AS loaded, 0::bigint AS failed, '[]'::jsonb AS failures INTO result;
     ELSE
-        IF clear THEN
-            EXECUTE format('DELETE FROM %s', vectorcoll._ident(relid));
-        END IF;
-        SELECT r.* INTO result FROM vectorcoll._run_load(relid, loader, path, batch_size) r;
+        BEGIN
+            IF clear THEN
+                EXECUTE format('DELETE FROM %s', vectorcoll._ident(relid));
+            END IF;
+            SELECT r.* INTO result FROM vectorcoll._run_load(relid, loader, path, batch_size) r;
+        EXCEPTION WHEN query_canceled OR OTHERS THEN
+            PERFORM vectorcoll._emit_failure(relid, 'LOAD_RECORDS', SQLSTATE, SQLERRM);
+            RAISE;
+        END;
         PERFORM vectorcoll._emit(relid,
                 CASE WHEN result.loaded = 0 AND result.failed > 0
                 THEN 'LOAD_RECORDS__FAILED' ELSE 'LOAD_RECORDS__SUCCEEDED' END,
                                  jsonb_build_object('loaded', result.loaded, 'failed', result.failed));
-    END IF;
-    IF token IS NULL THEN
-        PERFORM vectorcoll._lease_release(relid, lease);
     END IF;
     PERFORM vectorcoll._set_local_flag(relid, 0);
     PERFORM vectorcoll._emit(relid, 'LOAD_RECORDS__ENDED');
@@ -320,8 +336,6 @@ DECLARE
     path text := vectorcoll._caller_path();
     lease bigint;
     result record;
-    state text;
-    message text;
 BEGIN
     PERFORM vectorcoll._require(record, 'record'), vectorcoll._check_loader(loader),
             vectorcoll._check_batch_size(batch_size);
@@ -333,7 +347,7 @@ BEGIN
     END IF;
     IF vectorcoll._is_empty(rel) THEN
         lease := vectorcoll._lease_acquire(rel, format('upsert_or_load %s', pg_backend_pid()),
-                vectorcoll._lease_time());
+                vectorcoll._lease_time(), true);
         IF lease IS NULL THEN
             PERFORM vectorcoll._set_local_flag(rel, 10);
             PERFORM vectorcoll._emit(rel, 'DISTRIBUTED_LOCK_DETECTED');
@@ -347,14 +361,11 @@ BEGIN
                 SELECT r.* INTO result FROM vectorcoll._run_load(rel, loader, path, batch_size) r;
                 PERFORM vectorcoll._emit(rel, 'UPSERT_OR_LOAD__LOAD__SUCCEEDED',
                                          jsonb_build_object('loaded', result.loaded, 'failed', result.failed));
-            EXCEPTION WHEN OTHERS THEN
-                GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
-                PERFORM vectorcoll._emit(rel, 'UPSERT_OR_LOAD__LOAD__FAILED', jsonb_build_object('sqlstate', state,
-                        'message', left(message, 200)));
-                PERFORM vectorcoll._emit(rel, 'UPSERT_OR_LOAD__LOAD__ENDED');
+            EXCEPTION WHEN query_canceled OR OTHERS THEN
+                PERFORM vectorcoll._emit_failure(rel, 'UPSERT_OR_LOAD__LOAD', SQLSTATE, SQLERRM);
                 RAISE;
             END;
-            PERFORM vectorcoll._lease_release(rel, lease), vectorcoll._set_local_flag(rel, 0);
+            PERFORM vectorcoll._set_local_flag(rel, 0);
             PERFORM vectorcoll._emit(rel, 'UPSERT_OR_LOAD__LOAD__ENDED');
             RETURN 'loaded';
         END IF;
@@ -364,11 +375,8 @@ BEGIN
     BEGIN
         PERFORM vectorcoll.upsert(vectorcoll._qualified(rel), record);
         PERFORM vectorcoll._emit(rel, 'UPSERT_OR_LOAD__UPSERT__SUCCEEDED');
-    EXCEPTION WHEN OTHERS THEN
-        GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
-        PERFORM vectorcoll._emit(rel, 'UPSERT_OR_LOAD__UPSERT__FAILED', jsonb_build_object('sqlstate', state,
-                'message', left(message, 200)));
-        PERFORM vectorcoll._emit(rel, 'UPSERT_OR_LOAD__UPSERT__ENDED');
+    EXCEPTION WHEN query_canceled OR OTHERS THEN
+        PERFORM vectorcoll._emit_failure(rel, 'UPSERT_OR_LOAD__UPSERT', SQLSTATE, SQLERRM);
         RAISE;
     END;
     PERFORM vectorcoll._emit(rel, 'UPSERT_OR_LOAD__UPSERT__ENDED');

@@ -78,8 +78,21 @@ vc_check_owner(Oid relid)
 		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(get_rel_relkind(relid)), get_rel_name(relid));
 }
 
+void
+vc_check_writable(Oid relid)
+{
+	AclMode any = ACL_INSERT | ACL_UPDATE | ACL_DELETE;
+	bool missing = false;
+	AclResult result = pg_class_aclcheck_ext(relid, GetUserId(), any, &missing);
+
+	if (missing)
+		vc_collection_gone();
+	if (result != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(get_rel_relkind(relid)), get_rel_name(relid));
+}
+
 static uint64
-exec_as_owner(const char *sql, int nargs, Oid *argtypes, Datum *values, const char *nulls, Snapshot snapshot)
+exec_as_owner(const char *sql, int nargs, Oid *argtypes, Datum *values, const char *nulls, Snapshot snapshot, bool read_only)
 {
 	Oid saved_userid;
 	int saved_context;
@@ -101,7 +114,7 @@ exec_as_owner(const char *sql, int nargs, Oid *argtypes, Datum *values, const ch
 
 		if (plan == NULL)
 			elog(ERROR, "registry statement failed: %s", SPI_result_code_string(SPI_result));
-		rc = SPI_execute_snapshot(plan, values, nulls, snapshot, InvalidSnapshot, true, false, 0);
+		rc = SPI_execute_snapshot(plan, values, nulls, snapshot, InvalidSnapshot, read_only, false, 0);
 		SPI_freeplan(plan);
 	}
 	SetUserIdAndSecContext(saved_userid, saved_context);
@@ -114,17 +127,30 @@ exec_as_owner(const char *sql, int nargs, Oid *argtypes, Datum *values, const ch
 uint64
 vc_catalog_exec(const char *sql, int nargs, Oid *argtypes, Datum *values, const char *nulls)
 {
-	return exec_as_owner(sql, nargs, argtypes, values, nulls, InvalidSnapshot);
+	return exec_as_owner(sql, nargs, argtypes, values, nulls, InvalidSnapshot, false);
+}
+
+/* Under the latest snapshot, whatever the transaction's isolation level. */
+static uint64
+exec_latest(const char *sql, int nargs, Oid *argtypes, Datum *values, bool read_only)
+{
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	uint64 result = exec_as_owner(sql, nargs, argtypes, values, NULL, snapshot, read_only);
+
+	UnregisterSnapshot(snapshot);
+	return result;
 }
 
 uint64
 vc_catalog_read(const char *sql, int nargs, Oid *argtypes, Datum *values)
 {
-	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-	uint64 result = exec_as_owner(sql, nargs, argtypes, values, NULL, snapshot);
+	return exec_latest(sql, nargs, argtypes, values, true);
+}
 
-	UnregisterSnapshot(snapshot);
-	return result;
+uint64
+vc_catalog_write_latest(const char *sql, int nargs, Oid *argtypes, Datum *values)
+{
+	return exec_latest(sql, nargs, argtypes, values, false);
 }
 
 void

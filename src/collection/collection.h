@@ -169,6 +169,9 @@ extern uint64 vc_catalog_exec(const char *sql, int nargs, Oid *argtypes, Datum *
  */
 extern uint64 vc_catalog_read(const char *sql, int nargs, Oid *argtypes, Datum *values);
 
+/* The same for a statement that writes, and must see rows newer than the transaction's snapshot. */
+extern uint64 vc_catalog_write_latest(const char *sql, int nargs, Oid *argtypes, Datum *values);
+
 /* Oid of a table in schema vectorcoll, error when it is not there. */
 extern Oid vc_catalog_relid(const char *relname);
 

@@ -130,10 +130,13 @@ CREATE FUNCTION source() RETURNS SETOF jsonb LANGUAGE sql AS $$ SELECT jsonb_bui
 CREATE FUNCTION slow_source() RETURNS SETOF jsonb LANGUAGE sql AS $$ SELECT jsonb_build_object('id', 1, 'vector', '[1,2]') FROM pg_sleep(60) $$;
 END
 $holder->query(q{LISTEN vectorcoll_events});
+my $idle = q{SELECT count(*) = 0 FROM vectorcoll.leases};
 ($in, $out, $err) = ('', '', '');
 my $loader = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', q{SELECT vectorcoll.upsert_or_load('cache', '{"id": 1}', 'slow_source')} ],
 	'<', \$in, '>', \$out, '2>', \$err);
 ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'}), 'a slow load is under way');
+is(sql(q{SELECT collection, holder ~ '^upsert_or_load \d+$', expires_at - acquired_at = '5 minutes' FROM vectorcoll.leases}), 'cache|t|t',
+	'its lease is seen at once, for five minutes');
 is( sql(q{SELECT vectorcoll.upsert_or_load('cache', '{"id": 1}', 'source'); SELECT vectorcoll.upsert_or_load('cache', '{"id": 1}', 'source')}),
 	"skipped\nskipped", 'rivals skip');
 is( sql(q{SELECT string_agg(event, ' ' ORDER BY at, id) FROM vectorcoll.events WHERE committed}),
@@ -145,8 +148,10 @@ sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 
 $loader->finish;
 ok( $node->poll_query_until('postgres', q{SELECT string_agg(event, ' ' ORDER BY at, id) =
 	'UPSERT_OR_LOAD__START UPSERT_OR_LOAD__LOAD__SUBSCRIBED LOAD_RECORDS__START_EMBEDDING' FROM vectorcoll.events
-	WHERE NOT committed AND event <> 'LOAD_RECORDS__START' AND event NOT LIKE '%LOCK_FAILED%'}), 'events of the killed loader are there');
-is(sql(q{SELECT vectorcoll.upsert_or_load('cache', '{"id": 1}', 'source')}), 'loaded', 'its lease is free');
+	WHERE NOT committed AND event NOT IN ('LOAD_RECORDS__START', 'LOAD_RECORDS__ENDED') AND event NOT LIKE '%LOCK_FAILED%'}), 'events of the killed loader are there');
+ok($node->poll_query_until('postgres', $idle), 'its lease is given up');
+is(sql(q{SELECT vectorcoll.upsert_or_load('cache', '{"id": 1}', 'source')}), 'loaded', 'and free');
+is(sql($idle), 't', 'a load that commits gives its lease up');
 is(sql(q{SELECT vectorcoll.upsert_or_load('cache', '{"id": 7, "vector": "[9,9]"}', 'source'), count(*) FROM cache}), 'upserted|100', 'then single upserts');
 like($holder->query('SELECT 1'), qr/vectorcoll_events/, 'LISTEN heard of it');
 $holder->quit;
@@ -162,6 +167,70 @@ is(sqlstate(qq{SELECT vectorcoll.renew_lease('cache', $token)}), 'VC902', 'nor r
 is(sql(q{SELECT count(*) FROM cache WHERE vector = '[9,9]'}), 1, 'nothing changed');
 is(sql(qq{SELECT vectorcoll.rebuild_collection('cache', 'source', token => $next)->>'loaded'}), 100, 'the new one does');
 sql(qq{SELECT vectorcoll.release_lease('cache', $next)});
+
+# A lease taken in a transaction expires however long that goes on. Whoever comes next waits for the rows of the stale holder,
+# whose commit fails.
+sql(q{SELECT vectorcoll.create_collection('slow_cache', 2)});
+my $stale = $node->background_psql('postgres', on_error_stop => 0);
+$stale->query(q{\set VERBOSITY sqlstate});
+$stale->query(q{SET vectorcoll.lease_time = '2s'; BEGIN; SELECT vectorcoll.load_records('slow_cache', 'source')});
+is(sqlstate(q{SELECT vectorcoll.acquire_lease('slow_cache')}), 'VC902', 'held by a transaction that goes on');
+is(sqlstate(q{SELECT vectorcoll.drop_collection('slow_cache', timeout => '1 s')}), 'VC902', 'nor can it be dropped');
+sql('SELECT pg_sleep(2)');
+$token = sql(q{SELECT vectorcoll.acquire_lease('slow_cache', 'next')});
+is($token, 2, 'taken over from a transaction that goes on');
+$stale->query(q{COMMIT});
+like($stale->{stderr}, qr/VC902/, 'whose commit fails');
+is(sql(q{SELECT count(*) FROM slow_cache}), 0, 'so it wrote nothing');
+is(sql(qq{SELECT vectorcoll.load_records('slow_cache', 'source', token => $token)->>'loaded'}), 100, 'the next holder loads');
+is(sql(q{SELECT holder FROM vectorcoll.leases}), 'next', 'and keeps a lease that it took before');
+$stale->{stderr} = '';
+$stale->query(qq{BEGIN; SELECT vectorcoll.rebuild_collection('slow_cache', 'source', token => $token)});
+sql(q{SELECT pg_sleep(2)}); # the use renewed it for two seconds
+sql(q{SELECT vectorcoll.acquire_lease('slow_cache', 'third')});
+$stale->query(q{COMMIT});
+like($stale->{stderr}, qr/VC902/, 'a token used in time and lost before the commit');
+sql(q{SELECT vectorcoll.release_lease('slow_cache', token) FROM vectorcoll.leases});
+
+# A rollback gives the lease up, of a subtransaction too; a release waits for the commit of what was loaded under it.
+sql(q{BEGIN; SELECT vectorcoll.acquire_lease('slow_cache'); ROLLBACK; BEGIN; SAVEPOINT s; SELECT vectorcoll.rebuild_collection('slow_cache', 'source');
+	ROLLBACK TO s; COMMIT});
+ok($node->poll_query_until('postgres', $idle), 'rollbacks give leases up');
+$stale->{stderr} = '';
+$stale->query(q{BEGIN; SELECT vectorcoll.acquire_lease('slow_cache') AS token});
+$stale->query(q{COMMIT});
+$token = sql(q{SELECT token FROM vectorcoll.leases});
+$stale->query(qq{BEGIN; SELECT vectorcoll.load_records('slow_cache', 'source', token => $token), vectorcoll.release_lease('slow_cache', $token)});
+is(sqlstate(q{SELECT vectorcoll.acquire_lease('slow_cache')}), 'VC902', 'released, but not committed');
+$stale->query(q{COMMIT});
+unlike($stale->{stderr}, qr/ERROR/, 'no error');
+is(sql($idle), 't', 'committed and released');
+is(sql(q{BEGIN; SELECT 1 FROM vectorcoll.load_records('slow_cache', 'source'); SELECT vectorcoll.drop_collection('slow_cache', safe => false); COMMIT;
+	SELECT count(*) FROM vectorcoll.lease l WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = l.relid)}), "1\n\n0", 'its own drop is no obstacle');
+$node->psql('postgres', q{BEGIN; SELECT vectorcoll.create_collection('never', 2); SELECT vectorcoll.load_records('never', 'source'); ROLLBACK});
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM vectorcoll.lease l WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = l.relid)}),
+	'no lease is left of a table that never was');
+is( sqlstate(q{BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT count(*) FROM cache; SELECT vectorcoll.rebuild_collection('cache', 'source'); COMMIT}), '00000',
+	'a load in a serializable transaction');
+
+# A load that takes longer than the lease renews it.
+sql(q{SELECT vectorcoll.create_collection('long', 2); CREATE FUNCTION long_source() RETURNS SETOF jsonb LANGUAGE sql AS
+	$$ SELECT jsonb_build_object('id', i, 'vector', '[1,2]') FROM generate_series(1, 6000) i WHERE pg_sleep(0.0005) IS NOT NULL $$});
+($in, $out, $err) = ('', '', '');
+$loader = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', q{SET vectorcoll.lease_time = '2s'},
+	'-c', q{SELECT vectorcoll.load_records('long', 'long_source')->>'loaded'} ], '<', \$in, '>', \$out, '2>', \$err);
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM vectorcoll.leases WHERE expires_at > acquired_at + interval '2.5 s'}), 'renewed');
+is(sqlstate(q{SELECT vectorcoll.load_records('long', 'source')}), 'VC902', 'and still held');
+$loader->finish;
+is($out . $err, "6000\n", 'all loaded');
+
+# A server that crashes under a load: the lease stays until it expires.
+$stale->query(q{SET vectorcoll.lease_time = '4s'; BEGIN; SELECT vectorcoll.load_records('long', 'source')});
+$node->stop('immediate');
+$node->start;
+is(sqlstate(q{SELECT vectorcoll.acquire_lease('long')}), 'VC902', 'the lease of a crashed holder is not free before it expires');
+ok($node->poll_query_until('postgres', q{SELECT expires_at < clock_timestamp() FROM vectorcoll.leases}), 'it expires');
+is(sqlstate(q{SELECT vectorcoll.load_records('long', 'source', if_empty => true)}), '00000', 'and is taken over');
 
 # Rivals on an empty collection, all at once: one loads.
 sql(q{SELECT vectorcoll.truncate_collection('cache')});
