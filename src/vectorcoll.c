@@ -6,6 +6,7 @@
 #include "vectorcoll.h"
 
 #include "am/conditions.h"
+#include "am/explain.h"
 #include "am/plan.h"
 #include "fmgr.h"
 #include "utils/guc.h"
@@ -22,6 +23,7 @@ _PG_init(void)
 	vc_ivf_init_guc();
 	vc_collection_init_guc();
 	vc_plan_init();
+	vc_explain_init();
 	vc_conditions_init();
 	MarkGUCPrefixReserved("vectorcoll");
 }

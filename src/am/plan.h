@@ -7,10 +7,10 @@
 
 #include "vectorcoll.h"
 
-/* Installs the planner hook; called from _PG_init. */
 /* Whether an access method is vc_hnsw or vc_ivf. */
 extern bool vc_plan_is_our_method(Oid am);
 
+/* Installs the planner hook; called from _PG_init. */
 extern void vc_plan_init(void);
 
 #endif /* VC_PLAN_H */

@@ -110,8 +110,22 @@ first_ef(Oid index_oid)
 
 /*
  * A search visits about one node for each of the ef_search it is to find, and as many again on its way there; measured on
- * real data between 1.2 and 7 (docs/hnsw-layout.md). Each costs an exact distance and 32 estimates.
+ * real data between 1.2 and 7 (docs/hnsw-layout.md). Each costs an exact distance and 32 estimates: half a microsecond, where the planner's
+ * units for a sequential scan come to about 700 for a millisecond. Rows beyond the first ef make the search start over with a
+ * larger one, farther from what the CPU has at hand, so each of them costs as much as a dozen visits. `make bench BENCH="--parts plans"`
+ * measures whether plans are chosen well.
  */
+#define VISIT_COST (160 * cpu_operator_cost)
+#define VISITS_A_ROW 12
+
+/*
+ * Keys of all rows take a visit for each 150. Nodes that the list of keys leads to lie anywhere in the index, as rows that a
+ * B-tree leads to do in the table, and are taken to cost about as much as the planner thinks of those.
+ */
+#define VISITS_TO_START 35
+#define KEYS_A_VISIT 150
+#define VISITS_A_LISTED_ROW 6
+
 static void
 hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup_cost, Cost *total_cost,
 				   Selectivity *selectivity, double *correlation, double *pages)
@@ -120,9 +134,10 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 	VcScanCost scan;
 
 	scan.start_visits = 2 * first_ef(path->indexinfo->indexoid) + 8 * log(rows + 1);
-	scan.row_visits = 2;
-	scan.visit_cpu = 40 * cpu_operator_cost;
-	scan.key_visits = rows / VC_HNSW_KEYS_PER_VISIT + rows * vc_cost_keys_selectivity(root, path) * VC_HNSW_LONE_VISIT;
+	scan.row_visits = VISITS_A_ROW;
+	scan.visit_cpu = VISIT_COST;
+	scan.key_visits = VISITS_TO_START + rows / KEYS_A_VISIT +
+					  rows * vc_cost_keys_selectivity(root, path) * VISITS_A_LISTED_ROW;
 	vc_cost_estimate(root, path, loop_count, &scan, startup_cost, total_cost, selectivity, correlation, pages);
 }
 

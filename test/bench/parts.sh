@@ -35,6 +35,49 @@ clients_part()
 	done
 }
 
+# Batches of 100 and 1,000 queries in one call beside single statements, in turn, at the setting that reaches the main recall. Ids
+# are joined to the answers, in order, as single statements return them.
+batch_part()
+{
+	local values size nearest
+
+	[ "$extension" = vectorcoll ] && representative || return 0
+	values=$(value_at_recall)
+	[ -n "$values" ] && ready "$index" || return 0
+	nearest="SELECT t.id FROM vectorcoll.knn_batch('$index', \$1::${type}[], 10) r JOIN $table t ON t.ctid = r.ctid ORDER BY r.query_no, r.rank"
+	for size in 100 1000 100 1000; do
+		sweep batch1 gt "$table" "$index" ''
+		say "$set: $name: batch of $size"
+		measure search "${tags[@]}" "${session[@]}" "${files[@]}" --tag "part:batch$size" --truth "$BENCH_DATA/$set.gt.i32" \
+			--sql "$nearest" --batch "$size" --seconds "$seconds" --sweep "$setting=$values" || true
+	done
+}
+
+# The recall that is found where one is asked for.
+recall_part()
+{
+	local setting values=0.8,0.9,0.95,0.98,0.99,0.995
+
+	case $name in
+		vc_hnsw) setting=vc_hnsw.target_recall ;;
+		vc_ivf) setting=vc_ivf.target_recall ;;
+		*) return 0 ;;
+	esac
+	sweep recall gt "$table" "$index" ''
+}
+
+# Plans that the planner takes beside the fastest ones, on generated tables of their own (plans.sql).
+plans_part()
+{
+	local rows=1000000
+
+	case $name in vc_hnsw | vc_ivf) ;; *) return 0 ;; esac
+	[ -z "$quick" ] || rows=10000
+	say "plans: $name"
+	PGOPTIONS="-c search_path=$schema,public" psql -X -q -v ON_ERROR_STOP=1 -v method="$am" -v rows="$rows" -v dim=32 \
+		-f "$BENCH_SRC/plans.sql" 2>&1 | sed -n 's/^.*INFO:  //p' >> "$results"
+}
+
 # WHERE f < n for 10 %, 1 % and 0.1 % of the rows. Ours has f as a second key column where it can; a peer filters what
 # its index yields, scanning on until LIMIT is met. 200 queries, since a peer may look at much of its index for each.
 filter_part()

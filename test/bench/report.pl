@@ -264,6 +264,58 @@ sub table_clients
 	return [['index', 'setting', '1 client QPS', '2 clients QPS', 'scaling', 'p99 / median, 1 client', '2 clients'], @rows];
 }
 
+sub table_batch
+{
+	my ($set) = @_;
+	my @rows;
+	for my $index (indexes_of($set, 'batch100'))
+	{
+		my %of = (set => $set, index => $index);
+		my @qps = map { median_of('qps', records(%of, part => "batch$_")) } 1, 100, 1000;
+		my ($first) = records(%of, part => 'batch100');
+		push @rows, [$index, $first->{setting}, map({ figure($_) } @qps), map { ratio($_, $qps[0]) } @qps[1, 2]];
+	}
+	return [['index', 'setting', 'QPS, single statements', 'batches of 100', 'of 1,000', 'gain, 100', 'gain, 1,000'], @rows];
+}
+
+sub table_asked
+{
+	my ($set) = @_;
+	my @rows;
+	for my $index (indexes_of($set, 'recall'))
+	{
+		for my $record (records(set => $set, index => $index, part => 'recall'))
+		{
+			my ($asked) = $record->{setting} =~ /=(.*)/;
+			push @rows, [$index, $asked, sprintf('%.4f', $record->{recall}), figure($record->{qps})];
+		}
+	}
+	return [['index', 'recall asked for', 'found', 'QPS'], @rows];
+}
+
+# How the planner chooses: how often it takes the fastest plan, and what its choices cost; then the worst of them.
+sub table_plans
+{
+	my (@summary, @worst);
+	for my $index (values_of('index', records(kind => 'plan')))
+	{
+		for my $keyed (0, 1)
+		{
+			my @cases = sort { $b->{regret} <=> $a->{regret} } records(kind => 'plan', index => $index, keyed => $keyed);
+			next unless @cases;
+			my $log = 0;
+			$log += log $_->{regret} for @cases;
+			my @wrong = grep { $_->{regret} > 1.5 } @cases;
+			push @summary, [
+				$index, $keyed ? 'key column' : 'not in the index', scalar(@cases), scalar(@wrong),
+				sprintf('%.2f', exp($log / @cases)), $cases[0]{regret},
+				join ', ', map { "$_->{rows} rows, share $_->{share}, LIMIT $_->{limit}: $_->{chosen} for $_->{best}" } @wrong[0 .. min(2, $#wrong)]
+			];
+		}
+	}
+	return [['index', 'condition on', 'cases', 'regret above 1.5', 'mean regret', 'largest', 'the worst'], @summary];
+}
+
 sub table_filter
 {
 	my ($set) = @_;
@@ -492,6 +544,8 @@ my @SECTIONS = (
 	['Build time and size', '', \&table_build],
 	['Baselines', '', \&table_baseline],
 	['Two clients', '', \&table_clients],
+	['Batches', 'Many queries in one call of vectorcoll.knn_batch.', \&table_batch],
+	['Recall asked for', '', \&table_asked],
 	['Filters', 'WHERE f < n, f unrelated to the vectors.', \&table_filter],
 	['Larger than memory', 'shared_buffers at an eighth of the smaller index, page cache warm.', \&table_memory],
 	['Writes', '', \&table_writes],
@@ -548,6 +602,9 @@ if (my @failed = records(kind => 'failed'))
 {
 	$text .= "## Failed measurements\n\n" . join('', map { "- $_->{set}, $_->{index}: $_->{message}\n" } @failed) . "\n";
 }
+my $plans = table_plans();
+$text .= section('Plans', 'Time of the plan chosen over that of the fastest one, ORDER BY distance LIMIT with WHERE f < n.', $plans) =~ s/^###/##/r;
+print "Plans\n", columns(@$plans), "\n" if @$plans > 1;
 print columns(@$goals), "\n";
 print "failed: $_->{set}, $_->{index}: $_->{message}\n" for records(kind => 'failed');
 open my $out, '>', "$folder/benchmarks.md" or die "could not write $folder: $!\n";
