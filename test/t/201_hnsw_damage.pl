@@ -5,8 +5,8 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use IPC::Run;
-use Time::HiRes qw(sleep time);
+use lib 'test/t';
+use Damage;
 
 my $seed = $ENV{VC_TEST_SEED} || 1 + int rand 1_000_000;
 srand $seed;
@@ -38,37 +38,18 @@ $node->safe_psql('postgres', q{
 
 # ---- cancel answers within half a second ----
 
-sub cancelled
-{
-	my ($what, $setup, $sql) = @_;
-	$node->safe_psql('postgres', $setup) if $setup;
-	my ($in, $out, $err) = ("SELECT pg_backend_pid();\n$sql;\n", '', '');
-	my $handle = IPC::Run::start(['psql', '-XAtq', '-d', $node->connstr('postgres')], '<', \$in, '>', \$out, '2>', \$err);
-	$handle->pump until $out =~ /(\d+)\n/;
-	my $pid = $1;
-	sleep 0.3 + rand 0.5;
-	$handle->pump_nb;
-	my $start = time;
-	$node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
-	$handle->finish;
-	my $took = time - $start;
-	like($err, qr/canceling statement/, "$what: was cancelled");
-	# Half a second is what is promised; the machine may be busy.
-	cmp_ok($took, '<', 2, sprintf '%s: answered in %.2f s', $what, $took);
-}
-
 $node->safe_psql('postgres', q{
 	CREATE TABLE big (id int, v vector(64));
 	INSERT INTO big SELECT i, array(SELECT random() FROM generate_series(1, 64) WHERE i > 0)::vector FROM generate_series(1, 20000) i;
 	CREATE TABLE big2 (LIKE big); CREATE INDEX ON big2 USING vc_hnsw (v vector_l1_ops)});
-cancelled('serial build', undef, 'SET max_parallel_maintenance_workers = 0; CREATE INDEX big_v ON big USING vc_hnsw (v vector_l2_ops) WITH (ef_construction = 300)');
-cancelled('parallel build', undef, 'SET min_parallel_table_scan_size = 0; CREATE INDEX big_v ON big USING vc_hnsw (v vector_l2_ops) WITH (ef_construction = 300)');
-cancelled('build out of memory', undef, "SET maintenance_work_mem = '1MB'; CREATE INDEX big_v ON big USING vc_hnsw (v vector_l2_ops) WITH (ef_construction = 300)");
-cancelled('insert', undef, 'INSERT INTO big2 SELECT * FROM big');
+cancelled($node, 'serial build', undef, 'SET max_parallel_maintenance_workers = 0; CREATE INDEX big_v ON big USING vc_hnsw (v vector_l2_ops) WITH (ef_construction = 300)');
+cancelled($node, 'parallel build', undef, 'SET min_parallel_table_scan_size = 0; CREATE INDEX big_v ON big USING vc_hnsw (v vector_l2_ops) WITH (ef_construction = 300)');
+cancelled($node, 'build out of memory', undef, "SET maintenance_work_mem = '1MB'; CREATE INDEX big_v ON big USING vc_hnsw (v vector_l2_ops) WITH (ef_construction = 300)");
+cancelled($node, 'insert', undef, 'INSERT INTO big2 SELECT * FROM big');
 $node->safe_psql('postgres', 'CREATE INDEX big_v ON big USING vc_hnsw (v vector_l2_ops) WITH (m = 8, ef_construction = 16)');
-cancelled('scan', undef, 'SET enable_seqscan = off; SELECT count(*) FROM generate_series(1, 100000) q, LATERAL (SELECT id FROM big ORDER BY v <-> (SELECT v FROM big LIMIT 1) LIMIT 20000 OFFSET q) s');
-cancelled('check', undef, 'SELECT vectorcoll.hnsw_check(\'big_v\') FROM generate_series(1, 100)');
-cancelled('vacuum', 'DELETE FROM big WHERE id % 2 = 0', "SET vacuum_cost_delay = 0; VACUUM (INDEX_CLEANUP ON) big; VACUUM (FULL) big");
+cancelled($node, 'scan', undef, 'SET enable_seqscan = off; SELECT count(*) FROM generate_series(1, 100000) q, LATERAL (SELECT id FROM big ORDER BY v <-> (SELECT v FROM big LIMIT 1) LIMIT 20000 OFFSET q) s');
+cancelled($node, 'check', undef, 'SELECT vectorcoll.hnsw_check(\'big_v\') FROM generate_series(1, 100)');
+cancelled($node, 'vacuum', 'DELETE FROM big WHERE id % 2 = 0', "SET vacuum_cost_delay = 0; VACUUM (INDEX_CLEANUP ON) big; VACUUM (FULL) big");
 $node->safe_psql('postgres', "SET client_min_messages = error; VACUUM (INDEX_CLEANUP ON) big; SELECT vectorcoll.hnsw_check('big_v', true)");
 
 # ---- memory ----
@@ -108,76 +89,16 @@ my %query = map {
 		SELECT vectorcoll.hnsw_check('${t}_v', true); SELECT vectorcoll.hnsw_stats('${t}_v')")
 } ['d', 24, 'point'], ['w', 3000, 'point'], ['s', 300, 'sparse_point'];
 my ($corrupted, $tries) = (0, 0);
+my %kinds = (
+	d => ['meta', 'nodes', undef, 'row pointers', 'keys'],
+	w => ['meta', 'nodes', 'tail'],
+	s => ['meta', 'nodes']);
 for my $t ('d', 'w', 's')
 {
-	my $path = $node->data_dir . '/' . $node->safe_psql('postgres', "SELECT pg_relation_filepath('${t}_v')");
-	my @heap = map { $node->data_dir . "/$_" } split /\n/, $node->safe_psql('postgres', "SELECT pg_relation_filepath(o) FROM pg_class c LEFT JOIN pg_index i ON i.indrelid = c.reltoastrelid, LATERAL (VALUES (c.oid), (reltoastrelid), (indexrelid)) AS x (o) WHERE c.oid = '$t'::regclass AND o > 0");
-	$node->stop;
-	my %kept = map { $_ => slurp_binary($_) } $path, @heap;
-	my $good = $kept{$path};
-	my $blocks = length($good) / 8192;
-	my %kind = kinds($good);
-	# Each damage to a page of each kind.
-	for my $kind (sort keys %kind)
-	{
-		for my $damage ('zeroed', 'flipped', 'header', 'swapped', 'truncated')
-		{
-			my $block = $kind{$kind}[rand @{ $kind{$kind} }];
-			my $bad = $good;
-			my $what = "$t, $kind in block $block, $damage";
-			if ($damage eq 'zeroed') { substr($bad, $block * 8192, 8192) = "\0" x 8192 }
-			elsif ($damage eq 'flipped') { for (1 .. 20) { my $at = $block * 8192 + 24 + int rand 8000; substr($bad, $at, 1) ^= chr(1 << int rand 8) } }
-			elsif ($damage eq 'header') { substr($bad, $block * 8192 + 24 + int(rand 40), 4) = pack 'V', rand() < .5 ? $block : int rand 2**32 }
-			elsif ($damage eq 'swapped') { substr($bad, $block * 8192, 8192) = substr($good, int(rand $blocks) * 8192, 8192) }
-			else { $bad = substr($bad, 0, $block * 8192 + (rand() < .5 ? 4096 : 0)) }
-			spill($path, $bad);
-			for my $heap (@heap)
-			{
-				spill($heap, $kept{$heap});
-				unlink "${heap}_vm", "${heap}_fsm";
-			}
-			$node->start;
-			my ($status, undef, $stderr) = $node->psql('postgres', "SET statement_timeout = '20s'; SET client_min_messages = error; \\set VERBOSITY verbose\n$query{$t}", on_error_stop => 0, timeout => 60);
-			$tries++;
-			$corrupted++ if $stderr =~ /XX00[12]/;
-			unlike($stderr, qr/terminat|server closed|timeout|57014|PANIC/, "$what: no crash and no hang") or diag $stderr;
-			unlike($stderr, qr/^.*ERROR:  (?!XX00[12]|22\d\d\d|54000)/m, "$what: an error that says so, or none") or diag $stderr;
-			$node->stop;
-		}
-	}
-	spill($_, $kept{$_}) for keys %kept;
-	$node->start;
+	my ($found, $of) = damage_index($node, $t, "${t}_v", $kinds{$t}, $query{$t});
+	$corrupted += $found;
+	$tries += $of;
 }
 cmp_ok($corrupted, '>', $tries / 2, "most damage was reported as such ($corrupted of $tries)");
 $node->stop;
 done_testing();
-
-# Blocks by what they are: the kind is at the page's end.
-sub kinds
-{
-	my ($file) = @_;
-	my @name = ('unused', 'meta', 'nodes', 'tail', 'row pointers', 'keys');
-	my %blocks;
-	for my $block (0 .. length($file) / 8192 - 1)
-	{
-		my (undef, $kind) = unpack 'Vv', substr($file, ($block + 1) * 8192 - 8, 8);
-		push @{ $blocks{ $name[$kind] } }, $block;
-	}
-	return %blocks;
-}
-
-sub slurp_binary
-{
-	my ($path) = @_;
-	open my $file, '<:raw', $path or die "$path: $!";
-	local $/;
-	return scalar <$file>;
-}
-
-sub spill
-{
-	my ($path, $bytes) = @_;
-	open my $file, '>:raw', $path or die "$path: $!";
-	print $file $bytes;
-	close $file;
-}
