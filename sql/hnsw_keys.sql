@@ -86,7 +86,9 @@ RESET enable_seqscan;
 
 -- The planner prefers it to an index of the vector alone, and a very selective condition goes to a B-tree.
 CREATE INDEX items_alone ON items USING vc_hnsw (v);
+SET enable_seqscan = off;
 EXPLAIN (COSTS OFF) SELECT id FROM items WHERE i4 = 3 ORDER BY v <-> '[0,0,0,0]' LIMIT 10;
+RESET enable_seqscan;
 DROP INDEX items_alone;
 CREATE INDEX items_id ON items (id);
 EXPLAIN (COSTS OFF) SELECT id FROM items WHERE i4 = 3 AND id = 17 ORDER BY v <-> '[0,0,0,0]' LIMIT 10;
