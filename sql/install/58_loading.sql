@@ -397,6 +397,9 @@ BEGIN
     PERFORM vectorcoll._require(ids, 'ids');
     SELECT f->>'name' INTO key FROM jsonb_array_elements(vectorcoll._schema(rel)->'fields') f
             WHERE f->'is_primary' = 'true';
+    IF key IS NULL THEN
+        EXECUTE format('DELETE FROM %s', rel::regclass); -- not a table the caller sees: the server says why
+    END IF;
     BEGIN
         PERFORM vectorcoll._timeout_start(timeout);
         EXECUTE format('DELETE FROM %s WHERE %I = ANY ($1::%s[])', vectorcoll._ident(rel), key,

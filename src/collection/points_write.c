@@ -440,26 +440,31 @@ vc_upsert(PG_FUNCTION_ARGS)
 
 /* ---- typed arrays ---- */
 
-/* The field the vectors of a typed insert go to: the only dense one. */
+/* The field the vectors of a typed insert go to: the only dense one, where other vectors may stay away. */
 static const VcField *
 bulk_vector_field(const VcCollection *coll)
 {
 	const VcField *found = NULL;
+	bool clear = true;
 
 	for (int i = 0; i < coll->nfields; i++)
 	{
 		const VcField *field = &coll->fields[i];
+		bool dense = field->dtype == VC_DT_FLOAT_VECTOR || field->dtype == VC_DT_FLOAT16_VECTOR;
 
-		if (!VC_DTYPE_IS_VECTOR(field->dtype))
-			continue;
-		if (found || (field->dtype != VC_DT_FLOAT_VECTOR && field->dtype != VC_DT_FLOAT16_VECTOR))
-			ereport(ERROR,
-					(vc_errcode(VC_E_INVALID_PARAMETER),
-					 errmsg("collection \"%s\" has other vector fields than one dense one", NameStr(coll->relname)),
-					 errdetail("Arrays of vectors say nothing about which field they are for."),
-					 errhint("Pass rows as jsonb, or write the table with INSERT or COPY.")));
-		found = field;
+		if (dense && found)
+			clear = false;
+		else if (dense)
+			found = field;
+		else if (VC_DTYPE_IS_VECTOR(field->dtype) && !field->nullable)
+			clear = false;
 	}
+	if (found == NULL || !clear)
+		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER),
+						errmsg("collection \"%s\" needs other vectors than those of one dense field",
+							   NameStr(coll->relname)),
+						errdetail("Arrays of vectors are for its only dense field; sparse and binary ones must be nullable."),
+						errhint("Pass rows as jsonb, or write the table with INSERT or COPY.")));
 	return found;
 }
 

@@ -1,0 +1,96 @@
+-- What every function does with a name that is missing, null, malformed or out of reach, and with fields, partitions and indexes that are not
+-- there. One call a function, the name left open as %1$L; a function that is not listed fails the first test.
+SELECT plan(10);
+CREATE TABLE calls (call text PRIMARY KEY, unknown text DEFAULT 'VC100', nothing text DEFAULT 'VC111', malformed text DEFAULT 'VC110', refused text DEFAULT '42501');
+INSERT INTO calls (call) VALUES
+    ('describe_collection(%1$L)'), ('get_collection_stats(%1$L)'), ('collection_status(%1$L)'), ('describe_index(%1$L, ''vector'')'), ('get_index_state(%1$L, ''vector'')'),
+    ('list_indexes(%1$L)'), ('list_partitions(%1$L)'), ('get_partition_stats(%1$L, ''_default'')'), ('has_partition(%1$L, ''_default'')'), ('get_load_progress(%1$L)'),
+    ('rename_collection(%1$L, ''other'')'), ('truncate_collection(%1$L)'), ('drop_collection(%1$L)'), ('alter_collection_properties(%1$L, ''{}'')'),
+    ('add_collection_field(%1$L, ''{"name": "f", "dtype": "int32", "nullable": true}'')'), ('drop_collection_field(%1$L, ''spare'')'),
+    ('create_index(%1$L, ''vector'')'), ('drop_index(%1$L, ''vector'')'), ('create_payload_index(%1$L, ''$meta'')'), ('drop_payload_index(%1$L, ''spare'')'),
+    ('load_collection(%1$L, wait => true)'), ('refresh_load(%1$L, wait => true)'), ('release_collection(%1$L)'), ('load_partitions(%1$L, ''{_default}'', wait => true)'), ('release_partitions(%1$L, ''{_default}'')'),
+    ('create_partition(%1$L, ''p'')'), ('drop_partition(%1$L, ''p'')'), ('create_alias(%1$L, ''new_alias'')'), ('alter_alias(%1$L, ''live'')'),
+    ('load_records(%1$L, ''source'')'), ('rebuild_collection(%1$L, ''source'')'), ('upsert_or_load(%1$L, ''{"id": 9, "vector": [1, 2]}'', ''source'')'), ('remove_records(%1$L, ''{1}'')'),
+    ('acquire_lease(%1$L)'), ('renew_lease(%1$L, 1)'), ('release_lease(%1$L, 1)'),
+    ('insert(%1$L, ''{"id": 9, "vector": [1, 2]}'')'), ('insert(%1$L, ''{9}'', ''{"[1,2]"}'', NULL)'), ('insert_returning(%1$L, ''{"id": 9, "vector": [1, 2]}'')'), ('upsert(%1$L, ''{"id": 9, "vector": [1, 2]}'')'),
+    ('delete(%1$L, ''{1}'')'), ('set_payload(%1$L, ''{"k": 1}'', ''{1}'')'), ('overwrite_payload(%1$L, ''{"k": 1}'', ''{1}'')'), ('delete_payload(%1$L, ''{k}'', ''{1}'')'), ('clear_payload(%1$L, ''{1}'')'),
+    ('get(%1$L, ''{1}'')'), ('query(%1$L)'), ('query(%1$L, ''{}''::jsonb)'), ('scroll(%1$L)'), ('count(%1$L)'), ('count(%1$L, ''{}''::jsonb)'), ('facet(%1$L, ''k'')'),
+    ('search(%1$L, ''[1,0]'')'), ('search(%1$L, ''[1,0]'', 10, ''{}''::jsonb)'), ('search_sparse(%1$L, ''{1:1}/9'')'), ('search_binary(%1$L, B''10101010'')'), ('search_batch(%1$L, ''{"[1,0]"}'')'), ('range_search(%1$L, ''[1,0]'', 0.5)'),
+    ('search_text(%1$L, ''a'', ''words'')'), ('explain_search(%1$L, ''[1,0]'')'), ('hybrid_search(%1$L, ''[{"anns_field": "vector", "data": [1, 0]}]'')'), ('search_groups(%1$L, ''[1,0]'', ''k'')'), ('search_iterator(%1$L, ''[1,0]'')'),
+    ('recommend(%1$L, ''{1}'')');
+-- Those that make something, ask whether something is there, or are about aliases and namespaces.
+INSERT INTO calls VALUES ('create_collection(%1$L, 2)', '00000', 'VC111', 'VC110', '42501'), ('create_collection(%1$L, schema => definition())', '00000', 'VC111', 'VC110', '42501'),
+    ('create_collection(%1$L, definition()::text)', '00000', 'VC111', 'VC110', '42501'), ('has_collection(%1$L)', '00000', 'VC111', 'VC110', '00000'), ('get_load_state(%1$L)', '00000', 'VC111', 'VC110', '00000'),
+    ('list_collections(%1$L)', '00000', '00000', '00000', '00000'), ('list_aliases(%1$L)', 'VC100', '00000', 'VC110', '00000'),
+    ('describe_alias(%1$L)', 'VC704', 'VC111', 'VC110', 'VC704'), ('drop_alias(%1$L)', 'VC704', 'VC111', 'VC110', 'VC704'),
+    ('create_namespace(%1$L)', '00000', 'VC111', 'VC110', '42501'), ('delete_namespace(%1$L, confirm => true)', '3F000', 'VC111', 'VC110', '3F000');
+
+SELECT is_empty($$SELECT DISTINCT p.proname FROM pg_proc p WHERE p.pronamespace = 'vectorcoll'::regnamespace AND p.proname !~ '^_' AND p.proargnames[1] IN ('name', 'collection', 'alias', 'namespace') AND p.pronargs > 0
+    AND p.proname NOT IN (SELECT substring(call FROM '^\w+') FROM calls)$$, 'every function that takes a name is listed');
+
+CREATE FUNCTION definition() RETURNS jsonb LANGUAGE sql AS $$ SELECT '{"fields": [{"name": "id", "dtype": "int64", "is_primary": true}, {"name": "vector", "dtype": "float_vector", "dim": 2}]}'::jsonb $$;
+CREATE FUNCTION source() RETURNS SETOF jsonb LANGUAGE sql AS $$ SELECT '{"id": 7, "vector": [7, 7]}'::jsonb $$;
+SELECT vectorcoll.create_collection('docs', '{"enable_dynamic_field": true, "fields": [{"name": "id", "dtype": "int64", "is_primary": true}, {"name": "words", "dtype": "text", "nullable": true},
+    {"name": "spare", "dtype": "int32", "nullable": true}, {"name": "vector", "dtype": "float_vector", "dim": 2}, {"name": "terms", "dtype": "sparse_float_vector", "nullable": true}, {"name": "bits", "dtype": "binary_vector", "dim": 8, "nullable": true}]}'::jsonb) IS NOT NULL AS created;
+SELECT vectorcoll.insert('docs', '[{"id": 1, "vector": [1, 0], "k": 1}, {"id": 2, "vector": [0, 1], "k": 2}]'), vectorcoll.create_alias('docs', 'live');
+SELECT vectorcoll.create_collection('required', '{"fields": [{"name": "id", "dtype": "int64", "is_primary": true}, {"name": "n", "dtype": "int32"}, {"name": "vector", "dtype": "float_vector", "dim": 2}]}'::jsonb) IS NOT NULL AS created;
+SELECT vectorcoll.create_namespace('hidden'), vectorcoll.create_collection('hidden.docs', 2) IS NOT NULL AS created;
+
+-- The SQLSTATE a call ends with; it is always taken back.
+CREATE FUNCTION state_of(call text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE 'SELECT * FROM vectorcoll.' || call;
+    RAISE EXCEPTION USING ERRCODE = 'TF000';
+EXCEPTION WHEN OTHERS THEN
+    RETURN CASE SQLSTATE WHEN 'TF000' THEN '00000' ELSE SQLSTATE END;
+END $$;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO PUBLIC;
+CREATE VIEW everything AS SELECT (SELECT jsonb_agg(to_jsonb(d) ORDER BY id) FROM docs d) AS rows, (SELECT jsonb_agg(to_jsonb(c) ORDER BY id) FROM vectorcoll.collections c) AS collections,
+    (SELECT jsonb_agg(to_jsonb(a) ORDER BY a.relid) FROM vectorcoll.aliases a) AS aliases, (SELECT count(*) FROM pg_class WHERE relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname !~ '^pg_')) AS relations,
+    (SELECT count(*) FROM pg_namespace WHERE nspname !~ '^pg_') AS namespaces;
+CREATE TEMP TABLE before AS SELECT * FROM everything;
+
+SELECT is_empty($$SELECT call, unknown, state_of(format(call, 'nope')) FROM calls WHERE state_of(format(call, 'nope')) <> unknown$$, 'a name that stands for nothing');
+SELECT is_empty($$SELECT call, nothing, state_of(format(call, NULL)) FROM calls WHERE state_of(format(call, NULL)) <> nothing$$, 'a name that is null');
+SELECT is_empty($$SELECT call, n, malformed, state_of(format(call, n)) FROM calls, unnest(ARRAY['', 'a.b.c', 'a b', '1a', 'ü', 'docs; DROP TABLE docs; --', '"docs"', '.docs', 'docs.', repeat('x', 64), E'a\nb', 'a''b']) n
+    WHERE state_of(format(call, n)) <> malformed$$, 'a name that cannot be one');
+SELECT results_eq('SELECT * FROM everything', 'SELECT * FROM before', 'nothing changed');
+
+-- Catalogue facts the server shows anyone are no secret here; what the registry holds is, so that a table not to be used is as good as none.
+UPDATE calls SET refused = '00000' WHERE call ~ '^(collection_status|list_indexes|list_partitions|has_partition|get_load_progress)';
+UPDATE calls SET refused = 'VC120' WHERE call ~ '^(describe_index|get_index_state|drop_collection_field)';
+UPDATE calls SET refused = 'VC100' WHERE call ~ '^(create_alias|alter_alias)';
+UPDATE calls SET refused = 'VC101' WHERE call ~ '^refresh_load';
+UPDATE calls SET refused = 'VC706' WHERE call ~ '^create_collection';
+-- Whoever may not use the schema does not learn what is in it; whoever may use it, but not the table, is told so.
+CREATE ROLE fe_stranger;
+GRANT SELECT ON calls TO fe_stranger;
+SET ROLE fe_stranger;
+SELECT is_empty($$SELECT call, unknown, state_of(format(call, 'hidden.docs')) FROM calls WHERE call !~ '^(create_collection|create_namespace|delete_namespace|list_collections)' AND state_of(format(call, 'hidden.docs')) <> unknown$$, 'no USAGE on the schema');
+SELECT is_empty($$SELECT call, refused, state_of(format(call, 'docs')) FROM calls WHERE call !~ '^(create_namespace|delete_namespace|(describe|drop)_alias)' AND state_of(format(call, 'docs')) <> refused$$, 'no right on the table');
+RESET ROLE;
+SELECT results_eq('SELECT * FROM everything', 'SELECT * FROM before', 'nothing changed');
+
+-- Parts that are not there.
+SELECT is_empty($$SELECT call, code, state_of(call) FROM (VALUES
+    ('describe_index(''docs'', ''nope'')', 'VC120'), ('describe_index(''docs'', ''vector'')', 'VC700'), ('get_index_state(''docs'', ''nope'')', 'VC120'), ('drop_index(''docs'', ''nope'')', 'VC120'), ('drop_index(''docs'', ''vector'')', 'VC700'),
+    ('create_index(''docs'', ''nope'')', 'VC120'), ('create_index(''docs'', ''spare'')', 'VC110'), ('create_payload_index(''docs'', ''nope'')', 'VC120'), ('create_payload_index(''docs'', ''vector'')', 'VC110'), ('drop_payload_index(''docs'', ''nope'')', 'VC120'), ('drop_payload_index(''docs'', ''spare'')', 'VC700'),
+    ('drop_collection_field(''docs'', ''nope'')', 'VC120'), ('drop_collection_field(''docs'', ''id'')', 'VC110'), ('add_collection_field(''docs'', ''{"name": "x"}'')', 'VC105'), ('add_collection_field(''docs'', ''{"name": "x", "dtype": "int32"}'')', 'VC110'),
+    ('get_load_state(''docs'', ''nope'')', 'VC200'), ('get_load_progress(''docs'', ''nope'')', 'VC200'), ('load_partitions(''docs'', ''{nope}'')', 'VC200'), ('release_partitions(''docs'', ''{nope}'')', 'VC200'), ('drop_partition(''docs'', ''nope'')', 'VC200'), ('get_partition_stats(''docs'', ''nope'')', 'VC200'),
+    ('insert(''docs'', ''{"id": 9, "vector": [1, 2]}'', ''nope'')', 'VC200'), ('insert(''docs'', ''{9}'', ''{"[1,2]"}'', NULL, ''nope'')', 'VC200'), ('insert_returning(''docs'', ''{"id": 9, "vector": [1, 2]}'', ''nope'')', 'VC200'), ('upsert(''docs'', ''{"id": 9, "vector": [1, 2]}'', partition_name => ''nope'')', 'VC200'),
+    ('delete(''docs'', ''{1}'', partition_name => ''nope'')', 'VC200'), ('set_payload(''docs'', ''{}'', ''{1}'', partition_name => ''nope'')', 'VC200'), ('overwrite_payload(''docs'', ''{}'', ''{1}'', partition_name => ''nope'')', 'VC200'), ('delete_payload(''docs'', ''{k}'', ''{1}'', partition_name => ''nope'')', 'VC200'), ('clear_payload(''docs'', ''{1}'', partition_name => ''nope'')', 'VC200'),
+    ('get(''docs'', ''{1}'', partition_names => ''{nope}'')', 'VC200'), ('query(''docs'', partition_names => ''{nope}'')', 'VC200'), ('scroll(''docs'', partition_names => ''{nope}'')', 'VC200'), ('count(''docs'', partition_names => ''{nope}'')', 'VC200'), ('facet(''docs'', ''k'', partition_names => ''{nope}'')', 'VC200'),
+    ('search_sparse(''docs'', ''{1:1}/9'', partition_names => ''{nope}'')', 'VC200'), ('search_batch(''docs'', ''{"[1,0]"}'', partition_names => ''{nope}'')', 'VC200'), ('range_search(''docs'', ''[1,0]'', 0.5, partition_names => ''{nope}'')', 'VC200'), ('search_text(''docs'', ''a'', ''words'', partition_names => ''{nope}'')', 'VC200'),
+    ('hybrid_search(''docs'', ''[{"anns_field": "vector", "data": [1, 0]}]'', partition_names => ''{nope}'')', 'VC200'), ('search_groups(''docs'', ''[1,0]'', ''k'', partition_names => ''{nope}'')', 'VC200'), ('search_iterator(''docs'', ''[1,0]'', partition_names => ''{nope}'')', 'VC200'), ('recommend(''docs'', ''{1}'', partition_names => ''{nope}'')', 'VC200'),
+    ('search(''docs'', ''[1,NaN]'')', '22P02'), ('search(''docs'', ''[1,0]'', 10, ''nope =='')', 'VC110'), ('search(''docs'', ''[1,0]'', 10, output_fields => ''{}'', skip => 1000000)', 'VC110'), ('search(''docs'', ''[1,0]'', anns_field => ''words'')', 'VC110'),
+    ('search_batch(''docs'', ''{"[1,0]"}'', 0)', 'VC110'), ('search_batch(''docs'', ''{"[1,0]"}'', 16385)', 'VC110'), ('search_groups(''docs'', ''[1,0]'', ''k'', -1)', 'VC110'), ('search_iterator(''docs'', ''[1,0]'', 0)', 'VC110'), ('search_iterator(''docs'', ''[1,0]'', 16385)', 'VC110'), ('hybrid_search(''docs'', ''[{"anns_field": "vector", "data": [1, 0]}]'', top_k => 0)', 'VC110'),
+    ('recommend(''docs'', ''{1}'', top_k => 16385)', 'VC110'), ('range_search(''docs'', ''[1,0]'', ''NaN'')', 'VC110'), ('scroll(''docs'', 0)', 'VC110'), ('query(''docs'', top_k => -1)', 'VC110'), ('facet(''docs'', ''k'', 0)', 'VC110'), ('facet(''docs'', ''vector'')', 'VC110'),
+    ('insert(''docs'', ''{9,10}'', ''{"[1,2]"}'', NULL)', 'VC110'), ('insert(''docs'', ''{9}'', ''{"[1,2,3]"}'', NULL)', 'VC110'), ('insert(''docs'', ''{9}'', ''{NULL}'', NULL)', 'VC110'), ('insert(''docs'', NULL, ''{"[1,2]"}'', NULL)', 'VC111'), ('insert(''docs'', ''{9}'', ''{"[1,2]"}'', ''{"[1]"}'')', 'VC110'),
+    ('insert(''docs'', ''{1}'', ''{"[1,2]"}'', NULL)', '23505'), ('insert(''docs'', ''{"id": 9, "vector": [1, "NaN"]}'')', 'VC110'), ('insert(''docs'', ''{"id": 9}'')', 'VC111'), ('insert(''docs'', ''{"id": "x", "vector": [1, 2]}'')', 'VC110'), ('insert(''docs'', ''5'')', 'VC110'),
+    ('insert(''required'', ''{1}'', ''{"[1,2]"}'', NULL)', 'VC111'), ('insert(''required'', ''{1}'', ''{"[1,2]"}'', ''{"{\"n\": 1}"}'')', '00000'), ('insert(''required'', ''{1}'', ''{"[1,2]"}'', ''{"{\"x\": 1}"}'')', 'VC120'),
+    ('upsert(''docs'', ''{}'', ''nope'')', 'VC110'), ('delete(''docs'')', 'VC111'), ('delete(''docs'', ''{1}'', ''id > 0'')', 'VC110'), ('delete(''docs'', filter => '' '')', 'VC110'), ('set_payload(''docs'', ''{"id": 5}'', ''{1}'')', 'VC110'), ('set_payload(''docs'', ''5'', ''{1}'')', 'VC110'),
+    ('get(''docs'', ''{x}'')', 'VC110'), ('get(''docs'', ''{NULL}'')', 'VC111'), ('recommend(''docs'', ''{x}'')', 'VC110'), ('remove_records(''docs'', ''{x}'')', 'VC110')) t(call, code) WHERE state_of(call) <> code$$, 'parts and values that are not what they should be');
+SELECT results_eq('SELECT * FROM everything', 'SELECT * FROM before', 'nothing changed');
+DROP OWNED BY fe_stranger;
+DROP ROLE fe_stranger;
+SELECT * FROM finish();
