@@ -1,6 +1,6 @@
 -- What every function does with a name that is missing, null, malformed or out of reach, and with fields, partitions and indexes that are not
 -- there. One call a function, the name left open as %1$L; a function that is not listed fails the first test.
-SELECT plan(10);
+SELECT plan(17);
 CREATE TABLE calls (call text PRIMARY KEY, unknown text DEFAULT 'VC100', nothing text DEFAULT 'VC111', malformed text DEFAULT 'VC110', refused text DEFAULT '42501');
 INSERT INTO calls (call) VALUES
     ('describe_collection(%1$L)'), ('get_collection_stats(%1$L)'), ('collection_status(%1$L)'), ('describe_index(%1$L, ''vector'')'), ('get_index_state(%1$L, ''vector'')'),
@@ -91,6 +91,23 @@ SELECT is_empty($$SELECT call, code, state_of(call) FROM (VALUES
     ('upsert(''docs'', ''{}'', ''nope'')', 'VC110'), ('delete(''docs'')', 'VC111'), ('delete(''docs'', ''{1}'', ''id > 0'')', 'VC110'), ('delete(''docs'', filter => '' '')', 'VC110'), ('set_payload(''docs'', ''{"id": 5}'', ''{1}'')', 'VC110'), ('set_payload(''docs'', ''5'', ''{1}'')', 'VC110'),
     ('get(''docs'', ''{x}'')', 'VC110'), ('get(''docs'', ''{NULL}'')', 'VC111'), ('recommend(''docs'', ''{x}'')', 'VC110'), ('remove_records(''docs'', ''{x}'')', 'VC110')) t(call, code) WHERE state_of(call) <> code$$, 'parts and values that are not what they should be');
 SELECT results_eq('SELECT * FROM everything', 'SELECT * FROM before', 'nothing changed');
+
+-- What only some functions raise, beyond the parts that are not there.
+SELECT throws_ok($$SELECT vectorcoll.create_index('docs', 'vector', index_name => 'live')$$, 'VC706', NULL, 'create_index under a name that is taken');
+SELECT throws_ok($$SELECT vectorcoll.create_payload_index('docs', 'spare', index_name => 'live')$$, 'VC706', NULL, 'create_payload_index under a name that is taken');
+SELECT throws_ok($$SELECT vectorcoll.recommend('docs', '{}', positive_vectors => array_fill('[1,0]'::vector, ARRAY[101]))$$, 'VC906', NULL, 'recommend with too many examples');
+INSERT INTO docs (id, vector, words) SELECT i, '[1,2]', (SELECT string_agg(md5((i * j)::text), '') FROM generate_series(1, 100) j) FROM generate_series(100, 2100) i;
+SELECT vectorcoll.load_collection('docs', wait => true);
+SET vectorcoll.load_max_share = 0.01;
+SELECT throws_ok($$SELECT vectorcoll.load_partitions('docs', '{_default}')$$, 'VC906', NULL, 'load_partitions beyond the share of memory');
+SELECT throws_ok($$SELECT vectorcoll.refresh_load('docs')$$, 'VC906', NULL, 'refresh_load beyond the share of memory');
+RESET vectorcoll.load_max_share;
+SELECT vectorcoll.release_collection('docs') >= 0 AS released, vectorcoll.acquire_lease('hidden.docs') > 0 AS leased;
+SELECT throws_ok($$SELECT vectorcoll.delete_namespace('hidden', confirm => true)$$, 'VC902', NULL, 'delete_namespace under a lease');
+-- A thousand empty partitions by hand, so that the function is asked for one too many.
+SELECT vectorcoll.create_partition('required', 'first');
+DO $$ BEGIN FOR i IN 1 .. 1022 LOOP EXECUTE format('CREATE TABLE required_x%s PARTITION OF required FOR VALUES IN (%L)', i, 'x' || i); END LOOP; END $$;
+SELECT throws_ok($$SELECT vectorcoll.create_partition('required', 'last')$$, 'VC906', NULL, 'create_partition beyond 1,024');
 DROP OWNED BY fe_stranger;
 DROP ROLE fe_stranger;
 SELECT * FROM finish();
