@@ -191,6 +191,10 @@ BEGIN
     BEGIN
         PERFORM vectorcoll._timeout_start(timeout);
         PERFORM vectorcoll._lock('definition', vectorcoll._qualified(relation));
+        -- DDL by hand asks the registry what it must follow: none may be under way while the table is not in it yet.
+        IF (SELECT c.relkind IN ('r', 'p') FROM pg_class c WHERE c.oid = relation) THEN
+            EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', relation);
+        END IF;
         IF vectorcoll._schema(relation) IS NOT NULL THEN
             RETURN vectorcoll._describe(relation);
         END IF;

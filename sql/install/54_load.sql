@@ -139,9 +139,9 @@ DECLARE
     parts oid[];
 BEGIN
     PERFORM vectorcoll._require(partition_names, 'partition_names'), vectorcoll._require(wait, 'wait');
-    SELECT array_agg(DISTINCT vectorcoll._partition(rel, p)) INTO parts FROM unnest(partition_names) p;
     BEGIN
         PERFORM vectorcoll._timeout_start(timeout);
+        SELECT array_agg(DISTINCT vectorcoll._partition(rel, p)) INTO parts FROM unnest(partition_names) p;
         PERFORM vectorcoll._load(coalesce(parts, '{}'), wait);
     EXCEPTION WHEN query_canceled THEN
         PERFORM vectorcoll._timed_out('load_partitions');
@@ -205,9 +205,9 @@ DECLARE
     result bigint := 0;
 BEGIN
     PERFORM vectorcoll._require(partition_names, 'partition_names');
-    SELECT array_agg(DISTINCT vectorcoll._partition(rel, p)) INTO parts FROM unnest(partition_names) p;
     BEGIN
         PERFORM vectorcoll._timeout_start(timeout);
+        SELECT array_agg(DISTINCT vectorcoll._partition(rel, p)) INTO parts FROM unnest(partition_names) p;
         -- A load of the whole collection becomes one of its other partitions.
         IF EXISTS (SELECT FROM vectorcoll.loads l WHERE l.relid = rel AND rel <> ALL (parts)) THEN
             FOR r IN SELECT p.partition_relid FROM vectorcoll._partitions(rel) p
