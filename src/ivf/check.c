@@ -31,6 +31,7 @@ typedef struct RowPlace
 	uint8			slot;
 	uint32			list;
 	BlockNumber		segment;
+	bool			spilled;
 } RowPlace;
 
 typedef struct CheckState
@@ -152,7 +153,9 @@ check_segment(VcIvfWalk *walk, const VcIvfShape *shape, uint32 list, BlockNumber
 				check->rows = repalloc_huge(check->rows, sizeof(RowPlace) * check->room);
 			}
 			row = &check->rows[check->nrows++];
-			*row = (RowPlace){blocks[i].tid[slot], i, slot, list, segment};
+			*row = (RowPlace){blocks[i].tid[slot], i, slot, list, segment, blocks[i].spilled >> slot & 1};
+			if (row->spilled && !ivf->meta.spill)
+				vc_page_corrupted(ivf->index, segment, "slot %d of block %u is a second copy in an index without", slot, i);
 			if (shape->value_bytes > 0)
 			{
 				vc_ivf_read_vector(ivf, shape, blocks[i].vectors, slot, check->vector);
@@ -171,39 +174,21 @@ check_segment(VcIvfWalk *walk, const VcIvfShape *shape, uint32 list, BlockNumber
 static int
 compare_places(const void *a, const void *b)
 {
-	return ItemPointerCompare((ItemPointer) & ((const RowPlace *) a)->tid, (ItemPointer) & ((const RowPlace *) b)->tid);
+	const RowPlace *p = a;
+	const RowPlace *q = b;
+	int				order = ItemPointerCompare((ItemPointer) &p->tid, (ItemPointer) &q->tid);
+
+	return order != 0 ? order : (int) p->spilled - (int) q->spilled;
 }
 
-/* A row of the table: it must be in the index, with this value's code. */
+/* What the index holds of a row, in one of its places. */
 static void
-check_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool tuple_is_alive, void *arg)
+check_place(CheckState *check, Relation index, const RowPlace *place, ItemPointer tid, const VcValue *value, Datum *values,
+			bool *isnull)
 {
-	CheckState	 *check = arg;
-	VcIvf		 *ivf = check->ivf;
-	RowPlace	  key = {.tid = *tid};
-	RowPlace	 *place;
-	MemoryContext old;
-	VcValue		  value;
-	Buffer		  buffer;
+	VcIvf *ivf = check->ivf;
+	Buffer buffer;
 
-	if (isnull[0])
-		return;
-	CHECK_FOR_INTERRUPTS();
-	place = check->nrows == 0 ? NULL : bsearch(&key, check->rows, check->nrows, sizeof(RowPlace), compare_places);
-	if (place == NULL)
-		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-						errmsg("index \"%s\" lacks row (%u,%u)", RelationGetRelationName(index),
-							   ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid)),
-						errhint("Rebuild it with REINDEX INDEX.")));
-	old = MemoryContextSwitchTo(check->row_context);
-	vc_metric_value(ivf->metric, values[0], &value);
-	if (value.is_zero)
-		memset(check->rotated, 0, sizeof(float) * ivf->rows.padded);
-	else
-	{
-		vc_ivf_to_float(ivf, &value, check->rotated);
-		vc_rotation_apply(ivf->rotation, check->rotated, check->rotated);
-	}
 	buffer = vc_ivf_read_segment(ivf, &ivf->rows, place->segment, BUFFER_LOCK_SHARE);
 	if (ivf->rows.keys.columns > 0)
 	{
@@ -223,12 +208,46 @@ check_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool tup
 		VcIvfBlock *block = vc_ivf_blocks(BufferGetPage(buffer)) + place->block;
 
 		vc_ivf_read_vector(ivf, &ivf->rows, block->vectors, place->slot, check->vector);
-		vc_ivf_value_store(ivf, tid, &value, check->expected);
+		vc_ivf_value_store(ivf, tid, value, check->expected);
 		if (memcmp(check->vector, check->expected, ivf->rows.vector_bytes) != 0)
 			vc_page_corrupted(index, place->segment, "the value of slot %u of block %u is not that of its row", place->slot,
 							  place->block);
 	}
 	UnlockReleaseBuffer(buffer);
+}
+
+/* A row of the table: it must be in the index, with this value's code. */
+static void
+check_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool tuple_is_alive, void *arg)
+{
+	CheckState	 *check = arg;
+	VcIvf		 *ivf = check->ivf;
+	RowPlace	  key = {.tid = *tid};
+	RowPlace	 *place;
+	MemoryContext old;
+	VcValue		  value;
+
+	if (isnull[0])
+		return;
+	CHECK_FOR_INTERRUPTS();
+	place = check->nrows == 0 ? NULL : bsearch(&key, check->rows, check->nrows, sizeof(RowPlace), compare_places);
+	if (place == NULL)
+		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+						errmsg("index \"%s\" lacks row (%u,%u)", RelationGetRelationName(index),
+							   ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid)),
+						errhint("Rebuild it with REINDEX INDEX.")));
+	old = MemoryContextSwitchTo(check->row_context);
+	vc_metric_value(ivf->metric, values[0], &value);
+	if (value.is_zero)
+		memset(check->rotated, 0, sizeof(float) * ivf->rows.padded);
+	else
+	{
+		vc_ivf_to_float(ivf, &value, check->rotated);
+		vc_rotation_apply(ivf->rotation, check->rotated, check->rotated);
+	}
+	check_place(check, index, place, tid, &value, values, isnull);
+	if (place + 1 < check->rows + check->nrows && ItemPointerEquals(&place[1].tid, tid))
+		check_place(check, index, place + 1, tid, &value, values, isnull);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(check->row_context);
 	check->found++;
@@ -280,7 +299,8 @@ vc_ivf_check(PG_FUNCTION_ARGS)
 	vc_ivf_walk_free(&check.walk);
 	qsort(check.rows, check.nrows, sizeof(RowPlace), compare_places);
 	for (uint64 i = 1; i < check.nrows; i++)
-		if (compare_places(&check.rows[i - 1], &check.rows[i]) == 0)
+		if (compare_places(&check.rows[i - 1], &check.rows[i]) == 0 ||
+			(ItemPointerEquals(&check.rows[i - 1].tid, &check.rows[i].tid) && check.rows[i - 1].list == check.rows[i].list))
 			vc_page_corrupted(index, check.rows[i].segment, "row (%u,%u) is in the index twice",
 							  ItemPointerGetBlockNumber(&check.rows[i].tid), ItemPointerGetOffsetNumber(&check.rows[i].tid));
 	if (heapallindexed)

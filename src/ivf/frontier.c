@@ -383,10 +383,9 @@ vc_ivf_frontier_start(VcIvfFrontier *frontier, const VcIvfQuery *query)
 	}
 }
 
-bool
-vc_ivf_frontier_next(VcIvfFrontier *frontier, VcIvfProbe *probe)
+static bool
+next_list(VcIvfFrontier *frontier, Entry *list)
 {
-	Entry  list;
 	uint32 chain;
 	bool   more = false;
 
@@ -404,9 +403,19 @@ vc_ivf_frontier_next(VcIvfFrontier *frontier, VcIvfProbe *probe)
 	}
 	if (more)
 		order(&frontier->lists);
-	if (!take_nearest(frontier, &frontier->lists, &list))
+	if (!take_nearest(frontier, &frontier->lists, list))
 		return false;
 	frontier->taken++;
+	return true;
+}
+
+bool
+vc_ivf_frontier_next(VcIvfFrontier *frontier, VcIvfProbe *probe)
+{
+	Entry list;
+
+	if (!next_list(frontier, &list))
+		return false;
 	*probe = (VcIvfProbe){list.head, list.g, list.distance};
 	return true;
 }
@@ -519,6 +528,56 @@ vc_ivf_frontier_nearest(VcIvfFrontier *frontier, const VcIvfQuery *query, VcIvfP
 	memcpy(centroid, centroid_of(frontier, &best), sizeof(float) * frontier->ivf->root.padded);
 	*probe = (VcIvfProbe){best.head, best.g, best.distance};
 	return true;
+}
+
+/* No more lists than these are looked at for the second copy of a row. */
+#define MAX_SPILL_LISTS 64
+
+bool
+vc_ivf_frontier_spill(VcIvfFrontier *frontier, const VcIvfQuery *query, const VcIvfProbe *nearest,
+					  const float *nearest_centroid, VcIvfProbe *probe, float *centroid)
+{
+	uint32		 padded = frontier->ivf->root.padded;
+	bool		 by_distance = frontier->ivf->metric->kind != VC_METRIC_IP;
+	const float *row = query->rotated;
+	float		*residual = palloc(sizeof(float) * padded);
+	float		 squared_residual;
+	float		 row_along;
+	float		 best = INFINITY;
+	bool		 found = false;
+	Entry		 list;
+	VcIvfProbe	 next;
+
+	for (uint32 j = 0; j < padded; j++)
+		residual[j] = row[j] - nearest_centroid[j];
+	squared_residual = vc_kernels->norm2_f32(residual, padded);
+	row_along = vc_kernels->ip_f32(row, residual, padded);
+
+	/* A list's loss is no less than its squared distance: lists come in that order until none can be better. */
+	vc_ivf_frontier_start(frontier, query);
+	for (int i = 0; i < MAX_SPILL_LISTS && next_list(frontier, &list); i++)
+	{
+		const float *other = centroid_of(frontier, &list);
+		float		 squared = vc_kernels->l2sq_f32(row, other, padded);
+		float		 loss;
+
+		next = (VcIvfProbe){list.head, list.g, list.distance};
+		if (next.head == nearest->head)
+			continue;
+		if (by_distance && found && !(squared < best))
+			break;
+
+		loss = vc_ivf_spill_loss(squared, row_along - vc_kernels->ip_f32(other, residual, padded), squared_residual);
+		if (!found || loss < best)
+		{
+			best = loss;
+			found = true;
+			*probe = next;
+			memcpy(centroid, other, sizeof(float) * padded);
+		}
+	}
+	pfree(residual);
+	return found;
 }
 
 /* ---- all lists, in the root's order ---- */

@@ -53,6 +53,8 @@ vc_ivf_init_guc(void)
 					   AccessExclusiveLock);
 	add_int_reloption(option_kind, "bits", "bits for each dimension; more leave fewer rows to compare exactly", 1, 1,
 					  VC_RABITQ_MAX_BITS, AccessExclusiveLock);
+	add_bool_reloption(option_kind, "spill", "put each row into a second list, which complements the nearest", false,
+					   AccessExclusiveLock);
 	DefineCustomIntVariable("vc_ivf.probes", "How many lists a vc_ivf search looks at to begin with.",
 							"0 chooses from vc_ivf.target_recall, by what the index measured when it was built. It does "
 							"not limit the number of rows returned.",
@@ -79,6 +81,7 @@ ivf_options(Datum reloptions, bool validate)
 		{"storage", RELOPT_TYPE_ENUM, offsetof(VcIvfOptions, storage)},
 		{"bits", RELOPT_TYPE_INT, offsetof(VcIvfOptions, bits)},
 		{"quantization", RELOPT_TYPE_ENUM, offsetof(VcIvfOptions, quantization)},
+		{"spill", RELOPT_TYPE_BOOL, offsetof(VcIvfOptions, spill)},
 	};
 	VcIvfOptions *options = build_reloptions(reloptions, validate, option_kind, sizeof(VcIvfOptions), table, lengthof(table));
 
@@ -239,7 +242,7 @@ ivf_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *s
 	index_close(index, NoLock);
 	rows_per_page = (double) ivf.rows.segment_blocks * VC_RABITQ_BLOCK / ivf.rows.segment_pages;
 	share = (double) vc_ivf_probes_to_use(&ivf.meta, Max(passing, 1e-6)) / ivf.meta.lists;
-	probed = share * Max(info->tuples, 1);
+	probed = share * Max(info->tuples, 1) * (ivf.meta.spill ? 2 : 1);
 	scan.start_visits = (ivf.meta.lists + probed) / rows_per_page +
 						Min(probed * passing, DOUBTFUL_ROWS(ivf.meta.dim, ivf.meta.bits)) *
 							(ivf.meta.storage == VC_IVF_STORAGE_HEAP ? TABLE_ROW_VISITS : 1);

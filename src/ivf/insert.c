@@ -17,6 +17,7 @@ struct VcIvfInserter
 	VcIvfQuery	   query;
 	VcIvfFrontier *frontier;
 	float		  *centroid;
+	float		  *second_centroid; /* with spill */
 	float		  *residual;
 	VcIvfRow	   row;
 };
@@ -31,9 +32,23 @@ vc_ivf_inserter_new(VcIvf *ivf)
 	vc_ivf_query_alloc(ivf, &inserter->query);
 	inserter->frontier = vc_ivf_frontier_new(ivf, true);
 	inserter->centroid = palloc(sizeof(float) * padded);
+	inserter->second_centroid = palloc(sizeof(float) * padded);
 	inserter->residual = palloc(sizeof(float) * padded);
 	vc_ivf_row_alloc(ivf, &ivf->rows, &inserter->row);
 	return inserter;
+}
+
+/* Encode the row at hand against a list's centroid and put it there. */
+static bool
+add_copy(VcIvfInserter *inserter, const VcIvfProbe *probe, const float *centroid, ItemPointer tid, bool spilled)
+{
+	VcIvf *ivf = inserter->ivf;
+
+	for (uint32 i = 0; i < ivf->rows.padded; i++)
+		inserter->residual[i] = inserter->query.rotated[i] - centroid[i];
+	vc_ivf_row_encode(ivf, &ivf->rows, inserter->residual, centroid, &inserter->row);
+	inserter->row.spilled = spilled;
+	return vc_ivf_add_row(ivf, &ivf->rows, probe->head, tid, &inserter->row);
 }
 
 bool
@@ -43,17 +58,21 @@ vc_ivf_insert_value(VcIvfInserter *inserter, ItemPointer tid, const VcValue *val
 	VcIvfRow   *row = &inserter->row;
 	VcIvfProbe	probe;
 
+	VcIvfProbe	second;
+	bool		grown;
+
 	vc_ivf_query_init(ivf, &inserter->query, value);
 	if (!vc_ivf_frontier_nearest(inserter->frontier, &inserter->query, &probe, inserter->centroid))
 		vc_page_corrupted(ivf->index, ivf->meta.root, "the index has no lists");
-	for (uint32 i = 0; i < ivf->rows.padded; i++)
-		inserter->residual[i] = inserter->query.rotated[i] - inserter->centroid[i];
-	vc_ivf_row_encode(ivf, &ivf->rows, inserter->residual, inserter->centroid, row);
 	if (row->vector != NULL)
 		vc_ivf_value_store(ivf, tid, value, row->vector);
 	row->keys = keys;
+	grown = add_copy(inserter, &probe, inserter->centroid, tid, false);
 	*err = row->factors.err;
-	return vc_ivf_add_row(ivf, &ivf->rows, probe.head, tid, row);
+	if (ivf->meta.spill && vc_ivf_frontier_spill(inserter->frontier, &inserter->query, &probe, inserter->centroid, &second,
+												 inserter->second_centroid))
+		grown |= add_copy(inserter, &second, inserter->second_centroid, tid, true);
+	return grown;
 }
 
 /* What a statement that inserts keeps between its rows. */

@@ -95,10 +95,12 @@ typedef struct VcIvfMeta
 	BlockNumber retired[VC_IVF_TRAININGS]; /* roots that the index had before it trained itself, until vacuum frees them */
 	BlockNumber retired_centre[VC_IVF_TRAININGS];
 	BlockNumber free[2]; /* chains of free pages: VcIvfFreeFor */
+	uint8		spill;	  /* whether rows are put into a second list as well */
+	uint8		unused[7];
 	uint32		branches; /* rows of the root, each a chain of lists; 0: the root's rows are the lists */
 } VcIvfMeta;
 
-StaticAssertDecl(sizeof(VcIvfMeta) == 104, "the meta page's layout is on disk");
+StaticAssertDecl(sizeof(VcIvfMeta) == 112, "the meta page's layout is on disk");
 
 extern const double vc_ivf_targets[VC_IVF_TARGETS];
 
@@ -120,7 +122,8 @@ typedef struct VcIvfBlock
 	float			rescale[VC_RABITQ_BLOCK];
 	float			err[VC_RABITQ_BLOCK];
 	ItemPointerData tid[VC_RABITQ_BLOCK];
-	uint32			unused[2];
+	uint32			spilled; /* bit i: slot i is a row's second copy, with spill */
+	uint32			unused;
 } VcIvfBlock;
 
 StaticAssertDecl(sizeof(VcIvfSegment) == 16 && sizeof(VcIvfBlock) == 592, "the segment's layout is on disk");
@@ -163,6 +166,7 @@ typedef struct VcIvfOptions
 	int	  storage; /* VcIvfStorage */
 	int	  bits;
 	int	  quantization; /* VcIvfQuantization */
+	bool  spill;
 } VcIvfOptions;
 
 /* An index, opened for work. */
@@ -188,6 +192,7 @@ typedef struct VcIvfRow
 	VcRabitqFactors code_factors;
 	VcIvfVector	   *vector; /* where the list has vector pages */
 	const VcKeyRow *keys;	/* where the list has keys */
+	bool			spilled; /* a second copy */
 } VcIvfRow;
 
 /* What refines the one-bit codes of a block: factors in front of the planes. */
@@ -366,6 +371,24 @@ extern bool vc_ivf_frontier_next(VcIvfFrontier *frontier, VcIvfProbe *probe);
 
 /* Only the nearest list, and its centroid[padded]; false where there are none. Of a frontier that keeps what it reads. */
 extern bool vc_ivf_frontier_nearest(VcIvfFrontier *frontier, const VcIvfQuery *query, VcIvfProbe *probe, float *centroid);
+
+/*
+ * With spill: the list for the second copy of a row that is in the list nearest to it, and its centroid[padded]; false where
+ * there is one list only. Follows vc_ivf_frontier_nearest, with what that gave.
+ */
+extern bool vc_ivf_frontier_spill(VcIvfFrontier *frontier, const VcIvfQuery *query, const VcIvfProbe *nearest,
+								  const float *nearest_centroid, VcIvfProbe *probe, float *centroid);
+
+/*
+ * What choosing a list costs a second copy (Sun et al., SOAR, 2023): its squared distance, and once more what of that lies along the
+ * residual r in the nearest list. A query for which r is long and points its way is bad for the nearest list; the second
+ * list should be good for that one.
+ */
+static inline float
+vc_ivf_spill_loss(float squared_distance, float along, float squared_residual)
+{
+	return squared_distance + (squared_residual > 0 ? along * along / squared_residual : 0);
+}
 
 /* The first blocks of all lists, in the root's order; new memory. */
 extern BlockNumber *vc_ivf_heads(VcIvf *ivf, uint32 *count);

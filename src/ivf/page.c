@@ -108,6 +108,7 @@ vc_ivf_meta_fill(VcIvfMeta *meta, Relation index)
 	meta->metric = metric->kind;
 	meta->bits = options == NULL ? 1 : options->quantization == VC_IVF_QUANTIZATION_NONE ? 0 : options->bits;
 	meta->storage = options != NULL ? options->storage : VC_IVF_STORAGE_DEFAULT;
+	meta->spill = options != NULL && options->spill;
 	if (meta->storage == VC_IVF_STORAGE_DEFAULT)
 		meta->storage = meta->bits > 0 ? VC_IVF_STORAGE_HEAP : VC_IVF_STORAGE_FLOAT;
 	meta->dim = vc_metric_declared_dim(metric, index, 1);
@@ -642,6 +643,10 @@ fill_slot(VcIvf *ivf, const VcIvfShape *shape, Buffer buffer, int block_number, 
 	page = vc_ivf_change_page(&change, buffer, false);
 	block = vc_ivf_blocks(page) + block_number;
 	block->live |= (uint32) 1 << slot;
+	if (row->spilled)
+		block->spilled |= (uint32) 1 << slot;
+	else
+		block->spilled &= ~((uint32) 1 << slot);
 	block->vectors = vectors;
 	block->add[slot] = row->factors.add;
 	block->rescale[slot] = row->factors.rescale;
@@ -693,6 +698,7 @@ read_row(VcIvfMover *mover, const Place *place)
 	BlockNumber		  segment = BufferGetBlockNumber(place->buffer);
 	int				  slot = place->slot;
 
+	row->spilled = block->spilled >> slot & 1;
 	row->factors = (VcRabitqFactors){block->add[slot], block->rescale[slot], block->err[slot]};
 	if (shape->plane > 0)
 		vc_rabitq_unpack1(vc_ivf_codes(ivf, shape, segment, page, place->block, mover->scratch), shape->padded, slot,

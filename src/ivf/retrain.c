@@ -75,7 +75,7 @@ collect_rows(VcIvf *ivf, Rows *rows)
 			VcIvfBlock *blocks = vc_ivf_blocks(BufferGetPage(buffer));
 
 			for (uint32 i = 0; i < ivf->rows.segment_blocks; i++)
-				for (uint32 live = blocks[i].live; live != 0; live &= live - 1)
+				for (uint32 live = blocks[i].live & ~blocks[i].spilled; live != 0; live &= live - 1)
 				{
 					if (rows->count == rows->room)
 					{

@@ -32,6 +32,7 @@
 #include "am/scan.h"
 #include "kernels/vc_kernels.h"
 #include "kernels/vc_quant.h"
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "types/check.h"
@@ -72,6 +73,12 @@ typedef struct CandidateHeap
 	uint64 room;
 } CandidateHeap;
 
+typedef struct TidEntry
+{
+	uint64 key;
+	char   status; /* simplehash's */
+} TidEntry;
+
 typedef struct VcIvfScan
 {
 	VcScan		   scan; /* first */
@@ -95,6 +102,8 @@ typedef struct VcIvfScan
 	float *nearest; /* [horizon] estimates, largest first, while the first ceiling is being found */
 	uint64 nnearest;
 
+	struct tidset_hash *met; /* with spill: rows met, so that a second copy is left out */
+
 	CandidateHeap waiting;
 	CandidateHeap late; /* nearer than a row that has left before they were found */
 	float	 last; /* distance of the row that left last */
@@ -107,6 +116,32 @@ typedef struct VcIvfScan
 	VcFetch		 *fetch; /* once a value of the table is needed */
 	MemoryContext context;
 } VcIvfScan;
+
+#define SH_PREFIX tidset
+#define SH_ELEMENT_TYPE TidEntry
+#define SH_KEY_TYPE uint64
+#define SH_KEY key
+#define SH_HASH_KEY(tb, key) murmurhash32((uint32) (key ^ key >> 32))
+#define SH_EQUAL(tb, a, b) ((a) == (b))
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+/* Whether a row has been met before, in another list; from now on it has. */
+static bool
+met_before(VcIvfScan *state, const Candidate *item)
+{
+	uint64 key = (uint64) ItemPointerGetBlockNumberNoCheck(&item->tid) << 16 | ItemPointerGetOffsetNumberNoCheck(&item->tid);
+	bool   found;
+
+	if (!state->ivf.meta.spill)
+		return false;
+	if (state->met == NULL)
+		state->met = tidset_create(state->context, 1024, NULL);
+	(void) tidset_insert(state->met, key, &found);
+	return found;
+}
 
 /* ---- heaps ---- */
 
@@ -477,8 +512,9 @@ rank_first(IndexScanDesc scan, VcIvfScan *state)
 	CandidateHeap *heap = &state->waiting;
 	Candidate	  *first = &heap->items[0];
 
-	if (first->known == KNOWN_BOUND && first->vectors != InvalidBlockNumber ? !rank_from_index(state, first)
-																			: !rank_from_table(scan, state, first))
+	if ((first->known == KNOWN_BOUND && met_before(state, first)) ||
+		(first->known == KNOWN_BOUND && first->vectors != InvalidBlockNumber ? !rank_from_index(state, first)
+																			 : !rank_from_table(scan, state, first)))
 	{
 		(void) heap_pop(heap);
 		state->rows_left++;
@@ -609,6 +645,8 @@ next_item(IndexScanDesc scan, VcIvfScan *state, Candidate *item)
 			}
 			*item = heap_pop(&state->waiting);
 			state->rows_left++;
+			if (state->ivf.rows.plane == 0 && met_before(state, item))
+				continue;
 			if (item->key >= state->last)
 			{
 				state->last = item->known == KNOWN_RANGE ? item->high : item->key;

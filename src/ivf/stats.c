@@ -22,6 +22,7 @@ typedef struct Stats
 {
 	uint64 *list_rows;
 	uint64	rows;
+	uint64	copies; /* the same, second copies included */
 	uint64	slots; /* in segments of rows, live or free */
 	uint64	tail;  /* free slots in the last segment of each list; those before it are VACUUM's work */
 	double	err;
@@ -43,7 +44,8 @@ count_segment(VcIvfWalk *walk, const VcIvfShape *shape, uint32 list, BlockNumber
 		if (vc_ivf_segment(page)->next == InvalidBlockNumber)
 			stats->tail -= pg_popcount32(blocks[i].live);
 		stats->slots += VC_RABITQ_BLOCK;
-		for (uint32 live = blocks[i].live; live != 0; live &= live - 1)
+		stats->rows += pg_popcount32(blocks[i].live & ~blocks[i].spilled);
+		for (uint32 live = blocks[i].live & ~blocks[i].spilled; live != 0; live &= live - 1)
 			stats->err += blocks[i].err[pg_rightmost_one_pos32(live)];
 	}
 }
@@ -117,13 +119,13 @@ vc_ivf_stats(PG_FUNCTION_ARGS)
 		vc_ivf_walk_free(&walk);
 	for (uint32 i = 0; i < ivf.meta.lists; i++)
 	{
-		stats.rows += stats.list_rows[i];
+		stats.copies += stats.list_rows[i];
 		squares += (double) stats.list_rows[i] * stats.list_rows[i];
 	}
-	imbalance = stats.rows > 0 ? squares * ivf.meta.lists / ((double) stats.rows * stats.rows) : 1;
+	imbalance = stats.copies > 0 ? squares * ivf.meta.lists / ((double) stats.copies * stats.copies) : 1;
 	mean_err = stats.rows > 0 ? stats.err / stats.rows : 0;
 	err_growth = ivf.meta.built_err > 0 && stats.rows > 0 ? mean_err / ivf.meta.built_err : 1;
-	free = stats.slots > 0 ? 1 - (double) stats.rows / stats.slots : 0;
+	free = stats.slots > 0 ? 1 - (double) stats.copies / stats.slots : 0;
 	what = advice(&ivf.meta, &stats, imbalance, err_growth, free);
 
 	values[0] = Int64GetDatum((int64) stats.rows);
@@ -136,7 +138,7 @@ vc_ivf_stats(PG_FUNCTION_ARGS)
 	values[7] = Float8GetDatum(imbalance);
 	values[8] = Float8GetDatum(free);
 	values[9] = Float8GetDatum(stats.slots > 0 ? (double) stats.tail / stats.slots : 0);
-	values[10] = Float8GetDatum(stats.slots > 0 ? (double) (stats.slots - stats.rows - stats.tail) / stats.slots : 0);
+	values[10] = Float8GetDatum(stats.slots > 0 ? (double) (stats.slots - stats.copies - stats.tail) / stats.slots : 0);
 	values[11] = Float8GetDatum(mean_err);
 	values[12] = Float8GetDatum(err_growth);
 	isnull[13] = what == NULL;

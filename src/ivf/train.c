@@ -115,9 +115,45 @@ note_row(Nearest *nearest, float distance, uint64 row)
 	nearest->row[at] = row;
 }
 
+/* The list of a row's second copy, as vc_ivf_frontier_spill finds it. */
+static uint32
+spill_list(VcIvf *ivf, const float *row, uint32 nearest, const float *centroids, uint32 lists)
+{
+	Size		 padded = ivf->rows.padded;
+	const float *centroid = centroids + nearest * padded;
+	float		*residual = palloc(sizeof(float) * padded);
+	float		 squared_residual;
+	float		 row_along;
+	float		 best = INFINITY;
+	uint32		 list = nearest;
+
+	for (uint32 j = 0; j < padded; j++)
+		residual[j] = row[j] - centroid[j];
+	squared_residual = vc_kernels->norm2_f32(residual, padded);
+	row_along = vc_kernels->ip_f32(row, residual, padded);
+	for (uint32 l = 0; l < lists; l++)
+	{
+		const float *other = centroids + l * padded;
+		float		 squared = vc_kernels->l2sq_f32(row, other, padded);
+
+		if (l != nearest && squared < best)
+		{
+			float loss = vc_ivf_spill_loss(squared, row_along - vc_kernels->ip_f32(other, residual, padded), squared_residual);
+
+			if (loss < best)
+			{
+				best = loss;
+				list = l;
+			}
+		}
+	}
+	pfree(residual);
+	return list;
+}
+
 /* How many lists must be probed for each of the rows to be found; a row is in the list whose centroid is nearest. */
 static void
-note_ranks(VcIvf *ivf, const Nearest *nearest, const float *rows, const float *panels, const float *half_norms,
+note_ranks(VcIvf *ivf, const Nearest *nearest, const float *rows, const float *centroids, const float *panels, const float *half_norms,
 		   const float *list_distance, uint32 lists, uint32 *ranks)
 {
 	Size padded = ivf->rows.padded;
@@ -132,6 +168,13 @@ note_ranks(VcIvf *ivf, const Nearest *nearest, const float *rows, const float *p
 			continue;
 		vc_kernels->quant->nearest(rows + nearest->row[i] * padded, padded, 1, panels, half_norms,
 								   vc_panels_norms_size(lists) / VC_PANEL, padded, &score, &list);
+		if (ivf->meta.spill && lists <= VC_IVF_MAX_FLAT)
+		{
+			uint32 second = spill_list(ivf, rows + nearest->row[i] * padded, list, centroids, lists);
+
+			if (list_distance[second] < list_distance[list])
+				list = second;
+		}
 		for (uint32 l = 0; l < lists; l++)
 			ranks[i] += list_distance[l] < list_distance[list];
 	}
@@ -195,9 +238,9 @@ vc_ivf_calibrate(VcIvf *ivf, const float *rows, uint64 count, const float *centr
 
 		for (uint32 l = 0; l < lists; l++)
 			list_distance[l] = sample_distance(ivf, query, centroids + l * padded);
-		note_ranks(ivf, &nearest[q], rows, panels, half_norms, list_distance, lists,
+		note_ranks(ivf, &nearest[q], rows, centroids, panels, half_norms, list_distance, lists,
 				   ranks + q * CALIBRATION_NEIGHBOURS);
-		note_ranks(ivf, &thin[q], rows, panels, half_norms, list_distance, lists,
+		note_ranks(ivf, &thin[q], rows, centroids, panels, half_norms, list_distance, lists,
 				   thin_ranks + q * CALIBRATION_NEIGHBOURS);
 	}
 	qsort(ranks, nranks, sizeof(uint32), compare_uint32);

@@ -23,6 +23,7 @@ typedef struct Vacuum
 	IndexBulkDeleteResult  *stats;
 	IndexBulkDeleteCallback callback; /* null: only count */
 	void				   *callback_state;
+	uint64					copies; /* slots in use, second copies included */
 } Vacuum;
 
 /* Clear what is dead in a segment, whose first page is exclusively locked; true if there is room afterwards. */
@@ -53,8 +54,9 @@ clean_segment(Vacuum *vacuum, Buffer buffer)
 		}
 		if (dead != 0)
 			blocks[i].live &= ~dead;
-		vacuum->stats->tuples_removed += pg_popcount32(dead);
-		vacuum->stats->num_index_tuples += pg_popcount32(blocks[i].live);
+		vacuum->stats->tuples_removed += pg_popcount32(dead & ~blocks[i].spilled);
+		vacuum->stats->num_index_tuples += pg_popcount32(blocks[i].live & ~blocks[i].spilled);
+		vacuum->copies += pg_popcount32(blocks[i].live);
 		room |= blocks[i].live != PG_UINT32_MAX;
 	}
 	if (xlog != NULL)
@@ -68,7 +70,7 @@ clean_list(Vacuum *vacuum, BlockNumber head)
 	VcIvf	   *ivf = &vacuum->ivf;
 	BlockNumber here = head;
 	BlockNumber room = InvalidBlockNumber;
-	double		rows_before = vacuum->stats->num_index_tuples;
+	uint64		copies_before = vacuum->copies;
 	uint64		segments = 0;
 
 	while (here != InvalidBlockNumber)
@@ -89,7 +91,7 @@ clean_list(Vacuum *vacuum, BlockNumber head)
 		here = next;
 		segments++;
 	}
-	if (vc_ivf_repack_pays(ivf, (uint64) (vacuum->stats->num_index_tuples - rows_before), segments))
+	if (vc_ivf_repack_pays(ivf, (uint64) (vacuum->copies - copies_before), segments))
 		vacuum->stats->pages_free += segments * ivf->rows.segment_pages / 2;
 	if (vacuum->callback != NULL && room != InvalidBlockNumber)
 		vc_ivf_note_room(ivf, &ivf->rows, head, room);

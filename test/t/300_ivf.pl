@@ -52,7 +52,7 @@ $node->safe_psql('postgres', q{
 	INSERT INTO t SELECT i, point(i) FROM generate_series(1, 3000) i;
 	INSERT INTO i SELECT * FROM t;
 	CREATE INDEX t_v ON t USING vc_ivf (v vector_l2_ops, id) WITH (lists = 20);
-	CREATE INDEX i_v ON i USING vc_ivf (v vector_l2_ops) WITH (lists = 20, storage = half);
+	CREATE INDEX i_v ON i USING vc_ivf (v vector_l2_ops) WITH (lists = 20, storage = half, spill = on);
 });
 agrees('after a build');
 my (undef, undef, $messages) = $node->psql('postgres', 'SET client_min_messages = debug1; REINDEX INDEX t_v');
