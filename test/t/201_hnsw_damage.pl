@@ -48,6 +48,9 @@ cancelled($node, 'build out of memory', undef, "SET maintenance_work_mem = '1MB'
 cancelled($node, 'insert', undef, 'INSERT INTO big2 SELECT * FROM big');
 $node->safe_psql('postgres', 'CREATE INDEX big_v ON big USING vc_hnsw (v vector_l2_ops) WITH (m = 8, ef_construction = 16)');
 cancelled($node, 'scan', undef, 'SET enable_seqscan = off; SELECT count(*) FROM generate_series(1, 100000) q, LATERAL (SELECT id FROM big ORDER BY v <-> (SELECT v FROM big LIMIT 1) LIMIT 20000 OFFSET q) s');
+cancelled($node, 'batch', undef, "SELECT count(*) FROM vectorcoll.knn_batch('big_v', (SELECT array_agg(v) FROM big), 2000)");
+cancelled($node, 'batch by SELECT', undef, "SELECT count(*) FROM vectorcoll.knn_batch('big', (SELECT array_agg(v) FROM big), 10, metric => 'L1')");
+cancelled($node, 'calibration', undef, "SELECT vectorcoll.hnsw_calibrate('big_v') FROM generate_series(1, 200)");
 cancelled($node, 'check', undef, 'SELECT vectorcoll.hnsw_check(\'big_v\') FROM generate_series(1, 100)');
 cancelled($node, 'vacuum', 'DELETE FROM big WHERE id % 2 = 0', "SET vacuum_cost_delay = 0; VACUUM (INDEX_CLEANUP ON) big; VACUUM (FULL) big");
 $node->safe_psql('postgres', "SET client_min_messages = error; VACUUM (INDEX_CLEANUP ON) big; SELECT vectorcoll.hnsw_check('big_v', true)");
