@@ -2,12 +2,14 @@
  * build.c
  *		CREATE INDEX and REINDEX: the graph is built in memory, within maintenance_work_mem, by the same insertion as
  *		later rows; then its pages are written out as they are. When memory runs out, they are written out early and
- *		the rest of the rows is inserted into them.
+ *		the rest of the rows is inserted into them. What differs from later insertions is how a value's neighbours are
+ *		found: by lists of codes (lists.h) rather than by a search of the graph.
  *
  * Nothing is WAL-logged while the index is built; at the end all its pages are, in one pass. A crash before that leaves an
  * index that was never committed.
  */
 #include "hnsw/build.h"
+#include "hnsw/lists.h"
 
 #include "access/tableam.h"
 #include "access/xloginsert.h"
@@ -19,10 +21,13 @@
 #include "types/check.h"
 #include "utils/memutils.h"
 
-#define PHASE_LOAD (PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 1)
-#define PHASE_WRITE (PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 2)
+#define PHASE_SAMPLE (PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 1)
+#define PHASE_LOAD (PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 2)
+#define PHASE_WRITE (PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 3)
+#define PHASE_CALIBRATE (PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 4)
 
-#define PHASE_CALIBRATE (PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 3)
+/* Lists (lists.h) get no more than one part in so many of maintenance_work_mem. */
+#define LISTS_SHARE 4
 
 #define REPORT_EVERY 64 /* rows */
 
@@ -31,6 +36,15 @@ vc_hnsw_build_prepare(VcHnswBuild *build)
 {
 	build->inserter = vc_hnsw_inserter_new(&build->graph);
 	build->row_context = AllocSetContextCreate(CurrentMemoryContext, "vc_hnsw build row", ALLOCSET_DEFAULT_SIZES);
+}
+
+void
+vc_hnsw_build_use_lists(VcHnswBuild *build, VcHnswListsShared *lists)
+{
+	/* Estimates err, so more candidates are looked at than are wanted. */
+	uint32 most = build->graph.shape.ef_construction * 3 / 2;
+
+	vc_hnsw_inserter_use_lists(build->inserter, vc_hnsw_lists_attach(lists, &build->graph, most));
 }
 
 void
@@ -91,11 +105,11 @@ vc_hnsw_build_meta(VcHnswGraph *graph, const VcHnswMeta *meta)
 	vc_store_commit(&graph->store, &hold);
 }
 
-/* Pages that may be built in memory: maintenance_work_mem less what insertion itself needs. */
+/* Pages that may be built in memory: maintenance_work_mem less the lists and what insertion itself needs. */
 static uint32
-arena_blocks(const VcHnswShape *shape)
+arena_blocks(const VcHnswShape *shape, const VcHnswListsPlan *plan)
 {
-	Size limit = (Size) maintenance_work_mem * 1024;
+	Size limit = (Size) maintenance_work_mem * 1024 - vc_hnsw_lists_size(plan, shape);
 	Size value = Max(shape->value_bytes, shape->compact ? sizeof(float) * shape->padded : 0);
 	Size own = shape->ef_construction * value + 4 * 1024 * 1024;
 
@@ -105,7 +119,7 @@ arena_blocks(const VcHnswShape *shape)
 
 static void
 load_serially(VcHnswBuild *build, Relation heap, Relation index, IndexInfo *index_info, const VcHnswMeta *meta,
-			  uint32 max_blocks, IndexBuildResult *result)
+			  uint32 max_blocks, const VcHnswListsPlan *plan, IndexBuildResult *result)
 {
 	VcArena *arena = palloc(vc_arena_size(max_blocks));
 
@@ -113,6 +127,14 @@ load_serially(VcHnswBuild *build, Relation heap, Relation index, IndexInfo *inde
 	vc_store_attach_arena(&build->graph.store, arena, NULL);
 	vc_hnsw_build_meta(&build->graph, meta);
 	vc_hnsw_build_prepare(build);
+	if (plan->lists > 0)
+	{
+		VcHnswListsShared *lists =
+			palloc_extended(vc_hnsw_lists_size(plan, &build->graph.shape), MCXT_ALLOC_HUGE);
+
+		vc_hnsw_lists_init(lists, plan, &build->graph.shape);
+		vc_hnsw_build_use_lists(build, lists);
+	}
 	result->heap_tuples = table_index_build_scan(heap, index, index_info, true, true, vc_hnsw_build_row, build, NULL);
 	result->index_tuples = build->rows;
 }
@@ -124,6 +146,7 @@ vc_hnsw_build(Relation heap, Relation index, struct IndexInfo *index_info)
 	VcHnswBuild		  build = {0};
 	VcHnswMeta		  meta;
 	VcHnswCalibration calibration;
+	VcHnswListsPlan	  plan;
 	uint32			  max_blocks;
 	int				  workers;
 
@@ -133,13 +156,15 @@ vc_hnsw_build(Relation heap, Relation index, struct IndexInfo *index_info)
 	vc_hnsw_meta_fill(&meta, index);
 	vc_hnsw_open_new(&build.graph, index, &meta);
 	build.leader = true;
-	max_blocks = arena_blocks(&build.graph.shape);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_SAMPLE);
+	vc_hnsw_lists_plan(&plan, &build.graph, heap, index_info, (Size) maintenance_work_mem * 1024 / LISTS_SHARE);
+	max_blocks = arena_blocks(&build.graph.shape, &plan);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_LOAD);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, (int64) Max(heap->rd_rel->reltuples, 0));
 	workers = vc_workers_for_build(heap, index);
-	if (workers == 0 || !vc_hnsw_build_parallel(&build, heap, index, index_info, &meta, max_blocks, workers,
+	if (workers == 0 || !vc_hnsw_build_parallel(&build, heap, index, index_info, &meta, max_blocks, &plan, workers,
 												&result->heap_tuples, &result->index_tuples))
-		load_serially(&build, heap, index, index_info, &meta, max_blocks, result);
+		load_serially(&build, heap, index, index_info, &meta, max_blocks, &plan, result);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, (int64) result->index_tuples);
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_WRITE);

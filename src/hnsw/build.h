@@ -6,6 +6,7 @@
 #define VC_HNSW_BUILD_H
 
 #include "hnsw/hnsw.h"
+#include "hnsw/lists.h"
 
 #include "nodes/execnodes.h"
 
@@ -26,6 +27,9 @@ typedef struct VcHnswBuild
 extern void vc_hnsw_build_prepare(VcHnswBuild *build);
 extern void vc_hnsw_build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool tuple_is_alive, void *arg);
 
+/* Let it find neighbours by lists. */
+extern void vc_hnsw_build_use_lists(VcHnswBuild *build, VcHnswListsShared *lists);
+
 /* The meta page, as the first page of a store. */
 extern void vc_hnsw_build_meta(VcHnswGraph *graph, const VcHnswMeta *meta);
 
@@ -34,8 +38,8 @@ extern void vc_hnsw_build_meta(VcHnswGraph *graph, const VcHnswMeta *meta);
  * none could be started or where shared memory is short. Otherwise build->graph.store is as a serial load leaves it.
  */
 extern bool vc_hnsw_build_parallel(VcHnswBuild *build, Relation heap, Relation index, IndexInfo *index_info,
-								   const VcHnswMeta *meta, uint32 max_blocks, int workers, double *heap_rows,
-								   double *index_rows);
+								   const VcHnswMeta *meta, uint32 max_blocks, const VcHnswListsPlan *plan,
+								   int workers, double *heap_rows, double *index_rows);
 
 /* Be done with shared memory, after the pages are written out. */
 extern void vc_hnsw_build_parallel_end(VcHnswBuild *build);

@@ -28,6 +28,7 @@
 #define KEY_SHARED UINT64CONST(0x56430001)
 #define KEY_SCAN UINT64CONST(0x56430002)
 #define KEY_QUERY UINT64CONST(0x56430003)
+#define KEY_LISTS UINT64CONST(0x56430004)
 
 struct VcHnswShared
 {
@@ -170,6 +171,7 @@ vc_hnsw_build_worker(dsm_segment *segment, shm_toc *toc)
 	LOCKMODE	  heap_lock = shared->concurrent ? ShareUpdateExclusiveLock : ShareLock;
 	LOCKMODE	  index_lock = shared->concurrent ? RowExclusiveLock : AccessExclusiveLock;
 	dsa_area	 *dsa;
+	VcHnswListsShared *lists;
 
 	debug_query_string = shm_toc_lookup(toc, KEY_QUERY, true);
 	if (debug_query_string)
@@ -182,6 +184,9 @@ vc_hnsw_build_worker(dsm_segment *segment, shm_toc *toc)
 	vc_hnsw_open_new(&build.graph, index, &shared->meta);
 	vc_store_attach_arena(&build.graph.store, &shared->arena, dsa);
 	vc_hnsw_build_prepare(&build);
+	lists = shm_toc_lookup(toc, KEY_LISTS, true);
+	if (lists)
+		vc_hnsw_build_use_lists(&build, lists);
 	load_share(&build, heap, index, BuildIndexInfo(index), shm_toc_lookup(toc, KEY_SCAN, false));
 
 	index_close(index, index_lock);
@@ -192,28 +197,31 @@ vc_hnsw_build_worker(dsm_segment *segment, shm_toc *toc)
 
 /* Whether shared memory has room for so many blocks: where it lies in a file system, that may be a small one. */
 static bool
-shared_memory_suffices(uint32 max_blocks)
+shared_memory_suffices(uint32 max_blocks, Size lists_size)
 {
 #ifdef USE_DSM_POSIX
 	struct statvfs fs;
 
 	if (dynamic_shared_memory_type == DSM_IMPL_POSIX && statvfs("/dev/shm", &fs) == 0)
-		return (double) fs.f_bavail * fs.f_frsize > 1.2 * BLCKSZ * (double) max_blocks;
+		return (double) fs.f_bavail * fs.f_frsize > 1.2 * BLCKSZ * (double) max_blocks + lists_size;
 #endif
 	return true;
 }
 
 bool
 vc_hnsw_build_parallel(VcHnswBuild *build, Relation heap, Relation index, IndexInfo *index_info,
-					   const VcHnswMeta *meta, uint32 max_blocks, int workers, double *heap_rows, double *index_rows)
+					   const VcHnswMeta *meta, uint32 max_blocks, const VcHnswListsPlan *plan, int workers,
+					   double *heap_rows, double *index_rows)
 {
 	Size				  shared_size = add_size(offsetof(VcHnswShared, arena), vc_arena_size(max_blocks));
 	Size				  scan_size;
 	Size				  query_size = debug_query_string ? strlen(debug_query_string) + 1 : 0;
 	ParallelTableScanDesc scan;
 	VcHnswShared		 *shared;
+	Size				  lists_size = vc_hnsw_lists_size(plan, &build->graph.shape);
+	VcHnswListsShared	 *lists = NULL;
 
-	if (!shared_memory_suffices(max_blocks))
+	if (!shared_memory_suffices(max_blocks, lists_size))
 	{
 		ereport(DEBUG1, (errmsg("not building in parallel, because shared memory is short")));
 		return false;
@@ -226,7 +234,8 @@ vc_hnsw_build_parallel(VcHnswBuild *build, Relation heap, Relation index, IndexI
 	shm_toc_estimate_chunk(&context->estimator, shared_size);
 	shm_toc_estimate_chunk(&context->estimator, scan_size);
 	shm_toc_estimate_chunk(&context->estimator, query_size);
-	shm_toc_estimate_keys(&context->estimator, 3);
+	shm_toc_estimate_chunk(&context->estimator, lists_size);
+	shm_toc_estimate_keys(&context->estimator, 4);
 	InitializeParallelDSM(context);
 	if (context->seg == NULL)
 	{
@@ -258,10 +267,19 @@ vc_hnsw_build_parallel(VcHnswBuild *build, Relation heap, Relation index, IndexI
 		shm_toc_insert(context->toc, KEY_QUERY, query);
 	}
 
+	if (lists_size > 0)
+	{
+		lists = shm_toc_allocate(context->toc, lists_size);
+		vc_hnsw_lists_init(lists, plan, &build->graph.shape);
+		shm_toc_insert(context->toc, KEY_LISTS, lists);
+	}
+
 	build->shared = shared;
 	vc_store_attach_arena(&build->graph.store, &shared->arena, area);
 	vc_hnsw_build_meta(&build->graph, meta);
 	vc_hnsw_build_prepare(build);
+	if (lists)
+		vc_hnsw_build_use_lists(build, lists);
 	LaunchParallelWorkers(context);
 	load_share(build, heap, index, index_info, scan);
 

@@ -81,10 +81,12 @@ hnsw_phase_name(int64 phase)
 		case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE:
 			return "initializing";
 		case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 1:
-			return "building graph";
+			return "sampling table";
 		case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 2:
-			return "writing index";
+			return "building graph";
 		case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 3:
+			return "writing index";
+		case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 4:
 			return "measuring searches";
 		default:
 			return NULL;

@@ -624,6 +624,30 @@ typedef struct VcHnswQuery
 	const VcKeyFilter *filter; /* which rows are wanted; null: all */
 } VcHnswQuery;
 
+/* Distance and id in one integer that orders as the distance does. */
+typedef uint64 VcHnswOrdered;
+
+static inline VcHnswOrdered
+vc_hnsw_ordered(float distance, VcHnswId id)
+{
+	uint32 bits;
+
+	memcpy(&bits, &distance, sizeof(bits));
+	bits ^= (bits >> 31) ? UINT32_C(0xFFFFFFFF) : UINT32_C(0x80000000);
+	return (VcHnswOrdered) bits << 32 | id;
+}
+
+static inline float
+vc_hnsw_ordered_distance(VcHnswOrdered r)
+{
+	uint32 bits = (uint32) (r >> 32);
+	float  distance;
+
+	bits ^= (bits >> 31) ? UINT32_C(0x80000000) : UINT32_C(0xFFFFFFFF);
+	memcpy(&distance, &bits, sizeof(distance));
+	return distance;
+}
+
 /* In VcHnswFound.flags, beside those of the node: it has rows, but none that is wanted. */
 #define VC_HNSW_REJECTED 128
 
@@ -742,8 +766,12 @@ extern uint64 vc_hnsw_width_serves(const VcHnswWidth *width, uint64 ef);
 /* insert.c: one new value */
 
 typedef struct VcHnswInserter VcHnswInserter;
+typedef struct VcHnswLists    VcHnswLists; /* lists.h */
 
 extern VcHnswInserter *vc_hnsw_inserter_new(VcHnswGraph *graph);
+
+/* While an index is built: find neighbours by lists, as long as those are usable, and add new values to them. */
+extern void vc_hnsw_inserter_use_lists(VcHnswInserter *inserter, VcHnswLists *lists);
 
 /*
  * Insert a value for a heap row with its keys, which are null where there are no key columns. False, with nothing

@@ -20,7 +20,7 @@
  * leaves a node that nobody refers to; after it every state is a graph with fewer links. A value that the index has already is
  * no new node but a further heap TID of that one.
  */
-#include "hnsw/hnsw.h"
+#include "hnsw/lists.h"
 
 #include <math.h>
 
@@ -50,6 +50,10 @@ struct VcHnswInserter
 	VcHnswGraph	 *graph;
 	VcHnswQuery	  query;
 	VcHnswSearch *search;
+	VcHnswLists	 *lists; /* null but in a build */
+
+	VcHnswOrdered *order; /* [order_size]: distances and places of what a search found */
+	uint32		   order_size;
 
 	VcHnswFound *candidates; /* [ef_construction], nearest first */
 	uint32		 ncandidates;
@@ -86,6 +90,8 @@ vc_hnsw_inserter_new(VcHnswGraph *graph)
 	vc_hnsw_query_alloc(graph, &in->query);
 	in->search = vc_hnsw_search_new(graph);
 	in->candidates = palloc(sizeof(VcHnswFound) * shape->ef_construction);
+	in->order_size = 2 * shape->ef_construction;
+	in->order = palloc(sizeof(VcHnswOrdered) * in->order_size);
 	in->values = palloc(sizeof(void *) * shape->ef_construction);
 	in->equal = palloc(sizeof(bool) * shape->ef_construction);
 	in->own_rotated = in->query.rotated;
@@ -102,6 +108,12 @@ vc_hnsw_inserter_new(VcHnswGraph *graph)
 		in->code = palloc(shape->padded);
 	}
 	return in;
+}
+
+void
+vc_hnsw_inserter_use_lists(VcHnswInserter *in, VcHnswLists *lists)
+{
+	in->lists = lists;
 }
 
 static LevelPlan *
@@ -138,16 +150,12 @@ draw_level(const VcHnswShape *shape)
 	return level;
 }
 
-static int
-compare_found(const void *a, const void *b)
-{
-	const VcHnswFound *x = a;
-	const VcHnswFound *y = b;
-
-	if (x->distance != y->distance)
-		return x->distance < y->distance ? -1 : 1;
-	return x->id < y->id ? -1 : x->id > y->id;
-}
+#define ST_SORT sort_ordered
+#define ST_ELEMENT_TYPE VcHnswOrdered
+#define ST_COMPARE(a, b) (*(a) < *(b) ? -1 : *(a) > *(b))
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 static bool
 any_live(VcHnswInserter *in)
@@ -176,6 +184,17 @@ search_candidates(VcHnswInserter *in, VcHnswId start)
 	vc_hnsw_search_start(in->search, &in->query, start);
 	while (vc_hnsw_search_run(in->search, ef, limit) && !any_live(in) && limit < UINT32_MAX / 2)
 		limit *= 2;
+}
+
+/* Find candidates of level 0 by the lists. */
+static void
+scan_candidates(VcHnswInserter *in)
+{
+	const VcHnswId *ids;
+	uint32			n = vc_hnsw_lists_search(in->lists, &in->query, &ids);
+
+	vc_hnsw_search_reset(in->search);
+	vc_hnsw_search_visit(in->search, &in->query, ids, n);
 }
 
 /* The node of level 0 that stands below the entry, if it is live. */
@@ -211,14 +230,19 @@ collect_candidates(VcHnswInserter *in, int level)
 	VcHnswFound		  *found = vc_hnsw_search_found(in->search, &nfound);
 	uint32			   live = 0;
 
-	/* found[] is ours to reorder: the search of this level is over. */
+	if (nfound > in->order_size)
+	{
+		in->order_size = nfound * 2;
+		in->order = repalloc_huge(in->order, sizeof(VcHnswOrdered) * in->order_size);
+	}
 	for (uint32 i = 0; i < nfound; i++)
 		if (!(found[i].flags & VC_HNSW_DEAD) && !isnan(found[i].distance))
-			found[live++] = found[i];
-	qsort(found, live, sizeof(VcHnswFound), compare_found);
+			in->order[live++] = vc_hnsw_ordered(found[i].distance, i);
+	sort_ordered(in->order, live);
 	in->ncandidates = 0;
-	for (uint32 i = 0; i < live && in->ncandidates < shape->ef_construction; i++)
+	for (uint32 o = 0; o < live && in->ncandidates < shape->ef_construction; o++)
 	{
+		uint32			  i = (uint32) in->order[o];
 		VcHold			  hold;
 		const VcHnswNode *node = vc_hnsw_node(graph, &hold, found[i].id);
 		uint32			  n = in->ncandidates;
@@ -243,7 +267,6 @@ collect_candidates(VcHnswInserter *in, int level)
 				in->values[n] = copy;
 			}
 			in->equal[n] = vc_hnsw_has_value(shape, node, &in->stored);
-			in->candidates[n].distance = found[i].distance;
 			in->ncandidates++;
 		}
 		vc_hnsw_done(graph, &hold);
@@ -530,6 +553,7 @@ insert_value(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
 	int			 entry_level;
 	BlockNumber	 fill_block = graph->fill_block;
 	int			 tries = 0;
+	bool		 by_lists = in->lists && vc_hnsw_lists_usable(in->lists);
 
 	if (value->is_zero)
 	{
@@ -564,14 +588,35 @@ insert_value(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
 			if (vc_hnsw_node_add_first(graph, plan->image, &id))
 			{
 				in->row = id;
+				if (by_lists && id != VC_HNSW_NONE)
+				{
+					scan_candidates(in);
+					vc_hnsw_lists_add(in->lists, id, in->own_rotated);
+				}
 				return id != VC_HNSW_NONE;
 			}
 			continue;
 		}
+		if (by_lists && level == 0)
+		{
+			/* Most values need no way down. */
+			scan_candidates(in);
+			collect_candidates(in, 0);
+			if (add_to_equal(in, tid))
+				return true;
+			if (in->ncandidates > 0)
+			{
+				choose_links(in, level_plan(in, 0));
+				break;
+			}
+		}
 		start = vc_hnsw_descend(in->search, &in->query, entry, entry_level, Min(level, entry_level));
 		for (int l = Min(level, entry_level); l >= 0 && start != VC_HNSW_NONE; l--)
 		{
-			search_candidates(in, start);
+			if (by_lists && l == 0)
+				scan_candidates(in);
+			else
+				search_candidates(in, start);
 			collect_candidates(in, l);
 			/* What is dead may lead to nothing but what is dead; what lives is not to be left behind for that. */
 			if (l == 0 && in->ncandidates == 0 && (start = live_below(in, entry)) != VC_HNSW_NONE)
@@ -613,6 +658,8 @@ insert_value(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
 			link_back(in, plan->chosen[i], id, l, plan->distance[i],
 					  graph->shape.coded ? plan->rotated + (Size) graph->shape.padded * i : NULL, i == 0);
 	}
+	if (by_lists)
+		vc_hnsw_lists_add(in->lists, in->row, in->own_rotated);
 	/* Among dead nodes only, nothing leads to the new one unless searches start there. */
 	if (in->plans[0].nchosen == 0)
 		vc_hnsw_replace_entry(graph, entry, id, level);

@@ -27,29 +27,6 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-/* Distance and id in one integer that orders as the distance does. */
-typedef uint64 Ranked;
-
-static inline Ranked
-ranked(float distance, VcHnswId id)
-{
-	uint32 bits;
-
-	memcpy(&bits, &distance, sizeof(bits));
-	bits ^= (bits >> 31) ? UINT32_C(0xFFFFFFFF) : UINT32_C(0x80000000);
-	return (Ranked) bits << 32 | id;
-}
-
-static inline float
-ranked_distance(Ranked r)
-{
-	uint32 bits = (uint32) (r >> 32);
-	float  distance;
-
-	bits ^= (bits >> 31) ? UINT32_C(0x80000000) : UINT32_C(0xFFFFFFFF);
-	memcpy(&distance, &bits, sizeof(distance));
-	return distance;
-}
 
 /* What is known of a node that was seen: an open-addressed table, emptied by counting `round` up. */
 typedef struct Seen
@@ -62,6 +39,7 @@ typedef struct Seen
 
 #define TOUCH_STRIDE 192
 #define TOUCH_AHEAD 3
+#define LONE_TOUCH_AHEAD 8
 #define SPARE_LIMIT ((Size) 4 * 1024 * 1024)
 
 #define VISITED_FREE UINT32_MAX /* visited, but there is no node */
@@ -77,7 +55,7 @@ struct VcHnswSearch
 	uint32 seen_count;
 	uint32 round;
 
-	Ranked *frontier; /* min-heap, from 1 */
+	VcHnswOrdered *frontier; /* min-heap, from 1 */
 	uint32	frontier_count;
 	uint32	frontier_size;
 
@@ -105,7 +83,7 @@ vc_hnsw_search_new(VcHnswGraph *graph)
 	s->seen_mask = 4096 - 1;
 	s->seen = palloc0(sizeof(Seen) * (s->seen_mask + 1));
 	s->frontier_size = 1024;
-	s->frontier = palloc(sizeof(Ranked) * s->frontier_size);
+	s->frontier = palloc(sizeof(VcHnswOrdered) * s->frontier_size);
 	s->nearest_size = 256;
 	s->nearest = palloc(sizeof(float) * s->nearest_size);
 	s->found_size = 256;
@@ -330,15 +308,35 @@ touch(VcHnswSearch *s, VcHnswId id)
 		__builtin_prefetch(node + at);
 }
 
+/* The same where only the header and the value will be looked at. */
 static inline void
-frontier_push(VcHnswSearch *s, Ranked r)
+touch_value(VcHnswSearch *s, VcHnswId id)
+{
+	const VcHnswShape *shape = &s->graph->shape;
+	const char		  *page = vc_store_whereabouts(&s->graph->store, id / shape->slots_per_page);
+	const char		  *node;
+
+	if (page == NULL)
+		return;
+	if (s->graph->store.arena == NULL)
+		__builtin_prefetch(page);
+	if (shape->sparse || shape->pages_per_node > 1)
+		return;
+	node = VcPageGetPayload(page) + (id % shape->slots_per_page) * shape->slot_size;
+	__builtin_prefetch(node);
+	for (Size at = shape->value; at < shape->slot_size; at += TOUCH_STRIDE)
+		__builtin_prefetch(node + at);
+}
+
+static inline void
+frontier_push(VcHnswSearch *s, VcHnswOrdered r)
 {
 	uint32 i;
 
 	if (unlikely(s->frontier_count + 2 > s->frontier_size))
 	{
 		s->frontier_size *= 2;
-		s->frontier = repalloc_huge(s->frontier, sizeof(Ranked) * (Size) s->frontier_size);
+		s->frontier = repalloc_huge(s->frontier, sizeof(VcHnswOrdered) * (Size) s->frontier_size);
 	}
 	i = ++s->frontier_count;
 	while (i > 1 && s->frontier[i >> 1] > r)
@@ -354,8 +352,8 @@ frontier_push(VcHnswSearch *s, Ranked r)
 static inline void
 frontier_pop(VcHnswSearch *s)
 {
-	Ranked *heap = s->frontier;
-	Ranked	last = heap[s->frontier_count--];
+	VcHnswOrdered *heap = s->frontier;
+	VcHnswOrdered	last = heap[s->frontier_count--];
 	uint32	n = s->frontier_count;
 	uint32	i = 1;
 
@@ -518,7 +516,7 @@ push_links(VcHnswSearch *s, uint32 n)
 		if (seen->visited || s->estimates[i] >= seen->best)
 			continue;
 		seen->best = s->estimates[i];
-		frontier_push(s, ranked(s->estimates[i], s->links[i]));
+		frontier_push(s, vc_hnsw_ordered(s->estimates[i], s->links[i]));
 	}
 }
 
@@ -588,7 +586,7 @@ visit_plain(VcHnswSearch *s, VcHnswId id)
 	seen->visited = s->found_count;
 	if (is_live(&s->found[s->found_count - 1]))
 		note_distance(s, distance);
-	frontier_push(s, ranked(distance, id));
+	frontier_push(s, vc_hnsw_ordered(distance, id));
 }
 
 static void
@@ -630,7 +628,7 @@ vc_hnsw_search_start(VcHnswSearch *s, const VcHnswQuery *query, VcHnswId entry)
 	if (s->graph->shape.coded)
 	{
 		see(s, entry)->best = -INFINITY;
-		frontier_push(s, ranked(-INFINITY, entry));
+		frontier_push(s, vc_hnsw_ordered(-INFINITY, entry));
 	}
 	else
 	{
@@ -688,10 +686,10 @@ vc_hnsw_search_run(VcHnswSearch *s, uint32 ef, uint32 max_found)
 		widen(s, ef);
 	while (s->frontier_count > 0 && s->found_count < max_found)
 	{
-		Ranked	 best = s->frontier[1];
+		VcHnswOrdered best = s->frontier[1];
 		VcHnswId id = (VcHnswId) best;
 
-		if (ranked_distance(best) > limit_of(s))
+		if (vc_hnsw_ordered_distance(best) > limit_of(s))
 			return true;
 		frontier_pop(s);
 		for (uint32 i = 1; i <= Min(s->frontier_count, TOUCH_AHEAD); i++)
@@ -716,6 +714,8 @@ void
 vc_hnsw_search_visit(VcHnswSearch *s, const VcHnswQuery *query, const VcHnswId *ids, Size n)
 {
 	s->query = query;
+	for (Size i = 0; i < Min(n, LONE_TOUCH_AHEAD); i++)
+		touch_value(s, ids[i]);
 	for (Size i = 0; i < n; i++)
 	{
 		Seen             *seen = see(s, ids[i]);
@@ -723,8 +723,8 @@ vc_hnsw_search_visit(VcHnswSearch *s, const VcHnswQuery *query, const VcHnswId *
 		const VcHnswNode *node;
 
 		CHECK_FOR_INTERRUPTS();
-		if (i + TOUCH_AHEAD < n)
-			touch(s, ids[i + TOUCH_AHEAD]);
+		if (i + LONE_TOUCH_AHEAD < n)
+			touch_value(s, ids[i + LONE_TOUCH_AHEAD]);
 		if (seen->visited)
 			continue;
 		seen->visited = VISITED_FREE;
