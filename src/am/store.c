@@ -257,7 +257,7 @@ vc_store_read_any(VcStore *store, VcHold *hold, BlockNumber block, uint16 *kind)
 
 /* Add a locked page to an exclusive hold; returns the page to be changed. */
 static Page
-hold_add(VcStore *store, VcHold *hold, BlockNumber block, Buffer buffer, Page page, int flags)
+hold_add(VcStore *store, VcHold *hold, BlockNumber block, Buffer buffer, Page page, bool whole)
 {
 	int i = hold->npages++;
 
@@ -265,9 +265,9 @@ hold_add(VcStore *store, VcHold *hold, BlockNumber block, Buffer buffer, Page pa
 	hold->exclusive = true;
 	if (!store->arena && store->wal)
 	{
-		if (hold->xlog == NULL)
-			hold->xlog = GenericXLogStart(store->index);
-		page = GenericXLogRegisterBuffer(hold->xlog, buffer, flags);
+		if (hold->wal == NULL)
+			hold->wal = vc_wal_start(store->index);
+		page = vc_wal_register(hold->wal, buffer, whole);
 	}
 	hold->block[i] = block;
 	hold->buffer[i] = buffer;
@@ -291,7 +291,7 @@ store_write(VcStore *store, VcHold *hold, BlockNumber block, uint16 kind, Size u
 		page = BufferGetPage(buffer);
 		vc_page_check(store->index, block, page, store->magic, kind, used);
 	}
-	return hold_add(store, hold, block, buffer, page, 0);
+	return hold_add(store, hold, block, buffer, page, false);
 }
 
 Page
@@ -325,7 +325,7 @@ vc_store_fresh(VcStore *store, VcHold *hold, BlockNumber block, Buffer buffer, u
 	if (store->arena)
 		hold->locked[hold->npages] = false;
 	page = hold_add(store, hold, block, buffer, store->arena ? arena_page(store, block) : BufferGetPage(buffer),
-					GENERIC_XLOG_FULL_IMAGE);
+					true);
 	vc_page_init(page, store->magic, kind, used);
 	return page;
 }
@@ -336,12 +336,12 @@ finish_changes(VcStore *store, VcHold *hold)
 	Assert(hold->exclusive);
 	if (store->arena)
 		return;
-	if (hold->xlog)
-		GenericXLogFinish(hold->xlog);
+	if (hold->wal)
+		vc_wal_finish(hold->wal);
 	else
 		for (int i = 0; i < hold->npages; i++)
 			MarkBufferDirty(hold->buffer[i]);
-	hold->xlog = NULL;
+	hold->wal = NULL;
 }
 
 static void
@@ -367,22 +367,22 @@ vc_store_commit(VcStore *store, VcHold *hold)
 void
 vc_store_flush(VcStore *store, VcHold *hold)
 {
-	bool logged = hold->xlog != NULL;
+	bool logged = hold->wal != NULL;
 
 	finish_changes(store, hold);
 	if (logged)
 	{
-		hold->xlog = GenericXLogStart(store->index);
+		hold->wal = vc_wal_start(store->index);
 		for (int i = 0; i < hold->npages; i++)
-			hold->page[i] = GenericXLogRegisterBuffer(hold->xlog, hold->buffer[i], 0);
+			hold->page[i] = vc_wal_register(hold->wal, hold->buffer[i], false);
 	}
 }
 
 void
 vc_store_release(VcStore *store, VcHold *hold)
 {
-	if (hold->xlog)
-		GenericXLogAbort(hold->xlog);
+	if (hold->wal)
+		vc_wal_abort(hold->wal);
 	let_go(store, hold);
 }
 

@@ -3,7 +3,7 @@
  *		Pages of an index, on disk or, while it is being built, in memory. Code that walks and changes an index goes through
  *		a VcStore and does not know which of the two it works on; block numbers are the same in both.
  *
- * On disk, a change is one generic WAL record over at most VC_STORE_MAX_PAGES pages: pages taken with vc_store_write or
+ * On disk, a change is one generic WAL record (wal.h) over at most VC_STORE_MAX_PAGES pages: pages taken with vc_store_write or
  * vc_store_extend under one hold become durable together, at vc_store_commit, or not at all. With wal = false (an index
  * not yet visible to anyone) pages are changed in place and only marked dirty; the builder logs the whole relation at its end.
  *
@@ -17,14 +17,14 @@
 
 #include "vectorcoll.h"
 
-#include "access/generic_xlog.h"
 #include "am/cache.h"
 #include "am/page.h"
+#include "am/wal.h"
 #include "storage/buf_internals.h"
 #include "storage/lwlock.h"
 #include "utils/dsa.h"
 
-#define VC_STORE_MAX_PAGES MAX_GENERIC_XLOG_PAGES
+#define VC_STORE_MAX_PAGES VC_WAL_MAX_PAGES
 #define VC_STORE_CHUNK_PAGES 512
 #define VC_STORE_LOCKS 4096
 
@@ -61,7 +61,7 @@ typedef struct VcHold
 	BlockNumber		  block[VC_STORE_MAX_PAGES];
 	Buffer			  buffer[VC_STORE_MAX_PAGES];
 	Page			  page[VC_STORE_MAX_PAGES];
-	GenericXLogState *xlog;
+	VcWal			 *wal;
 } VcHold;
 
 /* A store over an index on disk. */
@@ -86,7 +86,7 @@ vc_hold_init(VcHold *hold)
 {
 	hold->npages = 0;
 	hold->exclusive = false;
-	hold->xlog = NULL;
+	hold->wal = NULL;
 }
 
 /*

@@ -5,20 +5,20 @@
 #ifndef VC_IVF_CHANGE_H
 #define VC_IVF_CHANGE_H
 
-#include "access/generic_xlog.h"
+#include "am/wal.h"
 #include "ivf/ivf.h"
 
 typedef struct VcIvfChange
 {
-	GenericXLogState *state;
-	Buffer			  buffer[MAX_GENERIC_XLOG_PAGES];
+	VcWal			 *state;
+	Buffer			  buffer[VC_WAL_MAX_PAGES];
 	int				  count;
 } VcIvfChange;
 
 static inline void
 vc_ivf_change_begin(VcIvf *ivf, VcIvfChange *change)
 {
-	change->state = ivf->wal ? GenericXLogStart(ivf->index) : NULL;
+	change->state = ivf->wal ? vc_wal_start(ivf->index) : NULL;
 	change->count = 0;
 }
 
@@ -26,18 +26,18 @@ vc_ivf_change_begin(VcIvf *ivf, VcIvfChange *change)
 static inline Page
 vc_ivf_change_page(VcIvfChange *change, Buffer buffer, bool is_new)
 {
-	Assert(change->count < MAX_GENERIC_XLOG_PAGES);
+	Assert(change->count < VC_WAL_MAX_PAGES);
 	change->buffer[change->count++] = buffer;
 	if (change->state == NULL)
 		return BufferGetPage(buffer);
-	return GenericXLogRegisterBuffer(change->state, buffer, is_new ? GENERIC_XLOG_FULL_IMAGE : 0);
+	return vc_wal_register(change->state, buffer, is_new);
 }
 
 static inline void
 vc_ivf_change_end(VcIvfChange *change)
 {
 	if (change->state != NULL)
-		GenericXLogFinish(change->state);
+		vc_wal_finish(change->state);
 	else
 		for (int i = 0; i < change->count; i++)
 			MarkBufferDirty(change->buffer[i]);

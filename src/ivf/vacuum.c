@@ -11,7 +11,7 @@
  */
 #include "ivf/ivf.h"
 
-#include "access/generic_xlog.h"
+#include "am/wal.h"
 #include "commands/vacuum.h"
 #include "ivf/repack.h"
 #include "miscadmin.h"
@@ -32,7 +32,7 @@ clean_segment(Vacuum *vacuum, Buffer buffer)
 {
 	VcIvfBlock		 *blocks = vc_ivf_blocks(BufferGetPage(buffer));
 	uint32			  nblocks = vacuum->ivf.rows.segment_blocks;
-	GenericXLogState *xlog = NULL;
+	VcWal			 *xlog = NULL;
 	bool			  room = false;
 
 	for (uint32 i = 0; i < nblocks; i++)
@@ -49,8 +49,8 @@ clean_segment(Vacuum *vacuum, Buffer buffer)
 		if (dead != 0 && xlog == NULL)
 		{
 			/* From here on the copy is what counts; the bits of earlier blocks are equal in both. */
-			xlog = GenericXLogStart(vacuum->ivf.index);
-			blocks = vc_ivf_blocks(GenericXLogRegisterBuffer(xlog, buffer, 0));
+			xlog = vc_wal_start(vacuum->ivf.index);
+			blocks = vc_ivf_blocks(vc_wal_register(xlog, buffer, false));
 		}
 		if (dead != 0)
 			blocks[i].live &= ~dead;
@@ -60,7 +60,7 @@ clean_segment(Vacuum *vacuum, Buffer buffer)
 		room |= blocks[i].live != PG_UINT32_MAX;
 	}
 	if (xlog != NULL)
-		GenericXLogFinish(xlog);
+		vc_wal_finish(xlog);
 	return room;
 }
 
