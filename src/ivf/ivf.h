@@ -411,9 +411,11 @@ extern bool vc_ivf_insert_value(VcIvfInserter *inserter, ItemPointer tid, const 
 
 /*
  * An index whose lists were made for fewer rows may be given new ones. While that is so, whoever adds rows to it holds a
- * share lock on the meta page (the heavyweight one, LockPage) and reads the meta page under it; so does vacuum.
+ * share lock on the meta page (the heavyweight one, LockPage) and reads the meta page under it. Who trains holds the training
+ * lock exclusively all the time and the meta page's at the end; vacuum holds the training lock in share mode.
  */
 #define VC_IVF_TRAINS_BELOW 2000
+#define VC_IVF_TRAINING_LOCK 1 /* a block number, for LockPage; what the block holds does not matter */
 
 static inline bool
 vc_ivf_may_train(const VcIvfMeta *meta)

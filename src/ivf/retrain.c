@@ -4,15 +4,17 @@
  *
  * When a list of an index made on fewer than VC_IVF_TRAINS_BELOW rows grows by a segment and the index now has eight times
  * the rows, the inserting process gives it new lists, for eight times as many again: at about 1,000 rows and at about
- * 8,000, after which the lists are good for hundreds of thousands. That takes some tenths of a second, in which other
- * inserts and vacuum wait for the heavyweight lock on the meta page; scans do not.
+ * 8,000, after which the lists are good for hundreds of thousands. That takes it some tenths of a second.
  *
- * The new lists are written beside the old ones and take their place by one change of the meta page. A crash before that
- * leaves pages that nobody refers to until REINDEX. The old lists stay, since scans that read the meta page before may still read
- * them: what their snapshots see was put in before, and is all there. The next vacuum that finds nobody at it frees their pages.
+ * The new lists are written beside the old ones, while others go on to put rows into those. Then, under the exclusive
+ * lock on the meta page that keeps other writers out, the rows that came meanwhile are put in, too, and the meta page is changed:
+ * a few milliseconds. A crash before that leaves pages that nobody refers to until REINDEX. The old lists stay, since
+ * scans that read the meta page before may still read them: what their snapshots see was put in before, and is all there. The
+ * next vacuum that finds nobody at it frees their pages.
  *
  * Rows come from the table, by the TIDs in the index; one that is not there even for SnapshotAny is dead to all and is left
- * out. Vacuum holds the same lock in share mode, so that it neither misses rows nor finds them twice.
+ * out. Vacuum waits until the training is over, and there is none while it is at work: it would take rows out of the old
+ * lists alone.
  */
 #include "ivf/train.h"
 
@@ -110,7 +112,47 @@ retire(VcIvfMeta *meta, const VcIvfMeta *old)
 		}
 }
 
-/* Give the index new lists, as many as wanted or, for 0, as suit the rows; the meta page is locked exclusively. */
+static int
+compare_tids(const void *a, const void *b)
+{
+	return ItemPointerCompare((ItemPointer) a, (ItemPointer) b);
+}
+
+/* What putting rows into the new lists needs. */
+typedef struct Copy
+{
+	VcIvf		  *ivf;
+	VcFetch		  *fetch;
+	VcIvfInserter *inserter;
+	double		   rows;
+	double		   err; /* sum over them */
+} Copy;
+
+/* Put rows into the new lists, but for those in done[], which is in order. */
+static void
+copy_rows(Copy *copy, const Rows *rows, const ItemPointerData *done, uint64 ndone)
+{
+	VcValue value;
+
+	for (uint64 i = 0; i < rows->count; i++)
+	{
+		float err;
+
+		CHECK_FOR_INTERRUPTS();
+		if (ndone > 0 && bsearch(&rows->tids[i], done, ndone, sizeof(ItemPointerData), compare_tids) != NULL)
+			continue;
+		if (!vc_fetch_value(copy->fetch, &rows->tids[i], SnapshotAny, &value))
+			continue;
+		(void) vc_ivf_insert_value(copy->inserter, &rows->tids[i], &value, rows->keys != NULL ? &rows->keys[i] : NULL, &err);
+		copy->err += err;
+		copy->rows++;
+	}
+}
+
+/*
+ * Give the index new lists, as many as wanted or, for 0, as suit the rows. The caller sees to it that nobody else does, and
+ * that no vacuum is at work.
+ */
 static void
 retrain(VcIvf *old, Relation table, uint32 wanted_lists)
 {
@@ -118,14 +160,14 @@ retrain(VcIvf *old, Relation table, uint32 wanted_lists)
 	Size		   padded = ivf.rows.padded;
 	Rows		   rows = {.room = 1024};
 	VcFetch		  *fetch;
-	VcIvfInserter *inserter;
 	float		  *sample;
 	float		  *centroids;
 	uint64		   sampled = 0;
-	uint64		   kept = 0;
 	uint64		   room;
 	uint32		   lists;
-	double		   err_sum = 0;
+	Copy		   copy;
+	ItemPointerData *done;
+	uint64		   ndone;
 	VcValue		   value;
 
 	rows.tids = palloc(sizeof(ItemPointerData) * rows.room);
@@ -158,21 +200,22 @@ retrain(VcIvf *old, Relation table, uint32 wanted_lists)
 		retire(&ivf.meta, &old->meta);
 		pfree(centroids);
 		pfree(sample);
-		inserter = vc_ivf_inserter_new(&ivf);
-		for (uint64 i = 0; i < rows.count; i++)
-		{
-			float err;
+		copy = (Copy){.ivf = &ivf, .fetch = fetch, .inserter = vc_ivf_inserter_new(&ivf)};
+		copy_rows(&copy, &rows, NULL, 0);
 
-			CHECK_FOR_INTERRUPTS();
-			if (!vc_fetch_value(fetch, &rows.tids[i], SnapshotAny, &value))
-				continue;
-			(void) vc_ivf_insert_value(inserter, &rows.tids[i], &value, rows.keys != NULL ? &rows.keys[i] : NULL, &err);
-			err_sum += err;
-			kept++;
-		}
-		ivf.meta.built_rows = kept;
-		ivf.meta.built_err = kept > 0 ? err_sum / kept : 0;
+		/* From here on writers wait. */
+		LockPage(ivf.index, VC_IVF_META_BLOCK, ExclusiveLock);
+		ndone = rows.count;
+		done = palloc_extended(sizeof(ItemPointerData) * ndone, MCXT_ALLOC_HUGE);
+		memcpy(done, rows.tids, sizeof(ItemPointerData) * ndone);
+		qsort(done, ndone, sizeof(ItemPointerData), compare_tids);
+		rows.count = 0;
+		collect_rows(old, &rows);
+		copy_rows(&copy, &rows, done, ndone);
+		ivf.meta.built_rows = copy.rows;
+		ivf.meta.built_err = copy.rows > 0 ? copy.err / copy.rows : 0;
 		vc_ivf_write_meta(&ivf);
+		UnlockPage(ivf.index, VC_IVF_META_BLOCK, ExclusiveLock);
 	}
 	vc_fetch_close(fetch);
 }
@@ -188,15 +231,15 @@ vc_ivf_retrain_if_due(Relation index, Relation table)
 
 	vc_ivf_open(&ivf, index);
 
-	/* Somebody inserting at this moment, a vacuum, or another process that has had this idea: the next growth asks again. */
+	/* A vacuum, or another process that has had this idea: the next growth asks again. */
 	if (lists != 1 && (lists == 0 || ivf.meta.sample == 0) && vc_ivf_may_train(&ivf.meta) &&
 		estimated_rows(&ivf) >= rows_due(&ivf.meta) &&
-		ConditionalLockPage(index, VC_IVF_META_BLOCK, ExclusiveLock))
+		ConditionalLockPage(index, VC_IVF_TRAINING_LOCK, ExclusiveLock))
 	{
 		vc_ivf_open(&ivf, index);
 		if (vc_ivf_may_train(&ivf.meta) && estimated_rows(&ivf) >= rows_due(&ivf.meta))
 			retrain(&ivf, table, lists);
-		UnlockPage(index, VC_IVF_META_BLOCK, ExclusiveLock);
+		UnlockPage(index, VC_IVF_TRAINING_LOCK, ExclusiveLock);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);

@@ -110,7 +110,7 @@ vacuum_index(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, IndexBulkDelet
 	vacuum.stats = stats;
 
 	/* No new lists while rows are taken out: they would bring back what has been taken out. */
-	LockPage(info->index, VC_IVF_META_BLOCK, ShareLock);
+	LockPage(info->index, VC_IVF_TRAINING_LOCK, ShareLock);
 	vc_ivf_open(ivf, info->index);
 	stats->num_index_tuples = 0;
 	stats->pages_free = 0; /* those that repacking would set free */
@@ -121,7 +121,7 @@ vacuum_index(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, IndexBulkDelet
 	for (uint32 i = 0; i < count; i++)
 		clean_list(&vacuum, heads[i]);
 	pfree(heads);
-	UnlockPage(info->index, VC_IVF_META_BLOCK, ShareLock);
+	UnlockPage(info->index, VC_IVF_TRAINING_LOCK, ShareLock);
 	stats->num_pages = RelationGetNumberOfBlocks(info->index);
 	return stats;
 }

@@ -15,7 +15,7 @@ sub cancelled
 	my ($node, $what, $setup, $sql) = @_;
 	$node->safe_psql('postgres', $setup) if $setup;
 	my ($in, $out, $err) = ("SELECT pg_backend_pid();\n$sql;\n", '', '');
-	my $handle = IPC::Run::start(['psql', '-XAtq', '-d', $node->connstr('postgres')], '<', \$in, '>', \$out, '2>', \$err);
+	my $handle = IPC::Run::start(['psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres')], '<', \$in, '>', \$out, '2>', \$err);
 	$handle->pump until $out =~ /(\d+)\n/;
 	my $pid = $1;
 	sleep 0.3 + rand 0.5;
