@@ -240,6 +240,7 @@ visit_pages(VcIvfFrontier *frontier, uint32 chain, BlockVisit visit, void *arg)
 	VcIvfShape *shape = &ivf->root;
 	BlockNumber segment = frontier->chains[chain].head;
 	uint32		number = 0;
+	uint32		segments = 0;
 
 	while (segment != InvalidBlockNumber)
 	{
@@ -252,6 +253,8 @@ visit_pages(VcIvfFrontier *frontier, uint32 chain, BlockVisit visit, void *arg)
 		segment = vc_ivf_segment(page)->next;
 		UnlockReleaseBuffer(buffer);
 		CHECK_FOR_INTERRUPTS();
+		if (segments++ > ivf->meta.lists) /* each has one at least */
+			vc_page_corrupted(ivf->index, frontier->chains[chain].head, "the root runs in a circle");
 	}
 }
 

@@ -263,6 +263,14 @@ vc_ivf_keys(const VcIvfShape *shape, Page page, int block)
 	return VcPageGetPayload(page) + shape->keys_at + block * shape->keys.bytes;
 }
 
+/* Raise XX002 for a list that cannot be so many segments long: damage can make a chain lead back into itself. */
+static inline void
+vc_ivf_check_length(VcIvf *ivf, BlockNumber head, uint64 segments)
+{
+	if (unlikely(segments % 1024 == 0) && segments > RelationGetNumberOfBlocksInFork(ivf->index, ivf->fork))
+		vc_page_corrupted(ivf->index, head, "the list runs in a circle");
+}
+
 /*
  * The codes of a block of a segment whose first page is locked: in the page itself, or gathered in scratch[shape->plane].
  */

@@ -140,10 +140,10 @@ vc_ivf_read_meta(Relation index, const VcMetric *metric, VcIvfMeta *meta)
 	if (meta->magic != VC_IVF_MAGIC)
 		vc_page_corrupted(index, VC_IVF_META_BLOCK, "the meta page is damaged");
 	if (meta->version != VC_IVF_VERSION)
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("index \"%s\" has format version %u, this library reads version %d",
-							   RelationGetRelationName(index), meta->version, VC_IVF_VERSION),
-						errhint("Rebuild it with REINDEX INDEX.")));
+		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+						errmsg("index \"%s\" has format version %u, which this version of vectorcoll does not read",
+							   RelationGetRelationName(index), meta->version),
+						errdetail("It reads version %d.", VC_IVF_VERSION), errhint("Rebuild it with REINDEX INDEX.")));
 	if (meta->element != metric->element || meta->metric != metric->kind)
 		vc_page_corrupted(index, VC_IVF_META_BLOCK, "the index was made by another operator class");
 	if (meta->dim < 1 || meta->dim > VC_MAX_DIM * 8 || meta->lists < 1 || meta->lists > VC_IVF_MAX_LISTS ||
@@ -763,6 +763,7 @@ vc_ivf_add_row(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, ItemPointe
 	BlockNumber room = vc_ivf_segment(BufferGetPage(buffer))->room;
 	BlockNumber here;
 	bool		grown = false;
+	uint64		segments = 0;
 
 	UnlockReleaseBuffer(buffer);
 	if (room == InvalidBlockNumber)
@@ -795,5 +796,6 @@ vc_ivf_add_row(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, ItemPointe
 		}
 		UnlockReleaseBuffer(buffer);
 		here = next;
+		vc_ivf_check_length(ivf, head, ++segments);
 	}
 }

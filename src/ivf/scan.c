@@ -348,6 +348,7 @@ gather_list(VcIvfScan *state, const VcIvfProbe *probe, float floor, bool search_
 	VcIvfShape			 *shape = &ivf->rows;
 	BlockNumber			  segment = probe->head;
 	float				  scale = probe->distance * (float) state->epsilon;
+	uint64				  nsegments = 0;
 
 	while (segment != InvalidBlockNumber)
 	{
@@ -399,6 +400,7 @@ gather_list(VcIvfScan *state, const VcIvfProbe *probe, float floor, bool search_
 		segment = vc_ivf_segment(page)->next;
 		UnlockReleaseBuffer(buffer);
 		CHECK_FOR_INTERRUPTS();
+		vc_ivf_check_length(ivf, probe->head, ++nsegments);
 	}
 }
 

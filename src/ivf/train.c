@@ -296,6 +296,13 @@ add_list(VcIvf *ivf, RootChain *chain, const float *centroid, uint32 number)
 }
 
 #define SAMPLE_PER_BRANCH 32
+#define ASSIGN_BATCH 256
+
+static void
+branches_tick(void *arg, double done)
+{
+	CHECK_FOR_INTERRUPTS();
+}
 
 /*
  * Cut the lists into about sqrt(lists) branches by their centroids; branch_of[lists] tells each one's. Returns the branches'
@@ -304,8 +311,8 @@ add_list(VcIvf *ivf, RootChain *chain, const float *centroid, uint32 number)
 static float *
 cut_branches(VcIvf *ivf, const float *centroids, uint32 lists, uint32 *branches, uint32 *branch_of)
 {
-	uint32	 padded = ivf->root.padded;
-	VcKmeans params = {.dim = padded, .clusters = (uint32) sqrt(lists), .iterations = ITERATIONS, .seed = ivf->meta.seed};
+	Size	 padded = ivf->root.padded;
+	VcKmeans params = {.dim = padded, .clusters = (uint32) sqrt(lists), .iterations = ITERATIONS, .seed = ivf->meta.seed, .tick = branches_tick};
 	uint32	 count = Min(lists, SAMPLE_PER_BRANCH * params.clusters);
 	float	*sample = palloc_extended(sizeof(float) * padded * count, MCXT_ALLOC_HUGE);
 	float	*found = palloc_extended(sizeof(float) * padded * params.clusters, MCXT_ALLOC_HUGE);
@@ -320,8 +327,12 @@ cut_branches(VcIvf *ivf, const float *centroids, uint32 lists, uint32 *branches,
 	panels = palloc_extended(sizeof(float) * vc_panels_size(*branches, padded), MCXT_ALLOC_HUGE);
 	half_norms = palloc(sizeof(float) * vc_panels_norms_size(*branches));
 	vc_panels_build(found, *branches, padded, panels, half_norms);
-	vc_kernels->quant->nearest(centroids, padded, lists, panels, half_norms, vc_panels_norms_size(*branches) / VC_PANEL,
-							   padded, scores, branch_of);
+	for (uint32 i = 0; i < lists; i += ASSIGN_BATCH)
+	{
+		CHECK_FOR_INTERRUPTS();
+		vc_kernels->quant->nearest(centroids + i * padded, padded, Min(ASSIGN_BATCH, lists - i), panels, half_norms,
+								   vc_panels_norms_size(*branches) / VC_PANEL, padded, scores + i, branch_of + i);
+	}
 	pfree(sample);
 	pfree(workspace);
 	pfree(scores);

@@ -89,7 +89,7 @@ clean_list(Vacuum *vacuum, BlockNumber head)
 		next = vc_ivf_segment(BufferGetPage(buffer))->next;
 		UnlockReleaseBuffer(buffer);
 		here = next;
-		segments++;
+		vc_ivf_check_length(ivf, head, ++segments);
 	}
 	if (vc_ivf_repack_pays(ivf, (uint64) (vacuum->copies - copies_before), segments))
 		vacuum->stats->pages_free += segments * ivf->rows.segment_pages / 2;

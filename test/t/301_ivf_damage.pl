@@ -49,23 +49,33 @@ is($node->safe_psql('postgres', q{SELECT free_pages > 0, rows FROM vectorcoll.iv
 
 # ---- damage ----
 
-# d: codes with keys, values, and free pages of both kinds; w: segments of several pages.
+# d: codes with keys, values, and free pages of both kinds; w: segments of several pages; s: second copies without codes;
+# b: a root with branches.
 $node->safe_psql('postgres', q{
 	CREATE TABLE d (id int, v vector(24));
 	CREATE TABLE w (id int, v vector(3000));
+	CREATE TABLE s (id int, v vector(4));
+	CREATE TABLE b (id int, v vector(4));
+	INSERT INTO s SELECT i, point(i, 4) FROM generate_series(1, 3000) i;
+	INSERT INTO b SELECT i, point(i, 4) FROM generate_series(1, 9000) i;
 	INSERT INTO d SELECT i, point(i, 24) FROM generate_series(1, 9000) i;
 	INSERT INTO w SELECT i, point(i, 3000) FROM generate_series(1, 80) i;
 	CREATE INDEX d_v ON d USING vc_ivf (v, id) WITH (lists = 3, storage = float);
 	CREATE INDEX w_v ON w USING vc_ivf (v) WITH (lists = 2, bits = 2, storage = half);
+	CREATE INDEX s_v ON s USING vc_ivf (v) WITH (lists = 5, spill = on, quantization = none, storage = half);
+	CREATE INDEX b_v ON b USING vc_ivf (v) WITH (lists = 5000);
 	DELETE FROM d WHERE id % 5 > 0});
 $node->safe_psql('postgres', 'VACUUM d');
 my %kinds = (
 	d => ['meta', 'segments', undef, 'values', 'free pages'],
-	w => ['meta', 'segments', 'codes', 'values']);
+	w => ['meta', 'segments', 'codes', 'values'],
+	s => ['meta', 'segments', undef, 'values'],
+	b => ['meta', 'segments', undef, 'values']);
 my ($corrupted, $tries) = (0, 0);
-for my $t ('d', 'w')
+my %dim = (d => 24, w => 3000, s => 4, b => 4);
+for my $t ('d', 'w', 's', 'b')
 {
-	my $d = $t eq 'd' ? 24 : 3000;
+	my $d = $dim{$t};
 	my ($found, $of) = damage_index($node, $t, "${t}_v", $kinds{$t}, "SET enable_seqscan = off; SELECT count(*) FROM (SELECT id FROM $t ORDER BY v <-> point(1, $d) LIMIT 10) s;
 		SELECT count(*) FROM (SELECT id FROM $t WHERE id < 50 ORDER BY v <-> point(1, $d) LIMIT 1000) s; SELECT count(*) FROM (SELECT id FROM $t ORDER BY v <-> point(2, $d) LIMIT 100000) s;
 		INSERT INTO $t SELECT -i, point(i, $d) FROM generate_series(1, 2000) i WHERE $d < 100 OR i < 50; DELETE FROM $t WHERE id % 3 <> 0; VACUUM (INDEX_CLEANUP ON) $t;
