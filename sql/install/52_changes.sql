@@ -11,42 +11,50 @@ DECLARE
 BEGIN
     target := vectorcoll._target(new_name, coalesce(new_namespace,
                   CASE WHEN strpos(new_name, '.') = 0 THEN split_part(old_name, '.', 1) END));
-    BEGIN
-        PERFORM vectorcoll._timeout_start(timeout);
-        PERFORM vectorcoll._lock('definition', old_name, target.nspname || '.' || target.relname);
-        PERFORM vectorcoll._lock('alias', target.nspname || '.' || target.relname);
-        PERFORM vectorcoll._lock_collection(rel);
-        IF vectorcoll._resolve(name, namespace,
-                false) <> rel OR vectorcoll._qualified(rel) IS DISTINCT FROM old_name THEN
-            PERFORM vectorcoll._raise('VC903', format('collection "%s" was replaced meanwhile', old_name),
-                                      'Another session renamed or replaced it while this one waited.', 'Try again.');
-        END IF;
-        IF old_name = target.nspname || '.' || target.relname THEN
-            RETURN;
-        END IF;
-        IF vectorcoll._relid(target.nspname, target.relname) IS NOT NULL THEN
-            PERFORM vectorcoll._raise('VC706', format('name "%s.%s" is taken', target.nspname, target.relname),
-                                      'There is a relation of that name.', 'Choose another name.');
-        END IF;
-        IF split_part(old_name, '.', 1) <> target.nspname THEN
-            FOR child IN SELECT t.relid FROM pg_partition_tree(rel) t WHERE t.level > 0 LOOP
-                EXECUTE format('ALTER TABLE %s SET SCHEMA %I', vectorcoll._ident(child.relid), target.nspname);
-            END LOOP;
-            -- The old name could be taken there, so rename first; the new one is free in both only if it is here too.
-            IF vectorcoll._relid(split_part(old_name, '.', 1), target.relname) IS NULL THEN
-                EXECUTE format('ALTER TABLE %s RENAME TO %I', vectorcoll._ident(rel), target.relname);
-                EXECUTE format('ALTER TABLE %s SET SCHEMA %I', vectorcoll._ident(rel), target.nspname);
-            ELSE
-                EXECUTE format('ALTER TABLE %s SET SCHEMA %I', vectorcoll._ident(rel), target.nspname);
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._lock('definition', old_name, target.nspname || '.' || target.relname);
+            PERFORM vectorcoll._lock('alias', target.nspname || '.' || target.relname);
+            PERFORM vectorcoll._lock_collection(rel);
+            IF vectorcoll._resolve(name, namespace,
+                    false) <> rel OR vectorcoll._qualified(rel) IS DISTINCT FROM old_name THEN
+                PERFORM vectorcoll._raise('VC903', format('collection "%s" was replaced meanwhile', old_name),
+                                          'Another session renamed or replaced it while this one waited.', 'Try again.');
             END IF;
-        END IF;
-        IF split_part(vectorcoll._qualified(rel), '.', 2) <> target.relname THEN
-            EXECUTE format('ALTER TABLE %s RENAME TO %I', vectorcoll._ident(rel), target.relname);
-        END IF;
-    EXCEPTION WHEN query_canceled THEN
-        PERFORM vectorcoll._timed_out('rename_collection');
-        RAISE;
-    END;
+            IF old_name = target.nspname || '.' || target.relname THEN
+                RETURN;
+            END IF;
+            IF vectorcoll._relid(target.nspname, target.relname) IS NOT NULL THEN
+                PERFORM vectorcoll._taken(target.nspname, target.relname);
+            END IF;
+            IF split_part(old_name, '.', 1) <> target.nspname THEN
+                FOR child IN SELECT t.relid FROM pg_partition_tree(rel) t WHERE t.level > 0 LOOP
+                    EXECUTE format('ALTER TABLE %s SET SCHEMA %I', vectorcoll._ident(child.relid), target.nspname);
+                END LOOP;
+                -- The old name could be taken there, so rename first; the new one is free in both only if it is here too.
+                IF vectorcoll._relid(split_part(old_name, '.', 1), target.relname) IS NULL THEN
+                    EXECUTE format('ALTER TABLE %s RENAME TO %I', vectorcoll._ident(rel), target.relname);
+                    EXECUTE format('ALTER TABLE %s SET SCHEMA %I', vectorcoll._ident(rel), target.nspname);
+                ELSE
+                    EXECUTE format('ALTER TABLE %s SET SCHEMA %I', vectorcoll._ident(rel), target.nspname);
+                END IF;
+            END IF;
+            IF split_part(vectorcoll._qualified(rel), '.', 2) <> target.relname THEN
+                EXECUTE format('ALTER TABLE %s RENAME TO %I', vectorcoll._ident(rel), target.relname);
+            END IF;
+            EXIT;
+        EXCEPTION WHEN query_canceled THEN
+            PERFORM vectorcoll._timed_out('rename_collection');
+            RAISE;
+        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
+            IF attempt = 10 THEN
+                RAISE;
+            END IF;
+        WHEN unique_violation OR duplicate_table OR duplicate_object THEN
+            PERFORM vectorcoll._taken(target.nspname, target.relname);
+        END;
+    END LOOP;
 END $$;
 
 CREATE FUNCTION vectorcoll.truncate_collection(name text, namespace text = NULL, timeout interval = NULL) RETURNS void
@@ -54,14 +62,23 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     rel oid;
 BEGIN
-    PERFORM vectorcoll._timeout_start(timeout);
-    rel := vectorcoll._resolve_locked(name, namespace);
-    EXECUTE format('TRUNCATE %s', vectorcoll._ident(rel));
-EXCEPTION WHEN query_canceled THEN
-    PERFORM vectorcoll._timed_out('truncate_collection');
-    RAISE;
-WHEN undefined_table THEN
-    PERFORM vectorcoll._gone(name);
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM vectorcoll._timeout_start(timeout);
+            rel := vectorcoll._resolve_locked(name, namespace);
+            EXECUTE format('TRUNCATE %s', vectorcoll._ident(rel));
+            EXIT;
+        EXCEPTION WHEN query_canceled THEN
+            PERFORM vectorcoll._timed_out('truncate_collection');
+            RAISE;
+        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
+            IF attempt = 10 THEN
+                RAISE;
+            END IF;
+        WHEN undefined_table THEN
+            PERFORM vectorcoll._gone(name);
+        END;
+    END LOOP;
 END $$;
 
 -- Sets the keys given; a key whose value is null is removed. Returns all properties.
@@ -74,17 +91,24 @@ DECLARE
     result jsonb;
 BEGIN
     PERFORM vectorcoll._check_properties(properties);
-    BEGIN
-        PERFORM vectorcoll._timeout_start(timeout);
-        rel := vectorcoll._resolve_locked(name, namespace, 'SHARE UPDATE EXCLUSIVE');
-        SELECT coalesce(jsonb_object_agg(p.key, p.value), '{}') INTO result
-          FROM vectorcoll.collections c, jsonb_each(c.properties || alter_collection_properties.properties) p
-         WHERE c.relid = rel AND p.value <> 'null';
-        PERFORM vectorcoll._redefine(rel, NULL, result);
-    EXCEPTION WHEN query_canceled THEN
-        PERFORM vectorcoll._timed_out('alter_collection_properties');
-        RAISE;
-    END;
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM vectorcoll._timeout_start(timeout);
+            rel := vectorcoll._resolve_locked(name, namespace, 'SHARE UPDATE EXCLUSIVE');
+            SELECT coalesce(jsonb_object_agg(p.key, p.value), '{}') INTO result
+              FROM vectorcoll.collections c, jsonb_each(c.properties || alter_collection_properties.properties) p
+             WHERE c.relid = rel AND p.value <> 'null';
+            PERFORM vectorcoll._redefine(rel, NULL, result);
+            EXIT;
+        EXCEPTION WHEN query_canceled THEN
+            PERFORM vectorcoll._timed_out('alter_collection_properties');
+            RAISE;
+        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
+            IF attempt = 10 THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
     RETURN result;
 END $$;
 
@@ -102,36 +126,43 @@ DECLARE
     new_schema jsonb;
 BEGIN
     PERFORM vectorcoll._require(field, 'field');
-    BEGIN
-        PERFORM vectorcoll._timeout_start(timeout);
-        rel := vectorcoll._resolve_locked(name, namespace, 'ACCESS EXCLUSIVE');
-        new_schema := jsonb_insert(vectorcoll._schema(rel), '{fields,-1}', field, true);
-        PERFORM vectorcoll._require_valid_schema(new_schema);
-        new_schema := vectorcoll._normalise_schema(new_schema);
-        IF field->'is_primary' = 'true' OR field->'is_partition_key' = 'true' THEN
-            PERFORM vectorcoll._raise('VC110', 'cannot add a key field', 'The table is laid out by its keys.',
-                    'Create a new collection and move an alias.');
-        END IF;
+    FOR attempt IN 1 .. 10 LOOP
         BEGIN
-            EXECUTE format('ALTER TABLE %s ADD COLUMN %s', vectorcoll._ident(rel),
-                    vectorcoll._column_definition(new_schema#>'{fields,-1}'));
-        EXCEPTION WHEN not_null_violation THEN
-            PERFORM vectorcoll._raise('VC110', format('field "%s" must be nullable or have a default_value',
-                    field->>'name'),
-                                      'The collection has rows, which have no value for it.',
-                                              'Set nullable or default_value.');
-        WHEN invalid_text_representation OR numeric_value_out_of_range OR datetime_field_overflow
-                OR invalid_datetime_format
-             OR string_data_right_truncation OR check_violation THEN
-            PERFORM vectorcoll._raise('VC105', format('default_value of field "%s" is not of its dtype',
-                    field->>'name'), SQLERRM || '.',
-                                      'Give a value of the field''s dtype.');
+            PERFORM vectorcoll._timeout_start(timeout);
+            rel := vectorcoll._resolve_locked(name, namespace, 'ACCESS EXCLUSIVE');
+            new_schema := jsonb_insert(vectorcoll._schema(rel), '{fields,-1}', field, true);
+            PERFORM vectorcoll._require_valid_schema(new_schema);
+            new_schema := vectorcoll._normalise_schema(new_schema);
+            IF field->'is_primary' = 'true' OR field->'is_partition_key' = 'true' THEN
+                PERFORM vectorcoll._raise('VC110', 'cannot add a key field', 'The table is laid out by its keys.',
+                        'Create a new collection and move an alias.');
+            END IF;
+            BEGIN
+                EXECUTE format('ALTER TABLE %s ADD COLUMN %s', vectorcoll._ident(rel),
+                        vectorcoll._column_definition(new_schema#>'{fields,-1}'));
+            EXCEPTION WHEN not_null_violation THEN
+                PERFORM vectorcoll._raise('VC110', format('field "%s" must be nullable or have a default_value',
+                        field->>'name'),
+                                          'The collection has rows, which have no value for it.',
+                                                  'Set nullable or default_value.');
+            WHEN invalid_text_representation OR numeric_value_out_of_range OR datetime_field_overflow
+                    OR invalid_datetime_format
+                 OR string_data_right_truncation OR check_violation THEN
+                PERFORM vectorcoll._raise('VC105', format('default_value of field "%s" is not of its dtype',
+                        field->>'name'), SQLERRM || '.',
+                                          'Give a value of the field''s dtype.');
+            END;
+            PERFORM vectorcoll._redefine(rel, new_schema);
+            EXIT;
+        EXCEPTION WHEN query_canceled THEN
+            PERFORM vectorcoll._timed_out('add_collection_field');
+            RAISE;
+        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
+            IF attempt = 10 THEN
+                RAISE;
+            END IF;
         END;
-        PERFORM vectorcoll._redefine(rel, new_schema);
-    EXCEPTION WHEN query_canceled THEN
-        PERFORM vectorcoll._timed_out('add_collection_field');
-        RAISE;
-    END;
+    END LOOP;
     RETURN vectorcoll._describe(rel);
 END $$;
 
@@ -145,31 +176,38 @@ DECLARE
     a record;
 BEGIN
     PERFORM vectorcoll._require(field, 'field');
-    BEGIN
-        PERFORM vectorcoll._timeout_start(timeout);
-        rel := vectorcoll._resolve_locked(name, namespace);
-        def := vectorcoll._schema(rel);
-        f := vectorcoll._field(rel, field);
-        IF f->'is_primary' = 'true' OR f->'is_partition_key' = 'true' THEN
-            PERFORM vectorcoll._raise('VC110', format('cannot drop key field "%s"', field),
-                    'The table is laid out by its keys.',
-                                      'Create a new collection and move an alias.');
-        END IF;
-        def := jsonb_set(def, '{fields}',
-                (SELECT jsonb_agg(e.value ORDER BY e.ordinality)
-                FROM jsonb_array_elements(def->'fields') WITH ORDINALITY e
-                                            WHERE e.value->>'name' <> field));
-        PERFORM vectorcoll._require_valid_schema(def);
-        -- Alias views list the column. They are made again without it.
-        FOR a IN SELECT x.relid FROM vectorcoll._lock_aliases(rel) x LOOP
-            PERFORM vectorcoll._point_alias(a.relid, rel, field);
-        END LOOP;
-        PERFORM vectorcoll._lock_collection(rel);
-        EXECUTE format('ALTER TABLE %s DROP COLUMN %I', vectorcoll._ident(rel), field);
-    EXCEPTION WHEN query_canceled THEN
-        PERFORM vectorcoll._timed_out('drop_collection_field');
-        RAISE;
-    END;
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM vectorcoll._timeout_start(timeout);
+            rel := vectorcoll._resolve_locked(name, namespace);
+            def := vectorcoll._schema(rel);
+            f := vectorcoll._field(rel, field);
+            IF f->'is_primary' = 'true' OR f->'is_partition_key' = 'true' THEN
+                PERFORM vectorcoll._raise('VC110', format('cannot drop key field "%s"', field),
+                        'The table is laid out by its keys.',
+                                          'Create a new collection and move an alias.');
+            END IF;
+            def := jsonb_set(def, '{fields}',
+                    (SELECT jsonb_agg(e.value ORDER BY e.ordinality)
+                    FROM jsonb_array_elements(def->'fields') WITH ORDINALITY e
+                                                WHERE e.value->>'name' <> field));
+            PERFORM vectorcoll._require_valid_schema(def);
+            -- Alias views list the column. They are made again without it.
+            PERFORM vectorcoll._lock_collection(rel, with_aliases => true);
+            FOR a IN SELECT x.relid FROM vectorcoll.aliases x WHERE x.collection_relid = rel ORDER BY 1 LOOP
+                PERFORM vectorcoll._point_alias(a.relid, rel, field);
+            END LOOP;
+            EXECUTE format('ALTER TABLE %s DROP COLUMN %I', vectorcoll._ident(rel), field);
+            EXIT;
+        EXCEPTION WHEN query_canceled THEN
+            PERFORM vectorcoll._timed_out('drop_collection_field');
+            RAISE;
+        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
+            IF attempt = 10 THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
     RETURN vectorcoll._describe(rel);
 END $$;
 
@@ -188,54 +226,61 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM vectorcoll._raise('VC100', format('table %s does not exist', relation::oid), NULL, NULL);
     END IF;
-    BEGIN
-        PERFORM vectorcoll._timeout_start(timeout);
-        PERFORM vectorcoll._lock('definition', vectorcoll._qualified(relation));
-        -- DDL by hand asks the registry what it must follow: none may be under way while the table is not in it yet.
-        IF (SELECT c.relkind IN ('r', 'p') FROM pg_class c WHERE c.oid = relation) THEN
-            EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', relation);
-        END IF;
-        IF vectorcoll._schema(relation) IS NOT NULL THEN
-            RETURN vectorcoll._describe(relation);
-        END IF;
-        SELECT i.indkey::smallint[] INTO key_columns FROM pg_index i WHERE i.indrelid = relation AND i.indisprimary;
-        SELECT p.partattrs::smallint[] INTO partition_columns FROM pg_partitioned_table p WHERE p.partrelid = relation;
-        -- A partition key is part of the primary key without being what identifies a row.
-        SELECT array_agg(k) INTO key_columns FROM unnest(key_columns) k WHERE cardinality(key_columns) = 1
-                OR k <> ALL (coalesce(partition_columns, '{}'));
-        IF key_columns IS NULL OR cardinality(key_columns) <> 1 THEN
-            PERFORM vectorcoll._raise('VC105', format('table "%s" has no primary key of one column',
-                    vectorcoll._qualified(relation)),
-                'A collection identifies a point by one field.',
-                        'Add a primary key on a bigint, integer, varchar, text or uuid column.');
-        END IF;
-        SELECT format('column "%s" is of type %s without dimensions', a.attname, format_type(a.atttypid,
-                a.atttypmod)) INTO bad
-          FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_extension x ON x.extname = 'vectorcoll'
-                  AND x.extnamespace = t.typnamespace
-         WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND t.typname IN ('vector',
-                 'halfvec') AND a.atttypmod < 0;
-        IF bad IS NOT NULL THEN
-            PERFORM vectorcoll._raise('VC105', bad, 'A vector field has a fixed number of dimensions.',
-                    'Run ALTER TABLE ... ALTER COLUMN ... TYPE vector(n) first.');
-        END IF;
-        SELECT jsonb_build_object('description', description, 'enable_dynamic_field', bool_or(a.attname = '$meta'),
-                   'fields', jsonb_agg(f.field || jsonb_build_object('name', a.attname, 'nullable',
-                           NOT a.attnotnull AND a.attnum <> key_columns[1],
-                                  'is_primary', a.attnum = key_columns[1],
-                                  'auto_id', a.attnum = key_columns[1] AND (a.attidentity <> '' OR a.atthasdef))
-                              ORDER BY a.attnum) FILTER (WHERE a.attname <> '$meta'))
-          INTO new_schema
-          FROM pg_attribute a CROSS JOIN LATERAL (SELECT vectorcoll._field_of_column(relation, a.attnum,
-                  a.attnum = key_columns[1]) AS field) f
-         WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND (f.field IS NOT NULL
-                 OR a.attname = '$meta');
-        PERFORM vectorcoll._require_valid_schema(new_schema);
-        PERFORM vectorcoll._register(relation, vectorcoll._normalise_schema(new_schema), '{}', '{}');
-    EXCEPTION WHEN query_canceled THEN
-        PERFORM vectorcoll._timed_out('adopt_table');
-        RAISE;
-    END;
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._lock('definition', vectorcoll._qualified(relation));
+            -- DDL by hand asks the registry what it must follow: none may be under way while the table is not in it yet.
+            IF (SELECT c.relkind IN ('r', 'p') FROM pg_class c WHERE c.oid = relation) THEN
+                EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', relation);
+            END IF;
+            IF vectorcoll._schema(relation) IS NOT NULL THEN
+                RETURN vectorcoll._describe(relation);
+            END IF;
+            SELECT i.indkey::smallint[] INTO key_columns FROM pg_index i WHERE i.indrelid = relation AND i.indisprimary;
+            SELECT p.partattrs::smallint[] INTO partition_columns FROM pg_partitioned_table p WHERE p.partrelid = relation;
+            -- A partition key is part of the primary key without being what identifies a row.
+            SELECT array_agg(k) INTO key_columns FROM unnest(key_columns) k WHERE cardinality(key_columns) = 1
+                    OR k <> ALL (coalesce(partition_columns, '{}'));
+            IF key_columns IS NULL OR cardinality(key_columns) <> 1 THEN
+                PERFORM vectorcoll._raise('VC105', format('table "%s" has no primary key of one column',
+                        vectorcoll._qualified(relation)),
+                    'A collection identifies a point by one field.',
+                            'Add a primary key on a bigint, integer, varchar, text or uuid column.');
+            END IF;
+            SELECT format('column "%s" is of type %s without dimensions', a.attname, format_type(a.atttypid,
+                    a.atttypmod)) INTO bad
+              FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_extension x ON x.extname = 'vectorcoll'
+                      AND x.extnamespace = t.typnamespace
+             WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND t.typname IN ('vector',
+                     'halfvec') AND a.atttypmod < 0;
+            IF bad IS NOT NULL THEN
+                PERFORM vectorcoll._raise('VC105', bad, 'A vector field has a fixed number of dimensions.',
+                        'Run ALTER TABLE ... ALTER COLUMN ... TYPE vector(n) first.');
+            END IF;
+            SELECT jsonb_build_object('description', description, 'enable_dynamic_field', bool_or(a.attname = '$meta'),
+                       'fields', jsonb_agg(f.field || jsonb_build_object('name', a.attname, 'nullable',
+                               NOT a.attnotnull AND a.attnum <> key_columns[1],
+                                      'is_primary', a.attnum = key_columns[1],
+                                      'auto_id', a.attnum = key_columns[1] AND (a.attidentity <> '' OR a.atthasdef))
+                                  ORDER BY a.attnum) FILTER (WHERE a.attname <> '$meta'))
+              INTO new_schema
+              FROM pg_attribute a CROSS JOIN LATERAL (SELECT vectorcoll._field_of_column(relation, a.attnum,
+                      a.attnum = key_columns[1]) AS field) f
+             WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND (f.field IS NOT NULL
+                     OR a.attname = '$meta');
+            PERFORM vectorcoll._require_valid_schema(new_schema);
+            PERFORM vectorcoll._register(relation, vectorcoll._normalise_schema(new_schema), '{}', '{}');
+            EXIT;
+        EXCEPTION WHEN query_canceled THEN
+            PERFORM vectorcoll._timed_out('adopt_table');
+            RAISE;
+        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
+            IF attempt = 10 THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
     RETURN vectorcoll._describe(relation);
 END $$;
 

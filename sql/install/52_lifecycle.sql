@@ -69,6 +69,8 @@ BEGIN
         END LOOP;
     END IF;
     RETURN vectorcoll._relid(nspname, relname);
+EXCEPTION WHEN unique_violation OR duplicate_table OR duplicate_object THEN
+    PERFORM vectorcoll._taken(nspname, relname);
 END $$;
 
 -- Oid of nspname.relname, null when there is none; no search path, no privilege needed.
@@ -179,14 +181,21 @@ BEGIN
     PERFORM vectorcoll._require_valid_schema(schema);
     PERFORM vectorcoll._check_index_params(coalesce(nullif(index_params, 'null'), '[]'));
     PERFORM vectorcoll._check_properties(properties);
-    BEGIN
-        PERFORM vectorcoll._timeout_start(timeout);
-        result := vectorcoll._create(target.nspname, target.relname, vectorcoll._normalise_schema(schema),
-                                     coalesce(nullif(index_params, 'null'), '[]'), properties, '{}');
-    EXCEPTION WHEN query_canceled THEN
-        PERFORM vectorcoll._timed_out('create_collection');
-        RAISE;
-    END;
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM vectorcoll._timeout_start(timeout);
+            result := vectorcoll._create(target.nspname, target.relname, vectorcoll._normalise_schema(schema),
+                                         coalesce(nullif(index_params, 'null'), '[]'), properties, '{}');
+            EXIT;
+        EXCEPTION WHEN query_canceled THEN
+            PERFORM vectorcoll._timed_out('create_collection');
+            RAISE;
+        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
+            IF attempt = 10 THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
     RETURN result;
 END $$;
 
@@ -227,14 +236,21 @@ BEGIN
         jsonb_build_object('name', vector_field_name, 'dtype', 'float_vector', 'dim', dimension)));
     PERFORM vectorcoll._require_valid_schema(schema);
     PERFORM vectorcoll._check_metric('float_vector', metric_type);
-    BEGIN
-        PERFORM vectorcoll._timeout_start(timeout);
-        result := vectorcoll._create(target.nspname, target.relname, vectorcoll._normalise_schema(schema), '[]', '{}',
-            jsonb_build_object(vector_field_name, jsonb_build_object('metric_type', upper(metric_type))));
-    EXCEPTION WHEN query_canceled THEN
-        PERFORM vectorcoll._timed_out('create_collection');
-        RAISE;
-    END;
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM vectorcoll._timeout_start(timeout);
+            result := vectorcoll._create(target.nspname, target.relname, vectorcoll._normalise_schema(schema), '[]', '{}',
+                jsonb_build_object(vector_field_name, jsonb_build_object('metric_type', upper(metric_type))));
+            EXIT;
+        EXCEPTION WHEN query_canceled THEN
+            PERFORM vectorcoll._timed_out('create_collection');
+            RAISE;
+        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
+            IF attempt = 10 THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
     RETURN result;
 END $$;
 
@@ -298,26 +314,36 @@ BEGIN
     RETURN result;
 END $$;
 
+-- For a name that a relation or a type has, or got by hand while we were about to use it.
+CREATE FUNCTION vectorcoll._taken(nspname text, relname text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM vectorcoll._raise('VC706', format('name "%s.%s" is taken', nspname, relname),
+                              'There is a relation or type of that name.', 'Choose another name.');
+END $$;
+
 CREATE FUNCTION vectorcoll._gone(name text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM vectorcoll._raise('VC100', format('collection "%s" does not exist', name),
+    PERFORM vectorcoll._raise('VC100', 'collection ' || coalesce('"' || name || '" ', '') || 'does not exist',
             'Another session dropped it meanwhile.',
                               'vectorcoll.list_collections() shows the collections there are.');
 END $$;
 
--- ACCESS EXCLUSIVE on a collection's table, after its aliases' views if those are locked as well.
-CREATE FUNCTION vectorcoll._lock_collection(relid oid) RETURNS void
+-- ACCESS EXCLUSIVE on a collection's table, after its aliases' views if those are wanted as well.
+CREATE FUNCTION vectorcoll._lock_collection(relid oid, with_aliases bool = false) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF NOT vectorcoll._lock_relation(relid, 'ACCESS EXCLUSIVE') THEN
-        PERFORM vectorcoll._gone(relid::text);
+    IF with_aliases THEN
+        PERFORM vectorcoll._lock_aliases(relid);
     END IF;
+    PERFORM vectorcoll._lock_relation(relid, 'ACCESS EXCLUSIVE');
+    PERFORM vectorcoll._same(relid, NULL);
 END $$;
 
--- Locks the names and views of a collection's aliases, whose definition lock is held, and returns them. Others may
+-- Locks the names and views of a collection's aliases, whose definition lock is held. Others may
 -- move an alias away while we wait for its lock, but none hither, so one more look settles it.
-CREATE FUNCTION vectorcoll._lock_aliases(relid oid) RETURNS SETOF vectorcoll.aliases
+CREATE FUNCTION vectorcoll._lock_aliases(relid oid) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     keys text[];
@@ -326,9 +352,7 @@ BEGIN
     SELECT array_agg(x.namespace || '.' || x.alias) INTO keys FROM vectorcoll.aliases x WHERE x.collection_relid = $1;
     PERFORM vectorcoll._lock('alias', VARIADIC coalesce(keys, '{}'));
     FOR a IN SELECT x.* FROM vectorcoll.aliases x WHERE x.collection_relid = $1 ORDER BY x.relid LOOP
-        IF vectorcoll._lock_relation(a.relid, 'ACCESS EXCLUSIVE') THEN
-            RETURN NEXT a;
-        END IF;
+        PERFORM vectorcoll._lock_relation(a.relid, 'ACCESS EXCLUSIVE');
     END LOOP;
 END $$;
 
@@ -339,15 +363,22 @@ DECLARE
     relid oid;
 BEGIN
     PERFORM vectorcoll._require(safe, 'safe');
-    BEGIN
-        PERFORM vectorcoll._timeout_start(timeout);
-        relid := vectorcoll._resolve_locked(name, namespace);
-        PERFORM vectorcoll._take_lease(relid);
-        PERFORM vectorcoll._drop(relid, safe);
-    EXCEPTION WHEN query_canceled THEN
-        PERFORM vectorcoll._timed_out('drop_collection');
-        RAISE;
-    END;
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM vectorcoll._timeout_start(timeout);
+            relid := vectorcoll._resolve_locked(name, namespace);
+            PERFORM vectorcoll._take_lease(relid);
+            PERFORM vectorcoll._drop(relid, safe);
+            EXIT;
+        EXCEPTION WHEN query_canceled THEN
+            PERFORM vectorcoll._timed_out('drop_collection');
+            RAISE;
+        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
+            IF attempt = 10 THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
 END $$;
 
 -- Drops a collection whose definition lock is held. Alias views go first: whoever reads through one locks it before
@@ -358,10 +389,7 @@ DECLARE
     a record;
     old_name text := vectorcoll._qualified(relid);
 BEGIN
-    IF NOT safe THEN
-        PERFORM vectorcoll._lock_aliases(relid);
-    END IF;
-    PERFORM vectorcoll._lock_collection(relid);
+    PERFORM vectorcoll._lock_collection(relid, with_aliases => NOT safe);
     IF safe AND vectorcoll._load_state(relid) IN ('Loading', 'Loaded') THEN
         PERFORM vectorcoll._raise('VC903', format('collection "%s" is %s', vectorcoll._qualified(relid),
                 lower(vectorcoll._load_state(relid))),

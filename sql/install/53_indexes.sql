@@ -187,14 +187,21 @@ DECLARE
 BEGIN
     PERFORM vectorcoll._require(field, 'field'), vectorcoll._require(index_type, 'index_type'),
             vectorcoll._require(params, 'params');
-    BEGIN
-        PERFORM vectorcoll._timeout_start(timeout);
-        relid := vectorcoll._resolve_locked(name, namespace, 'SHARE');
-        result := vectorcoll._create_index(relid, field, index_type, metric_type, params, index_name);
-    EXCEPTION WHEN query_canceled THEN
-        PERFORM vectorcoll._timed_out('create_index');
-        RAISE;
-    END;
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM vectorcoll._timeout_start(timeout);
+            relid := vectorcoll._resolve_locked(name, namespace, 'SHARE');
+            result := vectorcoll._create_index(relid, field, index_type, metric_type, params, index_name);
+            EXIT;
+        EXCEPTION WHEN query_canceled THEN
+            PERFORM vectorcoll._timed_out('create_index');
+            RAISE;
+        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
+            IF attempt = 10 THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
     RETURN result;
 END $$;
 
@@ -208,21 +215,28 @@ DECLARE
     options jsonb;
 BEGIN
     PERFORM vectorcoll._require(field, 'field');
-    BEGIN
-        PERFORM vectorcoll._timeout_start(timeout);
-        rel := vectorcoll._resolve_locked(name, namespace, 'ACCESS EXCLUSIVE');
-        PERFORM vectorcoll._field(rel, field);
-        idx := vectorcoll._vector_index(rel, field);
-        IF idx.index_relid IS NOT NULL THEN
-            EXECUTE format('DROP INDEX %s', vectorcoll._ident(idx.index_relid));
-        ELSE
-            SELECT c.field_options INTO options FROM vectorcoll.collections c WHERE c.relid = rel;
-            PERFORM vectorcoll._redefine(rel, NULL, NULL, options #- ARRAY[field, 'index_type']);
-        END IF;
-    EXCEPTION WHEN query_canceled THEN
-        PERFORM vectorcoll._timed_out('drop_index');
-        RAISE;
-    END;
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM vectorcoll._timeout_start(timeout);
+            rel := vectorcoll._resolve_locked(name, namespace, 'ACCESS EXCLUSIVE');
+            PERFORM vectorcoll._field(rel, field);
+            idx := vectorcoll._vector_index(rel, field);
+            IF idx.index_relid IS NOT NULL THEN
+                EXECUTE format('DROP INDEX %s', vectorcoll._ident(idx.index_relid));
+            ELSE
+                SELECT c.field_options INTO options FROM vectorcoll.collections c WHERE c.relid = rel;
+                PERFORM vectorcoll._redefine(rel, NULL, NULL, options #- ARRAY[field, 'index_type']);
+            END IF;
+            EXIT;
+        EXCEPTION WHEN query_canceled THEN
+            PERFORM vectorcoll._timed_out('drop_index');
+            RAISE;
+        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
+            IF attempt = 10 THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
 END $$;
 
 -- The vector index of a field, or VC700.
@@ -315,34 +329,41 @@ DECLARE
     old text;
 BEGIN
     PERFORM vectorcoll._require(field, 'field');
-    BEGIN
-        PERFORM vectorcoll._timeout_start(timeout);
-        rel := vectorcoll._resolve_locked(name, namespace, 'SHARE');
-        dtype := CASE WHEN field = '$meta' AND vectorcoll._schema(rel)->'enable_dynamic_field' = 'true' THEN 'json'
-                      ELSE vectorcoll._field(rel, field)->>'dtype' END;
-        IF dtype LIKE '%\_vector' THEN
-            PERFORM vectorcoll._raise('VC110', format('field "%s" is a vector field', field), NULL,
-                    'Use vectorcoll.create_index for vector fields.');
-        END IF;
-        SELECT i.index_name INTO old FROM vectorcoll._indexes(rel) i WHERE i.field_name = field AND NOT i.is_vector;
-        IF FOUND THEN
-            RETURN old;
-        END IF;
-        nspname := split_part(vectorcoll._qualified(rel), '.', 1);
-        IF index_name IS NULL THEN
-            index_name := vectorcoll._free_name(nspname, split_part(vectorcoll._qualified(rel), '.',
-                    2) || '_' || replace(field, '$', ''), '_idx');
-        ELSIF octet_length(index_name) > 63 OR vectorcoll._relid(nspname, index_name) IS NOT NULL THEN
-            PERFORM vectorcoll._raise('VC706', format('index name "%s" is taken or too long', index_name), NULL,
-                    'Choose another name, or leave it out.');
-        END IF;
-        EXECUTE format('CREATE INDEX %I ON %s USING %s (%I%s)', index_name, vectorcoll._ident(rel),
-                       CASE WHEN dtype IN ('json', 'array') THEN 'gin' ELSE 'btree' END, field,
-                       CASE dtype WHEN 'json' THEN ' pg_catalog.jsonb_path_ops' ELSE '' END);
-    EXCEPTION WHEN query_canceled THEN
-        PERFORM vectorcoll._timed_out('create_payload_index');
-        RAISE;
-    END;
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM vectorcoll._timeout_start(timeout);
+            rel := vectorcoll._resolve_locked(name, namespace, 'SHARE');
+            dtype := CASE WHEN field = '$meta' AND vectorcoll._schema(rel)->'enable_dynamic_field' = 'true' THEN 'json'
+                          ELSE vectorcoll._field(rel, field)->>'dtype' END;
+            IF dtype LIKE '%\_vector' THEN
+                PERFORM vectorcoll._raise('VC110', format('field "%s" is a vector field', field), NULL,
+                        'Use vectorcoll.create_index for vector fields.');
+            END IF;
+            SELECT i.index_name INTO old FROM vectorcoll._indexes(rel) i WHERE i.field_name = field AND NOT i.is_vector;
+            IF FOUND THEN
+                RETURN old;
+            END IF;
+            nspname := split_part(vectorcoll._qualified(rel), '.', 1);
+            IF index_name IS NULL THEN
+                index_name := vectorcoll._free_name(nspname, split_part(vectorcoll._qualified(rel), '.',
+                        2) || '_' || replace(field, '$', ''), '_idx');
+            ELSIF octet_length(index_name) > 63 OR vectorcoll._relid(nspname, index_name) IS NOT NULL THEN
+                PERFORM vectorcoll._raise('VC706', format('index name "%s" is taken or too long', index_name), NULL,
+                        'Choose another name, or leave it out.');
+            END IF;
+            EXECUTE format('CREATE INDEX %I ON %s USING %s (%I%s)', index_name, vectorcoll._ident(rel),
+                           CASE WHEN dtype IN ('json', 'array') THEN 'gin' ELSE 'btree' END, field,
+                           CASE dtype WHEN 'json' THEN ' pg_catalog.jsonb_path_ops' ELSE '' END);
+            EXIT;
+        EXCEPTION WHEN query_canceled THEN
+            PERFORM vectorcoll._timed_out('create_payload_index');
+            RAISE;
+        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
+            IF attempt = 10 THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
     RETURN index_name;
 END $$;
 
@@ -354,21 +375,28 @@ DECLARE
     idx oid;
 BEGIN
     PERFORM vectorcoll._require(field, 'field');
-    BEGIN
-        PERFORM vectorcoll._timeout_start(timeout);
-        rel := vectorcoll._resolve_locked(name, namespace, 'ACCESS EXCLUSIVE');
-        IF field <> '$meta' THEN
-            PERFORM vectorcoll._field(rel, field);
-        END IF;
-        SELECT i.index_relid INTO idx FROM vectorcoll._indexes(rel) i WHERE i.field_name = field AND NOT i.is_vector;
-        IF NOT FOUND THEN
-            PERFORM vectorcoll._raise('VC700', format('field "%s" of collection "%s" has no index', field,
-                    vectorcoll._qualified(rel)), NULL,
-                                      'Create one with vectorcoll.create_payload_index.');
-        END IF;
-        EXECUTE format('DROP INDEX %s', vectorcoll._ident(idx));
-    EXCEPTION WHEN query_canceled THEN
-        PERFORM vectorcoll._timed_out('drop_payload_index');
-        RAISE;
-    END;
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM vectorcoll._timeout_start(timeout);
+            rel := vectorcoll._resolve_locked(name, namespace, 'ACCESS EXCLUSIVE');
+            IF field <> '$meta' THEN
+                PERFORM vectorcoll._field(rel, field);
+            END IF;
+            SELECT i.index_relid INTO idx FROM vectorcoll._indexes(rel) i WHERE i.field_name = field AND NOT i.is_vector;
+            IF NOT FOUND THEN
+                PERFORM vectorcoll._raise('VC700', format('field "%s" of collection "%s" has no index', field,
+                        vectorcoll._qualified(rel)), NULL,
+                                          'Create one with vectorcoll.create_payload_index.');
+            END IF;
+            EXECUTE format('DROP INDEX %s', vectorcoll._ident(idx));
+            EXIT;
+        EXCEPTION WHEN query_canceled THEN
+            PERFORM vectorcoll._timed_out('drop_payload_index');
+            RAISE;
+        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
+            IF attempt = 10 THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
 END $$;

@@ -121,13 +121,20 @@ DECLARE
     rel oid := vectorcoll._resolve(name, namespace);
 BEGIN
     PERFORM vectorcoll._require(wait, 'wait');
-    BEGIN
-        PERFORM vectorcoll._timeout_start(timeout);
-        PERFORM vectorcoll._load(ARRAY[rel], wait);
-    EXCEPTION WHEN query_canceled THEN
-        PERFORM vectorcoll._timed_out('load_collection');
-        RAISE;
-    END;
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._load(ARRAY[rel], wait);
+            EXIT;
+        EXCEPTION WHEN query_canceled THEN
+            PERFORM vectorcoll._timed_out('load_collection');
+            RAISE;
+        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
+            IF attempt = 10 THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
 END $$;
 
 CREATE FUNCTION vectorcoll.load_partitions(name text, partition_names text[], wait bool = false,
@@ -139,14 +146,21 @@ DECLARE
     parts oid[];
 BEGIN
     PERFORM vectorcoll._require(partition_names, 'partition_names'), vectorcoll._require(wait, 'wait');
-    BEGIN
-        PERFORM vectorcoll._timeout_start(timeout);
-        SELECT array_agg(DISTINCT vectorcoll._partition(rel, p)) INTO parts FROM unnest(partition_names) p;
-        PERFORM vectorcoll._load(coalesce(parts, '{}'), wait);
-    EXCEPTION WHEN query_canceled THEN
-        PERFORM vectorcoll._timed_out('load_partitions');
-        RAISE;
-    END;
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM vectorcoll._timeout_start(timeout);
+            SELECT array_agg(DISTINCT vectorcoll._partition(rel, p)) INTO parts FROM unnest(partition_names) p;
+            PERFORM vectorcoll._load(coalesce(parts, '{}'), wait);
+            EXIT;
+        EXCEPTION WHEN query_canceled THEN
+            PERFORM vectorcoll._timed_out('load_partitions');
+            RAISE;
+        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
+            IF attempt = 10 THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
 END $$;
 
 -- Brings back what other traffic has pushed out of a loaded collection, and what was added since.
@@ -162,13 +176,20 @@ BEGIN
                 'There is no load to refresh.',
                                   'Call vectorcoll.load_collection.');
     END IF;
-    BEGIN
-        PERFORM vectorcoll._timeout_start(timeout);
-        PERFORM vectorcoll._load(ARRAY[rel], wait);
-    EXCEPTION WHEN query_canceled THEN
-        PERFORM vectorcoll._timed_out('refresh_load');
-        RAISE;
-    END;
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._load(ARRAY[rel], wait);
+            EXIT;
+        EXCEPTION WHEN query_canceled THEN
+            PERFORM vectorcoll._timed_out('refresh_load');
+            RAISE;
+        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
+            IF attempt = 10 THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
 END $$;
 
 -- Throws a collection's blocks out of shared_buffers, dirty ones written first. Returns the bytes that left.
@@ -179,19 +200,26 @@ DECLARE
     r oid;
     result bigint;
 BEGIN
-    BEGIN
-        PERFORM vectorcoll._timeout_start(timeout);
-        rel := vectorcoll._resolve(name, namespace);
-        result := vectorcoll._release_blocks(rel);
-        FOR r IN SELECT l.relid FROM vectorcoll.loads l WHERE l.relid = rel OR l.relid IN (SELECT i.inhrelid
-                FROM pg_inherits i WHERE i.inhparent = rel)
-                  ORDER BY 1 LOOP
-            PERFORM vectorcoll._set_load_state(r, NULL);
-        END LOOP;
-    EXCEPTION WHEN query_canceled THEN
-        PERFORM vectorcoll._timed_out('release_collection');
-        RAISE;
-    END;
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM vectorcoll._timeout_start(timeout);
+            rel := vectorcoll._resolve(name, namespace);
+            result := vectorcoll._release_blocks(rel);
+            FOR r IN SELECT l.relid FROM vectorcoll.loads l WHERE l.relid = rel OR l.relid IN (SELECT i.inhrelid
+                    FROM pg_inherits i WHERE i.inhparent = rel)
+                      ORDER BY 1 LOOP
+                PERFORM vectorcoll._set_load_state(r, NULL);
+            END LOOP;
+            EXIT;
+        EXCEPTION WHEN query_canceled THEN
+            PERFORM vectorcoll._timed_out('release_collection');
+            RAISE;
+        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
+            IF attempt = 10 THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
     RETURN result;
 END $$;
 
@@ -202,28 +230,36 @@ DECLARE
     rel oid := vectorcoll._resolve(name, namespace);
     parts oid[];
     r oid;
-    result bigint := 0;
+    result bigint;
 BEGIN
     PERFORM vectorcoll._require(partition_names, 'partition_names');
-    BEGIN
-        PERFORM vectorcoll._timeout_start(timeout);
-        SELECT array_agg(DISTINCT vectorcoll._partition(rel, p)) INTO parts FROM unnest(partition_names) p;
-        -- A load of the whole collection becomes one of its other partitions.
-        IF EXISTS (SELECT FROM vectorcoll.loads l WHERE l.relid = rel AND rel <> ALL (parts)) THEN
-            FOR r IN SELECT p.partition_relid FROM vectorcoll._partitions(rel) p
-                    WHERE p.partition_relid <> ALL (parts) ORDER BY 1 LOOP
-                PERFORM vectorcoll._set_load_state(r, 'Loaded');
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM vectorcoll._timeout_start(timeout);
+            result := 0;
+            SELECT array_agg(DISTINCT vectorcoll._partition(rel, p)) INTO parts FROM unnest(partition_names) p;
+            -- A load of the whole collection becomes one of its other partitions.
+            IF EXISTS (SELECT FROM vectorcoll.loads l WHERE l.relid = rel AND rel <> ALL (parts)) THEN
+                FOR r IN SELECT p.partition_relid FROM vectorcoll._partitions(rel) p
+                        WHERE p.partition_relid <> ALL (parts) ORDER BY 1 LOOP
+                    PERFORM vectorcoll._set_load_state(r, 'Loaded');
+                END LOOP;
+                PERFORM vectorcoll._set_load_state(rel, NULL);
+            END IF;
+            FOREACH r IN ARRAY coalesce(parts, '{}') LOOP
+                result := result + vectorcoll._release_blocks(r);
+                PERFORM vectorcoll._set_load_state(r, NULL);
             END LOOP;
-            PERFORM vectorcoll._set_load_state(rel, NULL);
-        END IF;
-        FOREACH r IN ARRAY coalesce(parts, '{}') LOOP
-            result := result + vectorcoll._release_blocks(r);
-            PERFORM vectorcoll._set_load_state(r, NULL);
-        END LOOP;
-    EXCEPTION WHEN query_canceled THEN
-        PERFORM vectorcoll._timed_out('release_partitions');
-        RAISE;
-    END;
+            EXIT;
+        EXCEPTION WHEN query_canceled THEN
+            PERFORM vectorcoll._timed_out('release_partitions');
+            RAISE;
+        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
+            IF attempt = 10 THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
     RETURN result;
 END $$;
 

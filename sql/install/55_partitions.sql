@@ -73,8 +73,7 @@ DECLARE
     prefix text;
 BEGIN
     -- Views before their table, as their readers lock them.
-    PERFORM vectorcoll._lock_aliases(relid);
-    PERFORM vectorcoll._lock_collection(relid);
+    PERFORM vectorcoll._lock_collection(relid, with_aliases => true);
     obstacle := vectorcoll._partitioning_obstacle(relid);
     IF obstacle IS NOT NULL THEN
         PERFORM vectorcoll._raise('VC110', format('collection "%s" cannot be partitioned by name',
@@ -165,41 +164,48 @@ BEGIN
             'A name is a letter or underscore followed by letters, digits or underscores, at most 63 bytes.',
                     'Choose another name.');
     END IF;
-    BEGIN
-        PERFORM vectorcoll._timeout_start(timeout);
-        rel := vectorcoll._resolve_locked(name, namespace);
-        IF EXISTS (SELECT FROM pg_partitioned_table p WHERE p.partrelid = rel) THEN
-            PERFORM vectorcoll._lock_collection(rel); -- else _make_partitioned locks the aliases first
-        END IF;
-        SELECT p.partstrat INTO strategy FROM pg_partitioned_table p WHERE p.partrelid = rel;
-        IF strategy <> 'l' THEN
-            PERFORM vectorcoll._raise('VC110', format('collection "%s" is partitioned by hash',
-                    vectorcoll._qualified(rel)),
-                'Its rows are spread by partition key or shards.',
-                        'Create a collection without them to partition it by name.');
-        END IF;
-        IF EXISTS (SELECT FROM vectorcoll._partitions(rel) p
-                WHERE p.partition_name = create_partition.partition_name) THEN
-            RETURN;
-        END IF;
-        SELECT count(*) INTO n FROM vectorcoll._partitions(rel);
-        IF n >= 1024 THEN
-            PERFORM vectorcoll._raise('VC906', format('collection "%s" has %s partitions', vectorcoll._qualified(rel),
-                    n), 'At most 1024 are allowed.',
-                                      'Use a partition key for many tenants.');
-        END IF;
-        IF strategy IS NULL THEN
-            rel := vectorcoll._make_partitioned(rel);
-        END IF;
-        EXECUTE format('CREATE TABLE %I.%I PARTITION OF %s FOR VALUES IN (%L)', split_part(vectorcoll._qualified(rel),
-                '.', 1),
-            vectorcoll._free_name(split_part(vectorcoll._qualified(rel), '.', 1),
-                    split_part(vectorcoll._qualified(rel), '.', 2), '_' || left(partition_name, 40)),
-            vectorcoll._ident(rel), partition_name);
-    EXCEPTION WHEN query_canceled THEN
-        PERFORM vectorcoll._timed_out('create_partition');
-        RAISE;
-    END;
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM vectorcoll._timeout_start(timeout);
+            rel := vectorcoll._resolve_locked(name, namespace);
+            IF EXISTS (SELECT FROM pg_partitioned_table p WHERE p.partrelid = rel) THEN
+                PERFORM vectorcoll._lock_collection(rel); -- else _make_partitioned locks the aliases first
+            END IF;
+            SELECT p.partstrat INTO strategy FROM pg_partitioned_table p WHERE p.partrelid = rel;
+            IF strategy <> 'l' THEN
+                PERFORM vectorcoll._raise('VC110', format('collection "%s" is partitioned by hash',
+                        vectorcoll._qualified(rel)),
+                    'Its rows are spread by partition key or shards.',
+                            'Create a collection without them to partition it by name.');
+            END IF;
+            IF EXISTS (SELECT FROM vectorcoll._partitions(rel) p
+                    WHERE p.partition_name = create_partition.partition_name) THEN
+                RETURN;
+            END IF;
+            SELECT count(*) INTO n FROM vectorcoll._partitions(rel);
+            IF n >= 1024 THEN
+                PERFORM vectorcoll._raise('VC906', format('collection "%s" has %s partitions', vectorcoll._qualified(rel),
+                        n), 'At most 1024 are allowed.',
+                                          'Use a partition key for many tenants.');
+            END IF;
+            IF strategy IS NULL THEN
+                rel := vectorcoll._make_partitioned(rel);
+            END IF;
+            EXECUTE format('CREATE TABLE %I.%I PARTITION OF %s FOR VALUES IN (%L)', split_part(vectorcoll._qualified(rel),
+                    '.', 1),
+                vectorcoll._free_name(split_part(vectorcoll._qualified(rel), '.', 1),
+                        split_part(vectorcoll._qualified(rel), '.', 2), '_' || left(partition_name, 40)),
+                vectorcoll._ident(rel), partition_name);
+            EXIT;
+        EXCEPTION WHEN query_canceled THEN
+            PERFORM vectorcoll._timed_out('create_partition');
+            RAISE;
+        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
+            IF attempt = 10 THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
 END $$;
 
 -- Drops a partition and its rows. One that is loaded must be released first.
@@ -210,26 +216,33 @@ DECLARE
     rel oid;
     part oid;
 BEGIN
-    BEGIN
-        PERFORM vectorcoll._timeout_start(timeout);
-        rel := vectorcoll._resolve_locked(name, namespace, 'ACCESS EXCLUSIVE');
-        part := vectorcoll._partition(rel, partition_name);
-        IF partition_name = '_default' OR NOT EXISTS (SELECT FROM pg_partitioned_table p WHERE p.partrelid = rel
-                AND p.partstrat = 'l') THEN
-            PERFORM vectorcoll._raise('VC110', format('partition "%s" cannot be dropped', partition_name),
-                'It is the default partition, or one of a hash partitioned collection.',
-                        'Delete its rows, or drop the collection.');
-        END IF;
-        IF vectorcoll._load_state(part) IN ('Loading', 'Loaded') THEN
-            PERFORM vectorcoll._raise('VC903', format('partition "%s" is loaded', partition_name),
-                    'A loaded partition is in use.',
-                                      'Call vectorcoll.release_partitions first.');
-        END IF;
-        EXECUTE format('DROP TABLE %s', vectorcoll._ident(part));
-    EXCEPTION WHEN query_canceled THEN
-        PERFORM vectorcoll._timed_out('drop_partition');
-        RAISE;
-    END;
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM vectorcoll._timeout_start(timeout);
+            rel := vectorcoll._resolve_locked(name, namespace, 'ACCESS EXCLUSIVE');
+            part := vectorcoll._partition(rel, partition_name);
+            IF partition_name = '_default' OR NOT EXISTS (SELECT FROM pg_partitioned_table p WHERE p.partrelid = rel
+                    AND p.partstrat = 'l') THEN
+                PERFORM vectorcoll._raise('VC110', format('partition "%s" cannot be dropped', partition_name),
+                    'It is the default partition, or one of a hash partitioned collection.',
+                            'Delete its rows, or drop the collection.');
+            END IF;
+            IF vectorcoll._load_state(part) IN ('Loading', 'Loaded') THEN
+                PERFORM vectorcoll._raise('VC903', format('partition "%s" is loaded', partition_name),
+                        'A loaded partition is in use.',
+                                          'Call vectorcoll.release_partitions first.');
+            END IF;
+            EXECUTE format('DROP TABLE %s', vectorcoll._ident(part));
+            EXIT;
+        EXCEPTION WHEN query_canceled THEN
+            PERFORM vectorcoll._timed_out('drop_partition');
+            RAISE;
+        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
+            IF attempt = 10 THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
 END $$;
 
 CREATE FUNCTION vectorcoll.has_partition(name text, partition_name text, namespace text = NULL) RETURNS bool

@@ -38,6 +38,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
      ORDER BY 1
 $$;
 
+-- Keeps everything out of a schema that is about to be dropped, by its owner, before any lock on what is in it. Whoever creates
+-- or changes a collection holds its schema's lock until it commits.
+CREATE FUNCTION vectorcoll._lock_namespace(name text) RETURNS void AS 'MODULE_PATHNAME', 'vc_lock_namespace' LANGUAGE C STRICT;
+
 -- Drops a namespace with its collections and aliases. Anything else in the schema stops it. Takes the lease and the
 -- local flag of every collection, so that no loader writes into what goes away. Returns the number of collections
 -- dropped.
@@ -45,7 +49,7 @@ CREATE FUNCTION vectorcoll.delete_namespace(name text, confirm bool = false, tim
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     c record;
-    n bigint := 0;
+    n bigint;
     keys text[];
 BEGIN
     PERFORM vectorcoll._check_namespace(name);
@@ -59,28 +63,37 @@ BEGIN
                 DETAIL = 'A namespace is a schema of this database.',
             HINT = 'vectorcoll.list_namespaces() shows the namespaces there are.';
     END IF;
-    BEGIN
-        PERFORM vectorcoll._timeout_start(timeout);
-        PERFORM vectorcoll._lock('namespace', name);
-        SELECT array_agg(x.namespace || '.' || x.name) INTO keys FROM vectorcoll.collections x
-                WHERE x.namespace = delete_namespace.name;
-        PERFORM vectorcoll._lock('definition', VARIADIC coalesce(keys, '{}'));
-        SELECT array_agg(x.namespace || '.' || x.alias) INTO keys FROM vectorcoll.aliases x
-                WHERE x.namespace = delete_namespace.name;
-        PERFORM vectorcoll._lock('alias', VARIADIC coalesce(keys, '{}'));
-        FOR c IN SELECT x.relid FROM vectorcoll.collections x
-                WHERE x.namespace = delete_namespace.name ORDER BY x.relid LOOP
-            PERFORM vectorcoll._take_lease(c.relid);
-            PERFORM vectorcoll._drop(c.relid, false);
-            n := n + 1;
-        END LOOP;
-        EXECUTE format('DROP SCHEMA %I', name);
-    EXCEPTION WHEN query_canceled THEN
-        PERFORM vectorcoll._timed_out('delete_namespace');
-        RAISE;
-    WHEN dependent_objects_still_exist THEN
-        PERFORM vectorcoll._raise('VC903', format('namespace "%s" is in use', name), SQLERRM || '.',
-                'Drop or move what is left in the schema.');
-    END;
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM vectorcoll._timeout_start(timeout);
+            n := 0;
+            PERFORM vectorcoll._lock('namespace', name);
+            PERFORM vectorcoll._lock_namespace(name);
+            SELECT array_agg(x.namespace || '.' || x.name) INTO keys FROM vectorcoll.collections x
+                    WHERE x.namespace = delete_namespace.name;
+            PERFORM vectorcoll._lock('definition', VARIADIC coalesce(keys, '{}'));
+            SELECT array_agg(x.namespace || '.' || x.alias) INTO keys FROM vectorcoll.aliases x
+                    WHERE x.namespace = delete_namespace.name;
+            PERFORM vectorcoll._lock('alias', VARIADIC coalesce(keys, '{}'));
+            FOR c IN SELECT x.relid FROM vectorcoll.collections x
+                    WHERE x.namespace = delete_namespace.name ORDER BY x.relid LOOP
+                PERFORM vectorcoll._take_lease(c.relid);
+                PERFORM vectorcoll._drop(c.relid, false);
+                n := n + 1;
+            END LOOP;
+            EXECUTE format('DROP SCHEMA %I', name);
+            EXIT;
+        EXCEPTION WHEN query_canceled THEN
+            PERFORM vectorcoll._timed_out('delete_namespace');
+            RAISE;
+        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
+            IF attempt = 10 THEN
+                RAISE;
+            END IF;
+        WHEN dependent_objects_still_exist THEN
+            PERFORM vectorcoll._raise('VC903', format('namespace "%s" is in use', name), SQLERRM || '.',
+                    'Drop or move what is left in the schema.');
+        END;
+    END LOOP;
     RETURN n;
 END $$;

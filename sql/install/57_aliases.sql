@@ -166,7 +166,7 @@ DECLARE
 BEGIN
     IF existing IS NULL THEN
         IF NOT vectorcoll._lock_relation(rel, 'ACCESS SHARE') THEN
-            PERFORM vectorcoll._gone(rel::text);
+            PERFORM vectorcoll._gone(NULL);
         END IF;
         PERFORM vectorcoll._make_alias(nspname, relname, rel);
         RETURN;
@@ -191,16 +191,23 @@ DECLARE
 BEGIN
     PERFORM vectorcoll._require(alias, 'alias');
     target := vectorcoll._alias_target(alias, rel);
-    BEGIN
-        PERFORM vectorcoll._timeout_start(timeout);
-        PERFORM vectorcoll._lock('definition', vectorcoll._name_of(rel, collection));
-        PERFORM vectorcoll._lock('alias', target.nspname || '.' || target.relname);
-        PERFORM vectorcoll._same(rel, collection);
-        PERFORM vectorcoll._create_alias(rel, target.nspname, target.relname);
-    EXCEPTION WHEN query_canceled THEN
-        PERFORM vectorcoll._timed_out('create_alias');
-        RAISE;
-    END;
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._lock('definition', vectorcoll._name_of(rel, collection));
+            PERFORM vectorcoll._lock('alias', target.nspname || '.' || target.relname);
+            PERFORM vectorcoll._same(rel, collection);
+            PERFORM vectorcoll._create_alias(rel, target.nspname, target.relname);
+            EXIT;
+        EXCEPTION WHEN query_canceled THEN
+            PERFORM vectorcoll._timed_out('create_alias');
+            RAISE;
+        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
+            IF attempt = 10 THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
 END $$;
 
 -- After waiting for a lock: the collection is still what the name stood for. Locks no table, as the alias's view
@@ -229,26 +236,33 @@ BEGIN
     IF expected IS NOT NULL THEN
         wanted := vectorcoll._resolve(expected, NULL, false);
     END IF;
-    BEGIN
-        PERFORM vectorcoll._timeout_start(timeout);
-        PERFORM vectorcoll._lock('definition', vectorcoll._name_of(rel, collection));
-        PERFORM vectorcoll._lock('alias', target.nspname || '.' || target.relname);
-        PERFORM vectorcoll._same(rel, collection);
-        view := vectorcoll._relid(target.nspname, target.relname);
-        SELECT a.collection_relid INTO current FROM vectorcoll.aliases a WHERE a.relid = view;
-        IF NOT FOUND THEN
-            PERFORM vectorcoll._alias_not_found(alias);
-        ELSIF wanted IS NOT NULL AND current <> wanted THEN
-            PERFORM vectorcoll._raise('VC903', format('alias "%s" does not stand for "%s"', alias, expected),
-                                      format('It stands for collection "%s".', vectorcoll._qualified(current)),
-                                      'Another session moved it; look again and decide.');
-        ELSIF current <> rel THEN
-            PERFORM vectorcoll._move_alias(view, rel);
-        END IF;
-    EXCEPTION WHEN query_canceled THEN
-        PERFORM vectorcoll._timed_out('alter_alias');
-        RAISE;
-    END;
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._lock('definition', vectorcoll._name_of(rel, collection));
+            PERFORM vectorcoll._lock('alias', target.nspname || '.' || target.relname);
+            PERFORM vectorcoll._same(rel, collection);
+            view := vectorcoll._relid(target.nspname, target.relname);
+            SELECT a.collection_relid INTO current FROM vectorcoll.aliases a WHERE a.relid = view;
+            IF NOT FOUND THEN
+                PERFORM vectorcoll._alias_not_found(alias);
+            ELSIF wanted IS NOT NULL AND current <> wanted THEN
+                PERFORM vectorcoll._raise('VC903', format('alias "%s" does not stand for "%s"', alias, expected),
+                                          format('It stands for collection "%s".', vectorcoll._qualified(current)),
+                                          'Another session moved it; look again and decide.');
+            ELSIF current <> rel THEN
+                PERFORM vectorcoll._move_alias(view, rel, alias);
+            END IF;
+            EXIT;
+        EXCEPTION WHEN query_canceled THEN
+            PERFORM vectorcoll._timed_out('alter_alias');
+            RAISE;
+        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
+            IF attempt = 10 THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
 END $$;
 
 CREATE FUNCTION vectorcoll.drop_alias(alias text, timeout interval = NULL) RETURNS void
@@ -261,20 +275,28 @@ BEGIN
     IF NOT EXISTS (SELECT FROM vectorcoll.aliases a WHERE a.relid = view) THEN
         PERFORM vectorcoll._alias_not_found(alias);
     END IF;
-    BEGIN
-        PERFORM vectorcoll._timeout_start(timeout);
-        PERFORM vectorcoll._lock('alias', old_name);
-        IF NOT EXISTS (SELECT FROM vectorcoll.aliases a WHERE a.relid = view) THEN
-            PERFORM vectorcoll._alias_not_found(alias);
-        END IF;
-        EXECUTE format('DROP VIEW %s', vectorcoll._ident(view));
-    EXCEPTION WHEN query_canceled THEN
-        PERFORM vectorcoll._timed_out('drop_alias');
-        RAISE;
-    WHEN dependent_objects_still_exist THEN
-        PERFORM vectorcoll._raise('VC903', format('alias "%s" is used by other objects', alias), SQLERRM || '.',
-                'Drop the dependent objects first.');
-    END;
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._lock('alias', old_name);
+            IF NOT vectorcoll._lock_relation(view, 'ACCESS EXCLUSIVE')
+               OR NOT EXISTS (SELECT FROM vectorcoll.aliases a WHERE a.relid = view) THEN
+                PERFORM vectorcoll._alias_not_found(alias);
+            END IF;
+            EXECUTE format('DROP VIEW %s', vectorcoll._ident(view));
+            EXIT;
+        EXCEPTION WHEN query_canceled THEN
+            PERFORM vectorcoll._timed_out('drop_alias');
+            RAISE;
+        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
+            IF attempt = 10 THEN
+                RAISE;
+            END IF;
+        WHEN dependent_objects_still_exist THEN
+            PERFORM vectorcoll._raise('VC903', format('alias "%s" is used by other objects', alias), SQLERRM || '.',
+                    'Drop the dependent objects first.');
+        END;
+    END LOOP;
 END $$;
 
 CREATE FUNCTION vectorcoll.describe_alias(alias text) RETURNS jsonb
@@ -368,49 +390,56 @@ BEGIN
                                                  'new', op.args->>'new_alias_name');
         END IF;
     END LOOP;
-    BEGIN
-        PERFORM vectorcoll._timeout_start(timeout);
-        PERFORM vectorcoll._lock('definition', VARIADIC collections);
-        PERFORM vectorcoll._lock('alias', VARIADIC names);
-        FOR op IN SELECT s.value->>'kind' AS kind, (s.value->>'rel')::oid AS rel, s.value->>'nspname' AS nspname,
-                s.value->>'relname' AS relname,
-                         s.value->>'new' AS new
-                                 FROM jsonb_array_elements(steps) WITH ORDINALITY s ORDER BY s.ordinality LOOP
-            view := vectorcoll._relid(op.nspname, op.relname);
-            IF op.kind <> 'create_alias' AND NOT EXISTS (SELECT FROM vectorcoll.aliases a WHERE a.relid = view) THEN
-                PERFORM vectorcoll._alias_not_found(op.nspname || '.' || op.relname);
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._lock('definition', VARIADIC collections);
+            PERFORM vectorcoll._lock('alias', VARIADIC names);
+            FOR op IN SELECT s.value->>'kind' AS kind, (s.value->>'rel')::oid AS rel, s.value->>'nspname' AS nspname,
+                    s.value->>'relname' AS relname,
+                             s.value->>'new' AS new
+                                     FROM jsonb_array_elements(steps) WITH ORDINALITY s ORDER BY s.ordinality LOOP
+                view := vectorcoll._relid(op.nspname, op.relname);
+                IF op.kind <> 'create_alias' AND NOT EXISTS (SELECT FROM vectorcoll.aliases a WHERE a.relid = view) THEN
+                    PERFORM vectorcoll._alias_not_found(op.nspname || '.' || op.relname);
+                END IF;
+                CASE op.kind
+                    WHEN 'create_alias' THEN
+                        PERFORM vectorcoll._same(op.rel, NULL);
+                        PERFORM vectorcoll._create_alias(op.rel, op.nspname, op.relname);
+                    WHEN 'alter_alias' THEN
+                        PERFORM vectorcoll._same(op.rel, NULL);
+                        PERFORM vectorcoll._move_alias(view, op.rel, op.nspname || '.' || op.relname);
+                    WHEN 'delete_alias' THEN
+                        EXECUTE format('DROP VIEW %I.%I', op.nspname, op.relname);
+                    ELSE
+                        IF vectorcoll._relid(op.nspname, op.new) IS NOT NULL THEN
+                            PERFORM vectorcoll._raise('VC706', format('name "%s.%s" is taken', op.nspname, op.new), NULL,
+                                    'Choose another name.');
+                        END IF;
+                        EXECUTE format('ALTER VIEW %I.%I RENAME TO %I', op.nspname, op.relname, op.new);
+                END CASE;
+            END LOOP;
+            EXIT;
+        EXCEPTION WHEN query_canceled THEN
+            PERFORM vectorcoll._timed_out('update_aliases');
+            RAISE;
+        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
+            IF attempt = 10 THEN
+                RAISE;
             END IF;
-            CASE op.kind
-                WHEN 'create_alias' THEN
-                    PERFORM vectorcoll._same(op.rel, op.rel::text);
-                    PERFORM vectorcoll._create_alias(op.rel, op.nspname, op.relname);
-                WHEN 'alter_alias' THEN
-                    PERFORM vectorcoll._same(op.rel, op.rel::text);
-                    PERFORM vectorcoll._move_alias(view, op.rel);
-                WHEN 'delete_alias' THEN
-                    EXECUTE format('DROP VIEW %I.%I', op.nspname, op.relname);
-                ELSE
-                    IF vectorcoll._relid(op.nspname, op.new) IS NOT NULL THEN
-                        PERFORM vectorcoll._raise('VC706', format('name "%s.%s" is taken', op.nspname, op.new), NULL,
-                                'Choose another name.');
-                    END IF;
-                    EXECUTE format('ALTER VIEW %I.%I RENAME TO %I', op.nspname, op.relname, op.new);
-            END CASE;
-        END LOOP;
-    EXCEPTION WHEN query_canceled THEN
-        PERFORM vectorcoll._timed_out('update_aliases');
-        RAISE;
-    END;
+        END;
+    END LOOP;
 END $$;
 
 -- Points an alias, whose name is locked, at a collection: the view first, then the table, as their readers lock them.
-CREATE FUNCTION vectorcoll._move_alias(view oid, relid oid) RETURNS void
+CREATE FUNCTION vectorcoll._move_alias(view oid, relid oid, name text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF NOT vectorcoll._lock_relation(view, 'ACCESS EXCLUSIVE') THEN
-        PERFORM vectorcoll._alias_not_found(view::text);
+        PERFORM vectorcoll._alias_not_found(name);
     ELSIF NOT vectorcoll._lock_relation(relid, 'ACCESS SHARE') THEN
-        PERFORM vectorcoll._gone(relid::text);
+        PERFORM vectorcoll._gone(NULL);
     END IF;
     PERFORM vectorcoll._point_alias(view, relid);
 END $$;

@@ -398,20 +398,28 @@ BEGIN
     SELECT f->>'name' INTO key FROM jsonb_array_elements(vectorcoll._schema(rel)->'fields') f
             WHERE f->'is_primary' = 'true';
     IF key IS NULL THEN
-        EXECUTE format('DELETE FROM %s', rel::regclass); -- not a table the caller sees: the server says why
+        EXECUTE format('DELETE FROM %s WHERE false', rel::regclass); -- not a table the caller sees: the server says why
+        PERFORM vectorcoll._gone(collection);
     END IF;
-    BEGIN
-        PERFORM vectorcoll._timeout_start(timeout);
-        EXECUTE format('DELETE FROM %s WHERE %I = ANY ($1::%s[])', vectorcoll._ident(rel), key,
-            (SELECT format_type(a.atttypid,
-                    NULL) FROM pg_attribute a WHERE a.attrelid = rel AND a.attname = key)) USING ids;
-        GET DIAGNOSTICS n = ROW_COUNT;
-    EXCEPTION WHEN query_canceled THEN
-        PERFORM vectorcoll._timed_out('remove_records');
-        RAISE;
-    WHEN invalid_text_representation OR numeric_value_out_of_range THEN
-        PERFORM vectorcoll._raise('VC110', 'ids are not of the type of the primary key', SQLERRM || '.',
-                format('Field "%s" identifies a record.', key));
-    END;
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM vectorcoll._timeout_start(timeout);
+            EXECUTE format('DELETE FROM %s WHERE %I = ANY ($1::%s[])', vectorcoll._ident(rel), key,
+                (SELECT format_type(a.atttypid,
+                        NULL) FROM pg_attribute a WHERE a.attrelid = rel AND a.attname = key)) USING ids;
+            GET DIAGNOSTICS n = ROW_COUNT;
+            EXIT;
+        EXCEPTION WHEN query_canceled THEN
+            PERFORM vectorcoll._timed_out('remove_records');
+            RAISE;
+        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
+            IF attempt = 10 THEN
+                RAISE;
+            END IF;
+        WHEN invalid_text_representation OR numeric_value_out_of_range THEN
+            PERFORM vectorcoll._raise('VC110', 'ids are not of the type of the primary key', SQLERRM || '.',
+                    format('Field "%s" identifies a record.', key));
+        END;
+    END LOOP;
     RETURN n;
 END $$;

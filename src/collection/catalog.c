@@ -48,7 +48,7 @@ vc_collection_gone(void)
 void
 vc_lock_existing(Oid relid)
 {
-	LockRelationOid(relid, AccessShareLock);
+	vc_lock_table(relid, AccessShareLock);
 	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
 		vc_collection_gone();
 }

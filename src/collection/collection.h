@@ -178,6 +178,12 @@ extern Oid vc_catalog_relid(const char *relname);
 /* Raises VC100: the table went away between two steps. */
 pg_noreturn extern void vc_collection_gone(void);
 
+/* Locks a table; for who holds no other lock on one. Deadlocks of others that we only stand in line for are waited out. */
+extern void vc_lock_table(Oid relid, int lockmode);
+
+/* The same on a schema, in ACCESS SHARE as CREATE takes it, so that it is not dropped. Before any lock on a table in it. */
+extern void vc_lock_schema(Oid nspoid);
+
 /* ACCESS SHARE on the table until the transaction ends, or VC100. */
 extern void vc_lock_existing(Oid relid);
 

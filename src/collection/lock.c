@@ -11,6 +11,8 @@
 #include "collection.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
@@ -18,14 +20,17 @@
 #include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
+#include "utils/resowner.h"
 #include "utils/syscache.h"
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
 #define VC_LOCK_CLASS 22083 /* 'V' << 8 | 'C': field 4 of our lock tags */
+#define VC_LOCK_ATTEMPTS 10
 
 void
 vc_set_locktag(LOCKTAG *tag, const char *kind, const char *key)
@@ -34,6 +39,81 @@ vc_set_locktag(LOCKTAG *tag, const char *kind, const char *key)
 									  hash_bytes((const unsigned char *) kind, strlen(kind)));
 
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, (uint32) (hash >> 32), (uint32) hash, VC_LOCK_CLASS);
+}
+
+/*
+ * One attempt to wait for a lock, in a subtransaction so that the wait can be undone. False when the deadlock detector chose
+ * us: only the lock itself is given back, so that is of use to who holds no other that somebody in the cycle wants.
+ */
+static bool
+wait_for_lock(const LOCKTAG *tag, LOCKMODE mode, bool last)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool acquired = true;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		(void) LockAcquire(tag, mode, false, false);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		if (last || error->sqlerrcode != ERRCODE_T_R_DEADLOCK_DETECTED)
+			ReThrowError(error);
+		FreeErrorData(error);
+		acquired = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return acquired;
+}
+
+/*
+ * The first lock of a function on something that DDL by hand locks as well. Two sessions with DDL by hand may lock each other
+ * out; who merely stands in line between them can be the one whom the deadlock detector turns away, and asks again.
+ */
+static void
+lock_patiently(const LOCKTAG *tag, LOCKMODE mode)
+{
+	if (LockAcquire(tag, mode, false, true) == LOCKACQUIRE_NOT_AVAIL)
+	{
+		if (IsInParallelMode()) /* which allows no subtransactions */
+			(void) LockAcquire(tag, mode, false, false);
+		else
+			for (int attempt = 1; !wait_for_lock(tag, mode, attempt == VC_LOCK_ATTEMPTS);)
+				attempt++;
+	}
+	AcceptInvalidationMessages();
+}
+
+void
+vc_lock_table(Oid relid, LOCKMODE mode)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
+	lock_patiently(&tag, mode);
+}
+
+void
+vc_lock_schema(Oid nspoid)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, NamespaceRelationId, nspoid, 0);
+	lock_patiently(&tag, AccessShareLock);
 }
 
 void
@@ -94,6 +174,27 @@ vc_try_lock(PG_FUNCTION_ARGS)
 
 	vc_set_locktag(&tag, text_to_cstring(PG_GETARG_TEXT_PP(0)), text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	PG_RETURN_BOOL(LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL);
+}
+
+/* _lock_namespace(name text): ACCESS EXCLUSIVE on the schema, which the caller owns, as DROP SCHEMA takes it. */
+PG_FUNCTION_INFO_V1(vc_lock_namespace);
+PGDLLEXPORT Datum
+vc_lock_namespace(PG_FUNCTION_ARGS)
+{
+	char *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	Oid nspoid = get_namespace_oid(name, false);
+	LOCKTAG tag;
+
+#if PG_VERSION_NUM >= 160000
+	if (!object_ownercheck(NamespaceRelationId, nspoid, GetUserId()))
+#else
+	if (!pg_namespace_ownercheck(nspoid, GetUserId()))
+#endif
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_SCHEMA, name);
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, NamespaceRelationId, nspoid, 0);
+	lock_patiently(&tag, AccessExclusiveLock);
+	(void) get_namespace_oid(name, false);
+	PG_RETURN_VOID();
 }
 
 /*-------------------------------------------------------------- timeouts ----*/

@@ -592,7 +592,9 @@ lookup_locked(const char *name, const char *namespace, const char *path, LOCKMOD
 		if (!OidIsValid(held))
 		{
 			held = coll->relid;
-			LockRelationOid(held, lockmode);
+			if (coll->partitioned)
+				vc_lock_schema(coll->relnamespace); /* DROP SCHEMA locks partitions before their parent */
+			vc_lock_table(held, lockmode);
 		}
 		if (seen == SharedInvalidMessageCounter)
 			return coll;
@@ -685,6 +687,7 @@ vc_resolve_locked(PG_FUNCTION_ARGS)
 
 		if (locked == NULL || strcmp(locked, qualified) != 0)
 		{
+			vc_lock_schema(coll->relnamespace);
 			vc_definition_lock(qualified);
 			locked = qualified;
 		}
@@ -698,7 +701,7 @@ vc_resolve_locked(PG_FUNCTION_ARGS)
 			Oid relid = coll->relid;
 
 			vc_check_owner(relid);
-			LockRelationOid(relid, lockmode);
+			vc_lock_table(relid, lockmode);
 			coll = resolve_once(name, namespace, false, true);
 			if (coll && coll->relid == relid)
 			{
@@ -738,7 +741,8 @@ vc_lookup(PG_FUNCTION_ARGS)
 
 /*
  * _target(name text, namespace text, OUT nspname name, OUT relname name): where a new object of that name goes, which is
- * the caller's current schema unless the name or the argument says otherwise. Checks the names, and that the schema exists.
+ * the caller's current schema unless the name or the argument says otherwise. Checks the names, and that the schema exists,
+ * and locks it as creating something in it would.
  */
 PG_FUNCTION_INFO_V1(vc_target);
 PGDLLEXPORT Datum
@@ -748,6 +752,7 @@ vc_target(PG_FUNCTION_ARGS)
 	char *namespace = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
 	NameData *nspname = palloc(sizeof(NameData));
 	NameData *relname = palloc(sizeof(NameData));
+	Oid nspoid;
 	TupleDesc tupdesc;
 	Datum values[2];
 	bool nulls[2] = {false, false};
@@ -769,6 +774,11 @@ vc_target(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_SCHEMA), errmsg("namespace \"%s\" does not exist", NameStr(*nspname)),
 						errdetail("A namespace is a schema of this database."),
 						errhint("Call vectorcoll.create_namespace first.")));
+	nspoid = get_namespace_oid(NameStr(*nspname), false);
+	vc_lock_schema(nspoid);
+	if (get_namespace_oid(NameStr(*nspname), true) != nspoid)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_SCHEMA), errmsg("namespace \"%s\" does not exist", NameStr(*nspname)),
+						errdetail("Another session dropped it meanwhile."), errhint("Call vectorcoll.create_namespace first.")));
 	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	values[0] = NameGetDatum(nspname);
