@@ -15,7 +15,8 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
         WHEN 'float_vector' THEN format('@extschema@.vector(%s)', field->>'dim')
         WHEN 'float16_vector' THEN format('@extschema@.halfvec(%s)', field->>'dim')
         WHEN 'binary_vector' THEN format('bit(%s)', field->>'dim')
-        WHEN 'sparse_float_vector' THEN '@extschema@.sparsevec'
+        -- The most there are: an index wants a number, and a schema names none.
+        WHEN 'sparse_float_vector' THEN '@extschema@.sparsevec(1000000000)'
     END
 $$;
 
@@ -487,6 +488,7 @@ BEGIN
                                       'The schema names a field that the table lacks.',
                                               'Add the column or drop the field.');
         ELSIF actual <> vectorcoll._sql_type(f) AND NOT (actual = 'character varying' AND f->>'dtype' = 'text')
+              AND NOT (f->>'dtype' = 'sparse_float_vector' AND regexp_replace(actual, '\(\d+\)$', '') = regexp_replace(vectorcoll._sql_type(f), '\(\d+\)$', ''))
               AND NOT (f->'is_primary' = 'true' AND (f->>'dtype' = 'int64' AND actual IN ('smallint', 'integer')
                        OR f->>'dtype' = 'varchar' AND actual IN ('text', 'character varying', 'uuid'))) THEN
             PERFORM vectorcoll._raise('VC904', format('column "%s" of table "%s" is of type %s', f->>'name',

@@ -20,6 +20,7 @@
 #include "partitioning/partbounds.h"
 #include "partitioning/partdesc.h"
 #include "tcop/pquery.h"
+#include "types/sparsevec.h"
 #include "types/vector.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -208,6 +209,27 @@ query_dim(Oid query_type, const VcField *field, Datum query)
 	return 0;
 }
 
+/* A sparse query with the dimension the field's values have: how many there are beyond its last non-zero says nothing. */
+static Datum
+sparse_query(const VcField *field, Datum query)
+{
+	VcSparsevec *sparse = DatumGetVcSparsevec(query);
+	VcSparsevec *result;
+
+	if (field->typmod <= 0 || sparse->dim == field->typmod)
+		return PointerGetDatum(sparse);
+	if (sparse->nnz > 0 && sparse->indices[sparse->nnz - 1] >= field->typmod)
+		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER),
+						errmsg("query vector has %d dimensions, field \"%s\" has %d", sparse->dim, NameStr(field->name),
+							   field->typmod),
+						errdetail("It has a value in dimension %d.", sparse->indices[sparse->nnz - 1] + 1),
+						errhint("Pass a query within the field's dimensions.")));
+	result = palloc(VARSIZE(sparse));
+	memcpy(result, sparse, VARSIZE(sparse));
+	result->dim = field->typmod;
+	return PointerGetDatum(result);
+}
+
 void
 vc_search_query(VcSearch *search, Datum query, Oid query_type)
 {
@@ -220,7 +242,7 @@ vc_search_query(VcSearch *search, Datum query, Oid query_type)
 				(vc_errcode(VC_E_INVALID_PARAMETER),
 				 errmsg("query vector has %d dimensions, field \"%s\" has %d", dim, NameStr(field->name), field->dim),
 				 errdetail("Distances need equal dimensions."), errhint("Pass a query of %d dimensions.", field->dim)));
-	search->query = query;
+	search->query = field->dtype == VC_DT_SPARSE_FLOAT_VECTOR ? sparse_query(field, query) : query;
 	search->query_type = query_type;
 	if (query_type == field->typid || query_type == VARBITOID)
 		search->query_type = field->typid;

@@ -395,7 +395,7 @@ compare_elements(const void *a, const void *b)
 
 /*
  * Sparse vectors as Milvus writes them, {"17": 0.5}, or as Qdrant does, {"indices": [17], "values": [0.5]}; indices
- * count from 0. In a collection they all have the largest dimension, so that any two can be compared.
+ * count from 0. All of a field have one dimension, so that any two can be compared: the column's, or else the largest.
  */
 static Datum
 sparse_vector_from_json(const VcField *field, JsonbValue *value, int row)
@@ -408,6 +408,7 @@ sparse_vector_from_json(const VcField *field, JsonbValue *value, int row)
 	SparseElement *elements;
 	VcSparsevec *result;
 	float *values;
+	int dim = field->typmod > 0 ? field->typmod : VC_SPARSEVEC_MAX_DIM;
 	int n;
 	int stored = 0;
 
@@ -445,8 +446,8 @@ sparse_vector_from_json(const VcField *field, JsonbValue *value, int row)
 																		: "";
 
 				if (!vc_value_integer(text, &elements[i].index) || elements[i].index < 0 ||
-					elements[i].index >= VC_SPARSEVEC_MAX_DIM)
-					vc_value_error(field, row, psprintf("Indices go from 0 to %d.", VC_SPARSEVEC_MAX_DIM - 1),
+					elements[i].index >= dim)
+					vc_value_error(field, row, psprintf("Indices go from 0 to %d.", dim - 1),
 								   "\"%.40s\" is not an index", text);
 			}
 			else
@@ -468,7 +469,7 @@ sparse_vector_from_json(const VcField *field, JsonbValue *value, int row)
 					   "vector has %d non-zero values", stored);
 	result = palloc0(VC_SPARSEVEC_SIZE(stored));
 	SET_VARSIZE(result, VC_SPARSEVEC_SIZE(stored));
-	result->dim = VC_SPARSEVEC_MAX_DIM;
+	result->dim = dim;
 	result->nnz = stored;
 	values = VC_SPARSEVEC_VALUES(result);
 	stored = 0;

@@ -100,10 +100,10 @@ SELECT lives_ok($$SELECT vectorcoll.create_collection('every', '{"fields": [{"na
 SELECT results_eq($$SELECT attname::text COLLATE "default", format_type(atttypid, atttypmod), attnotnull FROM pg_attribute WHERE attrelid = 'every'::regclass AND attnum > 0 ORDER BY attnum$$,
     $$VALUES ('id', 'character varying(9)', true), ('a', 'boolean', true), ('b', 'smallint', true), ('c', 'smallint', true), ('d', 'integer', true), ('e', 'bigint', true),
              ('f', 'real', true), ('g', 'double precision', true), ('h', 'text', true), ('i', 'jsonb', true), ('j', 'text[]', true),
-             ('k', 'timestamp with time zone', true), ('l', 'uuid', false), ('m', 'halfvec(3)', true), ('n', 'bit(16)', true), ('o', 'sparsevec', true), ('$meta', 'jsonb', true)$$,
+             ('k', 'timestamp with time zone', true), ('l', 'uuid', false), ('m', 'halfvec(3)', true), ('n', 'bit(16)', true), ('o', 'sparsevec(1000000000)', true), ('$meta', 'jsonb', true)$$,
     'as columns');
-SELECT throws_ok($$INSERT INTO every (id, b, c, d, e, f, k, m, n, o) VALUES ('1', 128, 1, 1, 1, 1, now(), '[1,2,3]', repeat('1', 16)::bit(16), '{}/3')$$, '23514', NULL, 'int8 has its bounds');
-INSERT INTO every (id, b, c, d, e, f, k, m, n, o) VALUES ('x', 127, 1, 1, 1, 1, now(), '[1,2,3]', repeat('1', 16)::bit(16), '{}/3');
+SELECT throws_ok($$INSERT INTO every (id, b, c, d, e, f, k, m, n, o) VALUES ('1', 128, 1, 1, 1, 1, now(), '[1,2,3]', repeat('1', 16)::bit(16), '{}/1000000000')$$, '23514', NULL, 'int8 has its bounds');
+INSERT INTO every (id, b, c, d, e, f, k, m, n, o) VALUES ('x', 127, 1, 1, 1, 1, now(), '[1,2,3]', repeat('1', 16)::bit(16), '{}/1000000000');
 SELECT results_eq('SELECT a, g, h, i, j FROM every', $$VALUES (true, 1.5::float8, 'it''s', '{"a": 1}'::jsonb, ARRAY['a', 'b,"c'])$$, 'defaults');
 SELECT throws_ok($$UPDATE every SET j = '{a,b,c}'$$, '23514', NULL, 'max_capacity');
 SELECT throws_ok($$UPDATE every SET id = 'ünïcödé'$$, '23514', NULL, 'max_length counts bytes');

@@ -1,5 +1,5 @@
 -- Search in all its forms: order, scores, ranges, parameters, errors.
-SELECT plan(97);
+SELECT plan(103);
 SELECT lives_ok($$SELECT vectorcoll.create_collection('p', '{"enable_dynamic_field": true, "fields": [
     {"name": "id", "dtype": "int64", "is_primary": true}, {"name": "body", "dtype": "text", "nullable": true},
     {"name": "v", "dtype": "float_vector", "dim": 2}, {"name": "s", "dtype": "sparse_float_vector", "nullable": true}]}'::jsonb,
@@ -64,6 +64,14 @@ SELECT throws_ok($$SELECT * FROM vectorcoll.search_batch('p', ARRAY['[1,0]', NUL
 SELECT throws_ok($$SELECT * FROM vectorcoll.search_batch('p', ARRAY['[1,0]', '[1]']::vector[])$$, 'VC110', NULL, 'a query of another dimension');
 SELECT results_eq($$SELECT id, score FROM vectorcoll.search_sparse('p', '{4:1}/1000000000', 2)$$, $$VALUES ('7', 7::float8), ('3', 3)$$, 'search_sparse');
 SELECT is((SELECT count(*) FROM vectorcoll.search_sparse('p', '{4:1}/1000000000', 100)), 10::bigint, 'rows without a vector do not turn up');
+SELECT results_eq($$SELECT id, score FROM vectorcoll.search_sparse('p', '{4:1}/5', 2)$$, $$VALUES ('7', 7::float8), ('3', 3)$$, 'a sparse query of few dimensions');
+SELECT lives_ok($$SELECT vectorcoll.create_index('p', 's')$$, 'sparse fields have an index');
+CREATE TABLE few (id int PRIMARY KEY, s sparsevec(5));
+SELECT vectorcoll.adopt_table('few') IS NOT NULL AS adopted, vectorcoll.insert('few', '[{"id": 1, "s": {"4": 2}}, {"id": 2, "s": "{1:1}/5"}]');
+SELECT results_eq($$SELECT id, score FROM vectorcoll.search_sparse('few', '{5:1}/100')$$, $$VALUES ('1', 2::float8), ('2', 0)$$, 'an adopted column keeps its dimensions');
+SELECT throws_ok($$SELECT * FROM vectorcoll.search_sparse('few', '{6:1}/100')$$, 'VC110', NULL, 'a query beyond them');
+SELECT throws_ok($$SELECT vectorcoll.insert('few', '{"id": 3, "s": {"5": 2}}')$$, 'VC110', NULL, 'a value beyond them');
+SELECT results_eq($$SELECT id, score FROM vectorcoll.search_sparse('p', '{4:1}/5', search_params => '{"radius": 3, "range_filter": 7}')$$, $$VALUES ('7', 7::float8)$$, 'a range of a sparse search');
 SELECT results_eq($$SELECT id FROM vectorcoll.search_text('p', 'quick fox', 'body')$$, $$VALUES ('3'), ('5')$$, 'search_text, by relevance');
 SELECT throws_ok($$SELECT * FROM vectorcoll.search_text('p', 'x', 'v')$$, 'VC110', NULL, 'no text field');
 

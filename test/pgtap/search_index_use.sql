@@ -12,6 +12,8 @@ SELECT fill('one'), vectorcoll.create_index('one', 'vector', 'HNSW'), vectorcoll
 SELECT vectorcoll.create_partition('two', 'p1');
 SELECT fill('two'), fill('two', 'p1'), vectorcoll.create_index('two', 'vector', 'HNSW');
 ANALYZE one, two;
+-- Of a few thousand rows the planner may rightly read all; what is asked is that nothing keeps it from the index.
+SET enable_seqscan = off;
 CREATE FUNCTION query() RETURNS vector LANGUAGE sql IMMUTABLE AS $$ SELECT array_fill(0.5::real, ARRAY[16])::vector $$;
 
 -- Scans of vector indexes and of whole tables while a statement runs.
@@ -42,7 +44,7 @@ SELECT results_eq(format('SELECT * FROM scans(%L)', 'SELECT * FROM ' || call), f
     ('range_search', 1, $$vectorcoll.range_search('one', query(), 0.9)$$),
     ('range_search with both bounds', 1, $$vectorcoll.range_search('one', query(), 0.9, 0.5)$$),
     ('hybrid_search', 2, $$vectorcoll.hybrid_search('one', jsonb_build_array(jsonb_build_object('anns_field', 'vector', 'data', query()::text::jsonb),
-        jsonb_build_object('anns_field', 'vector', 'data', query()::text::jsonb, 'filter', 'kind == 1')))$$),
+        jsonb_build_object('anns_field', 'vector', 'data', query()::text::jsonb, 'filter', 'n > 100')))$$),
     ('search_groups', 1, $$vectorcoll.search_groups('one', query(), 'kind', 3)$$),
     ('search_groups with a filter', 1, $$vectorcoll.search_groups('one', query(), 'kind', 3, 'n > 100')$$),
     ('search_iterator', 1, $$vectorcoll.search_iterator('one', query(), 10)$$),
