@@ -8,7 +8,6 @@ CREATE TABLE data AS SELECT i AS id, i % 10 AS tenth, i % 100 AS hundredth, i % 
         array(SELECT CASE WHEN o % 3 = i % 3 THEN y ELSE 0 END FROM unnest(x) WITH ORDINALITY u (y, o))::vector(20)::sparsevec(20) AS s
     FROM (SELECT i, array(SELECT random() - 0.5 + (i % 7) / 10.0 * (d % 2) FROM generate_series(1, 20) d WHERE i > 0)::float4[] AS x FROM generate_series(1, 4000) i) d;
 INSERT INTO data (id, tenth, hundredth, thousandth) SELECT 5000 + i, 1, 1, 1 FROM generate_series(1, 30) i;
-UPDATE data SET v = v WHERE id % 17 = 0;
 SET enable_seqscan = off;
 SET enable_sort = off;
 SET enable_bitmapscan = off;

@@ -1,5 +1,5 @@
 -- vc_hnsw.target_recall: searches find what is asked for, by what the index measured of itself.
-SELECT plan(23);
+SELECT plan(24);
 SET client_min_messages = warning;
 SELECT setseed(0.25);
 CREATE FUNCTION noise(dim int, seed int) RETURNS vector LANGUAGE sql VOLATILE AS
@@ -23,7 +23,7 @@ END $$;
 CREATE TABLE found AS SELECT target, rows, (find(target, rows)).* FROM unnest(ARRAY[0.8, 0.9, 0.95, 0.99, 1]::float8[]) target, unnest(ARRAY[10, 100]) rows ORDER BY rows, target;
 SELECT ok(recall >= target - 0.015, format('%s asked for %s rows: %s found', target, rows, round(recall::numeric, 3))) FROM found WHERE target < 1;
 SELECT is(recall, 1::float8, format('1 asked for %s rows: all found', rows)) FROM found WHERE target = 1;
-SELECT ok(bool_and(pages > before), 'more is more work')
+SELECT ok(bool_and(pages >= before) AND max(pages) > min(pages), 'more is more work')
     FROM (SELECT pages, lag(pages, 1, 0::bigint) OVER (ORDER BY target) AS before FROM found WHERE rows = 10) s;
 SELECT ok(pages < (SELECT pages / 4 FROM found WHERE target = 1 AND rows = 10), '.9 is far from reading everything') FROM found WHERE target = 0.9 AND rows = 10;
 
