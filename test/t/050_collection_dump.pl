@@ -26,7 +26,7 @@ SELECT vectorcoll.create_collection('docs', '{"description": "papers", "fields":
     {"name": "b", "dtype": "binary_vector", "dim": 8, "nullable": true},
     {"name": "s", "dtype": "sparse_float_vector", "nullable": true}], "enable_dynamic_field": true}');
 INSERT INTO docs (title, tags, v, h, b, s, "$meta")
-    SELECT 'title ' || i, ARRAY['a', 'b'], ARRAY[i, i * 2, 1, 0.5]::real[], '[1,2,3]', B'10101010', '{1:1.5,3:2}/5', jsonb_build_object('n', i)
+    SELECT 'title ' || i, ARRAY['a', 'b'], ARRAY[i, i * 2, 1, 0.5]::real[], '[1,2,3]', B'10101010', '{1:1.5,3:2}/1000000000', jsonb_build_object('n', i)
       FROM generate_series(1, 500) i;
 SELECT vectorcoll.create_index('docs', 'v', 'HNSW', 'L2');
 SELECT vectorcoll.create_alias('docs', 'live');
@@ -109,12 +109,12 @@ for my $binary ('false', 'true')
 		$node->safe_psql('postgres', "CREATE DATABASE $db");
 		$node->safe_psql($db, "CREATE EXTENSION vectorcoll; $create");
 	}
-	$source->safe_psql($db, q{INSERT INTO docs SELECT i, ARRAY[i, 1, 2, 3]::real[], '[1,2]', '{1:1}/3', '{"k": 1}' FROM generate_series(1, 100) i;
+	$source->safe_psql($db, q{INSERT INTO docs SELECT i, ARRAY[i, 1, 2, 3]::real[], '[1,2]', '{1:1}/1000000000', '{"k": 1}' FROM generate_series(1, 100) i;
 		CREATE PUBLICATION p FOR TABLE docs});
 	(my $conn = $source->connstr($db)) =~ s,',,g;
 	$target->safe_psql($db, "CREATE SUBSCRIPTION s_$db CONNECTION '$conn' PUBLICATION p WITH (binary = $binary)");
 	$target->wait_for_subscription_sync($source, "s_$db", $db) if $target->can('wait_for_subscription_sync');
-	$source->safe_psql($db, q{INSERT INTO docs VALUES (1000, '[9,9,9,9]', '[3,4]', '{2:5}/3', '{}'); UPDATE docs SET v = '[0,0,0,1]' WHERE id < 10;
+	$source->safe_psql($db, q{INSERT INTO docs VALUES (1000, '[9,9,9,9]', '[3,4]', '{2:5}/1000000000', '{}'); UPDATE docs SET v = '[0,0,0,1]' WHERE id < 10;
 		DELETE FROM docs WHERE id BETWEEN 50 AND 60});
 	$source->wait_for_catchup("s_$db");
 	is($target->safe_psql($db, $rows), $source->safe_psql($db, $rows), "replicated, binary = $binary");
