@@ -76,8 +76,8 @@ quickstart: ; @quickstart/run
 format: ; @tools/packages clang-format && clang-format -i $$(find src test quickstart -name '*.[ch]')
 
 # The same suite with the PostgreSQL of a later Debian release, in a tree of that release; needs root.
-check-pg17: ; @tools/chroot run trixie$(VC_CHROOT) make test PG_MAJOR=17
-check-pg18: ; @tools/chroot run forky$(VC_CHROOT) make test PG_MAJOR=18
+check-pg17: ; @tools/chroot run trixie$(VC_CHROOT) sh -c 'export PG_MAJOR=17; tools/packages build && make test'
+check-pg18: ; @tools/chroot run forky$(VC_CHROOT) sh -c 'export PG_MAJOR=18; tools/packages build && make test'
 
 # Both commands of the README in a Debian tree with nothing but git and make.
 check-bare: ; @tools/check-bare

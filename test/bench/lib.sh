@@ -10,6 +10,9 @@ BENCH_SRC=$VC_ROOT/test/bench
 BENCH_DATA=${BENCH_DATA:-$VC_ROOT/build/bench-data}
 BENCH_OUT=${BENCH_OUT:-$VC_ROOT/build/bench}
 
+# The generated sets of a full run: one for each of four usual dimensions, then growth with rows and with dimensions.
+export GENERATED='c100x20k c384x20k c768x20k c1536x20k c128x1000k@100k c128x1000k c768x200k'
+
 # Describes a data set: SET_DIM, SET_ROWS, SET_METRIC (as vcdata names it), SET_OPERATOR, SET_OPCLASS (without its
 # vector_ or halfvec_) and SET_LISTS (for an index that wants to be told).
 describe_set()

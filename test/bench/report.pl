@@ -10,123 +10,24 @@
 # recall counts.
 use strict;
 use warnings;
-use List::Util qw(max min sum);
+use FindBin;
+use lib $FindBin::Bin;
+use List::Util qw(max min);
+use Goals;
+use Records;
 
 my ($results, $folder) = @ARGV;
 die "usage: report.pl RESULTS.ltsv FOLDER\n" unless @ARGV == 2;
 
 my @RECALLS = (0.90, 0.95, 0.98, 0.99, 0.995, 0.998);
-my $PEER = 'pgvector hnsw';    # what ratios are relative to
 
-my @goals;                     # [set, what, sense, ratio wanted, ratio measured or undef]
-
-# ---- records ----
-
-our @records;
-open my $in, '<', $results or die "could not open $results: $!\n";
-while (my $line = <$in>)
-{
-	chomp $line;
-	push @records, {map { split /:/, $_, 2 } split /\t/, $line};
-}
-close $in;
-
-sub records
-{
-	my %want = @_;
-	return grep {
-		my $record = $_;
-		!grep { ($record->{$_} // '') ne $want{$_} } keys %want
-	} @records;
-}
-
-sub median
-{
-	my @sorted = sort { $a <=> $b } grep { defined } @_;
-	return undef unless @sorted;
-	return ($sorted[$#sorted / 2] + $sorted[@sorted / 2]) / 2;
-}
-
-sub median_of
-{
-	my ($label, @from) = @_;
-	return median(map { $_->{$label} } @from);
-}
-
-# Distinct values of a label in order of appearance.
-sub values_of
-{
-	my ($label, @from) = @_;
-	my %seen;
-	return grep { !$seen{$_}++ } map { $_->{$label} // () } @from;
-}
-
-# Indexes that a part of a set was measured on.
-sub indexes_of
-{
-	my ($set, @parts) = @_;
-	return values_of('index', map { records(set => $set, part => $_) } @parts);
-}
-
-sub family { return $_[0] =~ s/:.*//r; }
-
-# With more to run than there are cores, the clock measures the other work.
+read_records($results);
 my ($machine) = records(kind => 'machine');
 die "$results does not say which machine it is from\n" unless $machine;
-my $busy = $machine->{load} > $machine->{cores};
 
-# ---- curves ----
-
-# Points of an index in one part, by recall: [{recall, qps, p50_ms, p99_ms, setting, peak}]
-sub curve
-{
-	my %of = @_;
-	my @from = records(kind => 'search', %of);
-	my @points;
-	for my $setting (values_of('setting', @from))
-	{
-		my @same = grep { $_->{setting} eq $setting } @from;
-		push @points, {
-			setting => $setting,
-			recall => $same[0]{recall},
-			short => $same[0]{short},
-			map { ($_ => median_of($_, @same)) } qw(qps p50_ms p99_ms cpu_ms)
-		};
-	}
-	return sort { $a->{recall} <=> $b->{recall} || $b->{qps} <=> $a->{qps} } @points;
-}
-
-sub qps_at
-{
-	my ($recall, @points) = @_;
-	my $best;
-	for my $i (0 .. $#points)
-	{
-		my ($low, $high) = ($i ? $points[$i - 1] : undef, $points[$i]);
-		next if $high->{recall} < $recall;
-		my $qps = $high->{qps};
-		if ($low && $low->{recall} < $recall && $low->{qps} > $qps)
-		{
-			my ($x0, $x1, $x) = map { log(max(1 - $_, 1e-5)) } $low->{recall}, $high->{recall}, $recall;
-			$qps = exp(log($low->{qps}) + (log($qps) - log($low->{qps})) * ($x - $x0) / ($x1 - $x0));
-		}
-		$best = $qps if !defined $best || $qps > $best;
-	}
-	return $best;
-}
-
-# Best of a family's indexes: (qps, name of the index)
-sub family_qps_at
-{
-	my ($recall, $set, $family, %of) = @_;
-	my ($best, $by);
-	for my $index (grep { family($_) eq $family } values_of('index', records(set => $set)))
-	{
-		my $qps = qps_at($recall, curve(set => $set, index => $index, part => 'search', %of));
-		($best, $by) = ($qps, $index) if defined $qps && (!defined $best || $qps > $best);
-	}
-	return ($best, $by);
-}
+# With more to run than there are cores and the two clients, the clock measures the other work.
+my $load = max 0, map { $_->{load} } records(kind => 'pace');
+my $busy = $load > $machine->{cores} + 1;
 
 # ---- text ----
 
@@ -160,7 +61,6 @@ sub columns
 	} $head, @rows;
 }
 
-# Of a set: its title, its rows, and the size of its bare vectors.
 sub title
 {
 	my ($set) = @_;
@@ -169,19 +69,8 @@ sub title
 	my $rows = $of->{rows} =~ s/(?<=\d)(?=(\d{3})+$)/,/gr;
 	return "$name, $rows x $of->{dim}, " . ($of->{metric} eq 'l2' ? 'L2' : $of->{metric});
 }
-sub rows_of { my ($of) = records(kind => 'set', set => $_[0]); return $of->{rows}; }
-sub raw_mb { my ($of) = records(kind => 'set', set => $_[0]); return $of->{rows} * $of->{dim} * 4e-6; }
 
 # ---- tables of one set; each returns [head, rows...] ----
-
-# Calls a function with queries a second at the pace of the server's processor time: what the clock would show on a
-# machine with nothing else to do.
-sub by_processor
-{
-	my ($function, @arguments) = @_;
-	local @records = map { ($_->{kind} // '') ne 'search' ? $_ : $_->{cpu_ms} ? {%$_, qps => 1000 / $_->{cpu_ms}} : () } @records;
-	return $function->(@arguments);
-}
 
 sub table_processor { return by_processor(\&table_recall, @_); }
 
@@ -193,8 +82,8 @@ sub table_recall
 	for my $family (grep { !$seen{$_}++ } map { family($_) } indexes_of($set, 'search'))
 	{
 		push @rows, [$family, map {
-			my ($qps) = family_qps_at($_, $set, $family);
-			my ($peer) = family_qps_at($_, $set, $PEER);
+			my $qps = family_qps_at($_, $set, $family);
+			my $peer = family_qps_at($_, $set, $PEER);
 			defined $qps ? figure($qps) . ($family ne $PEER && $peer ? ' (' . ratio($qps, $peer) . ')' : '') : '-';
 		} @RECALLS];
 	}
@@ -204,7 +93,7 @@ sub table_recall
 sub table_build
 {
 	my ($set) = @_;
-	my ($peer) = records(kind => 'time', set => $set, part => 'build', index => "$PEER: 16/64");
+	my ($peer) = reverse records(kind => 'time', set => $set, part => 'build', index => "$PEER: 16/64");
 	my @rows = map {
 		[
 			$_->{index}, $_->{options} || 'defaults', figure($_->{seconds}) . ($_->{reused} ? ' (earlier run)' : ''), ratio($_->{seconds}, $peer && $peer->{seconds}),
@@ -336,19 +225,21 @@ sub table_filter
 	return [['rows that pass', 'index', 'QPS at recall .95', 'best recall', 'answers short of 10 rows'], @rows];
 }
 
-sub table_memory
+sub table_little_memory
 {
-	my ($set) = @_;
+	my ($set, $part) = @_;
 	my @rows = map {
 		my $index = $_;
-		my @from = records(set => $set, index => $index, part => 'memory');
-		my @points = curve(set => $set, index => $index, part => 'memory');
-		my $qps = qps_at($set =~ /^wink/ ? 0.95 : 0.99, @points);
-		my $warm = qps_at($set =~ /^wink/ ? 0.95 : 0.99, curve(set => $set, index => $index, part => 'search'));
+		my @from = records(set => $set, index => $index, part => $part);
+		my $qps = qps_at(main_recall($set), curve_with_recall(set => $set, index => $index, part => $part));
+		my $warm = qps_at(main_recall($set), curve(set => $set, index => $index, part => 'search'));
 		[$index, $from[0]{shared_buffers}, figure($qps), figure($warm), ratio($qps, $warm)]
-	} indexes_of($set, 'memory');
+	} indexes_of($set, $part);
 	return [['index', 'shared_buffers', 'QPS', 'QPS with 2 GB', 'share'], @rows];
 }
+
+sub table_memory { return table_little_memory($_[0], 'memory'); }
+sub table_cold { return table_little_memory($_[0], 'cold'); }
 
 sub table_writes
 {
@@ -358,6 +249,7 @@ sub table_writes
 	{
 		my ($one) = records(kind => 'insert', set => $set, index => $index, part => 'insert');
 		my ($eight) = records(kind => 'insert', set => $set, index => $index, part => 'insert8');
+		my $copy = one('rows_s', kind => 'load', set => $set, index => $index, part => 'copy');
 		my ($vacuum) = records(kind => 'time', set => $set, index => $index, part => 'vacuum');
 		my ($after) = map { curve(set => $set, index => $index, part => $_) } qw(after_vacuum after_insert);
 		my @recall = map {
@@ -365,13 +257,13 @@ sub table_writes
 			$point ? sprintf '%.4f', $point->{recall} : '-'
 		} qw(search after_insert after_vacuum);
 		push @rows, [
-			$index, figure($one && $one->{rows_s}), figure($eight && $eight->{rows_s}), figure($vacuum && $vacuum->{seconds}),
+			$index, figure($one && $one->{rows_s}), figure($eight && $eight->{rows_s}), figure($copy), figure($vacuum && $vacuum->{seconds}),
 			@recall
 		];
 	}
 	return [
 		[
-			'index', 'inserts/s, 1 client', '8 clients', 'vacuum of 20 % dead, s', 'recall of a fresh build', 'half of it inserted',
+			'index', 'inserts/s, 1 client', '8 clients', 'COPY', 'vacuum of 20 % dead, s', 'recall of a fresh build', 'half of it inserted',
 			'after delete and vacuum'
 		],
 		@rows
@@ -386,94 +278,56 @@ sub table_workers
 	return [['index', 'build with', 'seconds', 'peak memory MB'], @rows];
 }
 
-# ---- goals: what the project set out to reach, as ratios ----
-
-# Notes a goal for a set: what, 'at least' or 'at most', the ratio wanted, and the two figures whose ratio it is.
-sub goal
-{
-	my ($set, $what, $sense, $want, $figure, $of) = @_;
-	push @goals, [$set, $what, $sense, $want, defined $figure && $of ? $figure / $of : undef];
-	return;
-}
-
-# One label of the only such record, or undef.
-sub one
-{
-	my ($label, %of) = @_;
-	my ($record) = records(%of);
-	return $record && $record->{$label};
-}
-
-sub family_qps { my ($qps) = family_qps_at(@_); return $qps; }
-
-sub collect_goals
+sub table_cycles
 {
 	my ($set) = @_;
-	my $fm = $set eq 'fm';
-	return unless $fm || $set eq 'wink';
-	my $main = $fm ? 0.99 : 0.95;
-	my %peer = (set => $set, index => "$PEER: 16/64");
-	my %peer_ivf = (set => $set, index => 'pgvector ivfflat');
-	my %hnsw = (set => $set, index => 'vc_hnsw');
-	my %ivf = (set => $set, index => 'vc_ivf');
-
-	for my $target ($fm ? ([0.99, 4], [0.998, 6]) : ([0.95, 8], [0.98, 10]))
-	{
-		my ($recall, $want) = @$target;
-		goal($set, "vc_hnsw, QPS at recall $recall, of $PEER", 'at least', $want,
-			map { family_qps($recall, $set, $_) } 'vc_hnsw', $PEER);
-		goal($set, 'the same by server processor time', 'at least', $want,
-			map { by_processor(\&family_qps, $recall, $set, $_) } 'vc_hnsw', $PEER);
-	}
-	goal($set, "vc_hnsw, build time of $PEER 16/64", 'at most', 0.333,
-		map { one('seconds', %$_, part => 'build', reused => '') } \%hnsw, \%peer);
-	goal($set, "vc_hnsw, size of $PEER 16/64", 'at most', 2.2,
-		map { one('mb', %$_, part => 'build') } \%hnsw, \%peer);
-	goal($set, 'vc_hnsw, two clients of one', 'at least', 1.8,
-		map { median_of('qps', records(%hnsw, part => 'clients', clients => $_)) } 2, 1);
-	goal($set, 'vc_hnsw, p99 of median', 'at most', 2.5,
-		map { median_of($_, records(%hnsw, part => 'clients', clients => 1)) } qw(p99_ms p50_ms));
-	goal($set, "vc_hnsw half, QPS at recall $main, of vector", 'at least', 0.9,
-		map { family_qps($main, $set, $_) } 'vc_hnsw half', 'vc_hnsw');
-	goal($set, "vc_hnsw compact, size of $PEER 16/64", 'at most', 1,
-		one('mb', %hnsw, index => 'vc_hnsw compact', part => 'build'), one('mb', %peer, part => 'build'));
-	goal($set, 'vc_hnsw compact, QPS at recall 0.95, of default', 'at least', 0.8,
-		map { family_qps(0.95, $set, $_) } 'vc_hnsw compact', 'vc_hnsw');
-	goal($set, "vc_hnsw, inserts/s of $PEER", 'at least', 5,
-		map { one('rows_s', %$_, part => 'insert') } \%hnsw, \%peer);
-	goal($set, "vc_hnsw, vacuum time of $PEER", 'at most', 0.1,
-		map { one('seconds', %$_, part => 'vacuum') } \%hnsw, \%peer);
-	for my $limit (100, 10, 1)
-	{
-		goal($set, "vc_hnsw, QPS at recall 0.95 where $limit rows of 1,000 pass, of $PEER", 'at least', 4,
-			map { qps_at(0.95, curve(%$_, part => "filter$limit")) } \%hnsw, \%peer);
-	}
-	goal($set, "vc_hnsw, QPS at recall $main with little memory, of $PEER", 'at least', 3,
-		map { qps_at($main, curve(%$_, part => 'memory')) } \%hnsw, \%peer);
-	goal($set, 'vc_ivf, size of raw vectors', 'at most', $fm ? 1 / 18 : 1 / 9, one('mb', %ivf, part => 'build'), raw_mb($set));
-	goal($set, 'vc_ivf, build time of pgvector ivfflat', 'at most', 0.25,
-		map { one('seconds', %$_, part => 'build', reused => '') } \%ivf, \%peer_ivf);
-	goal($set, "vc_ivf, build time of $PEER 16/64", 'at most', 0.05,
-		map { one('seconds', %$_, part => 'build', reused => '') } \%ivf, \%peer);
-	for my $recall (0.95, 0.99)
-	{
-		goal($set, "vc_ivf, QPS at recall $recall, of pgvector ivfflat", 'at least', 5,
-			map { family_qps($recall, $set, $_) } 'vc_ivf', 'pgvector ivfflat');
-		goal($set, "vc_ivf, QPS at recall $recall, of $PEER", 'at least', 1.5,
-			map { family_qps($recall, $set, $_) } 'vc_ivf', $PEER) if $fm;
-	}
-	return;
+	my @rows = map {
+		my $index = $_;
+		my ($before, $after) = map { one('mb', kind => 'time', set => $set, index => $index, part => "${_}_cycles") } qw(before after);
+		my @recall = map { map { sprintf '%.4f', $_->{recall} } curve(set => $set, index => $index, part => "${_}_cycles") } qw(before after);
+		my $vacuum = median_of('seconds', records(set => $set, index => $index, part => 'cycle_vacuum'));
+		[$index, figure($before), figure($after), ratio($after, $before), @recall[0, 1], figure($vacuum)]
+	} indexes_of($set, 'after_cycles');
+	return [['index', 'MB', 'MB after', 'growth', 'recall', 'recall after', 'one vacuum, s'], @rows];
 }
 
-# Goals of parts that this run measured.
+# ---- tables over all sets ----
+
+# The generated sets side by side: what a vector costs, and how that grows with dimensions and rows.
+sub table_generated
+{
+	my @rows;
+	for my $set (grep { /^c/ } @_)
+	{
+		for my $index (indexes_of($set, 'build'))
+		{
+			my ($seconds, $mb) = map { one($_, kind => 'time', set => $set, index => $index, part => 'build') } qw(seconds mb);
+			next unless defined $mb;
+			my @points = curve(set => $set, index => $index, part => 'search');
+			push @rows, [$set, $index, figure($seconds), figure($mb * 1e6 / rows_of($set)), figure($mb / raw_mb($set)),
+				map { figure(qps_at($_, @points)) } 0.90, 0.95, 0.99];
+		}
+	}
+	return [['set', 'index', 'build s', 'bytes a vector', 'of raw vectors', 'QPS at recall .90', '.95', '.99'], @rows];
+}
+
+# Goals of everything that this run measured, and how many there are of each verdict.
 sub table_goals
 {
-	my @rows = map {
-		my ($set, $what, $sense, $want, $is) = @$_;
-		my $met = $sense eq 'at least' ? $is >= $want : $is <= $want;
-		["$set: $what", "$sense " . ratio($want, 1), ratio($is, 1), $met ? 'yes' : 'no']
-	} grep { defined $_->[4] } @goals;
-	return [['goal', 'wanted', 'measured', 'met'], @rows];
+	my @rows;
+	for my $goal (grep { $_->[6] ne 'not measured' } judged_goals(@_))
+	{
+		my ($set, $what, $sense, $wanted, $is, $unit, $verdict) = @$goal;
+		push @rows, ["$set: $what", "$sense " . figure($wanted) . $unit, defined $is ? figure($is) . $unit : '-', $verdict];
+	}
+	return [['goal', 'wanted', 'measured', 'verdict'], @rows];
+}
+
+sub count_goals
+{
+	my %count = (met => 0, missed => 0, 'not measured' => 0);
+	$count{$_->[6]}++ for judged_goals(@_);
+	return "$count{met} goals met, $count{missed} missed, $count{'not measured'} not measured";
 }
 
 # ---- curves as SVG ----
@@ -548,13 +402,15 @@ my @SECTIONS = (
 	['Recall asked for', '', \&table_asked],
 	['Filters', 'WHERE f < n, f unrelated to the vectors.', \&table_filter],
 	['Larger than memory', 'shared_buffers at an eighth of the smaller index, page cache warm.', \&table_memory],
+	['From disk', 'The same, without the page cache (debug_io_direct).', \&table_cold],
 	['Writes', '', \&table_writes],
+	['Twenty rounds of deletes and inserts', 'Each deletes 5 % of the rows, vacuums, and inserts them again.', \&table_cycles],
 	['Build under other settings', '', \&table_workers],
 	['All points', '', \&table_points],
 );
 
 mkdir $folder unless -d $folder;
-my @sets = values_of('set', @records);
+my @sets = values_of('set', records(kind => 'set'));
 my $warning = $busy ? <<'END' : '';
 **The machine was busy with other work during this run.** Figures by the clock and latencies are worth little then; those by
 the server's processor time hold better, and curves are drawn by it.
@@ -568,8 +424,8 @@ same rows on the same server; k = 10, prepared statements, binary parameters. Ra
 figures.
 
 - processor: $machine->{cpu}, $machine->{cores} cores, $machine->{memory_gb} GB of memory, $machine->{kernel}
-- server: PostgreSQL $machine->{server} with $machine->{extensions}; vectorcoll at $machine->{commit}; $machine->{date}
-- load average when the run began: $machine->{load}
+- server: PostgreSQL $machine->{server} with $machine->{extensions}; vectorcoll at @{[join ', ', values_of('commit', records(kind => 'search'))]}; $machine->{date}
+- highest load average at the end of a piece of the run: $load
 
 $warning
 END
@@ -577,7 +433,6 @@ END
 my $sections = '';
 for my $set (@sets)
 {
-	collect_goals($set);
 	my $curve = $busy ? by_processor(\&svg, $set) : svg($set);
 	if ($curve)
 	{
@@ -596,8 +451,10 @@ for my $set (@sets)
 		print "$title\n", columns(@$table), "\n" if @$table > 1 && $make != \&table_points;
 	}
 }
-my $goals = table_goals();
-$text .= section('Goals', '', $goals) =~ s/^###/##/r . $sections;
+my $goals = table_goals(@sets);
+my $generated = table_generated(@sets);
+$text .= section('Goals', count_goals(@sets) . '. Compared with one build of the peer where times and sizes are, with the best of its builds where QPS is.', $goals) =~ s/^###/##/r;
+$text .= section('Generated sets', 'Named by dimensions and thousands of rows.', $generated) =~ s/^###/##/r . $sections;
 if (my @failed = records(kind => 'failed'))
 {
 	$text .= "## Failed measurements\n\n" . join('', map { "- $_->{set}, $_->{index}: $_->{message}\n" } @failed) . "\n";
@@ -605,7 +462,8 @@ if (my @failed = records(kind => 'failed'))
 my $plans = table_plans();
 $text .= section('Plans', 'Time of the plan chosen over that of the fastest one, ORDER BY distance LIMIT with WHERE f < n.', $plans) =~ s/^###/##/r;
 print "Plans\n", columns(@$plans), "\n" if @$plans > 1;
-print columns(@$goals), "\n";
+print "Generated sets\n", columns(@$generated), "\n" if @$generated > 1;
+print columns(@$goals), "\n", count_goals(@sets), "\n";
 print "failed: $_->{set}, $_->{index}: $_->{message}\n" for records(kind => 'failed');
 open my $out, '>', "$folder/benchmarks.md" or die "could not write $folder: $!\n";
 print $out $text =~ s/\n+\z/\n/r;

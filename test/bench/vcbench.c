@@ -15,7 +15,8 @@ static const char usage[] =
 	"\n"
 	"  load     --table T --type TYPE --dim D --base FILE [--first N] [--rows N]\n"
 	"           creates the table (id int4, f int4, v TYPE(D)) unless it exists and copies the rows into it\n"
-	"  insert   the same options, [--clients N]: single-row prepared INSERTs, each its own transaction\n"
+	"  insert   the same options, [--clients N] [--filter LOW-HIGH]: single-row prepared INSERTs, each its own\n"
+	"           transaction; with --filter only of rows whose filter value is in LOW..HIGH-1\n"
 	"  search   --sql 'SELECT id ... $1 ...' --type TYPE --dim D --query FILE\n"
 	"           [--truth FILE --base FILE --metric l2|ip|cosine|l1 --k K] [--sweep NAME=V1,V2,... [--until RECALL]]\n"
 	"           [--clients N] [--seconds S] [--expect-index NAME] [--queries N] [--batch N]\n"
@@ -219,6 +220,15 @@ parse_sweep(Options *opt, char *value)
 }
 
 static void
+parse_filter(Options *opt, const char *value)
+{
+	char end;
+
+	if (sscanf(value, "%d-%d%c", &opt->filter_low, &opt->filter_high, &end) != 2 || opt->filter_low >= opt->filter_high)
+		die("--filter takes LOW-HIGH, not \"%s\"", value);
+}
+
+static void
 parse_option(Options *opt, const char *name, char *value)
 {
 	static const struct
@@ -261,6 +271,8 @@ parse_option(Options *opt, const char *name, char *value)
 		opt->first = number(value, 0, INT32_MAX, name);
 	else if (strcmp(name, "--rows") == 0)
 		opt->rows = number(value, 1, INT32_MAX, name);
+	else if (strcmp(name, "--filter") == 0)
+		parse_filter(opt, value);
 	else if (strcmp(name, "--seconds") == 0)
 		opt->seconds = decimal(value, name);
 	else if (strcmp(name, "--until") == 0)
@@ -279,7 +291,8 @@ need(const void *value, const char *option, const char *command)
 int
 main(int argc, char **argv)
 {
-	Options opt = {.dsn = "", .k = 10, .clients = 1, .rows = INT32_MAX, .queries = INT32_MAX, .seconds = 2, .until = 1.1};
+	Options opt = {.dsn = "", .k = 10, .clients = 1, .rows = INT32_MAX, .queries = INT32_MAX, .seconds = 2, .until = 1.1,
+				   .filter_high = 1000};
 	const char *command = argc > 1 ? argv[1] : "help";
 
 	if (strcmp(command, "help") == 0 || strcmp(command, "--help") == 0)

@@ -49,6 +49,8 @@ typedef struct Options
 	int batch;	  /* queries a statement takes, as an array; 0 sends one vector */
 	long first;
 	long rows;
+	int filter_low; /* insert only rows whose filter value is in low..high-1 */
+	int filter_high;
 	double seconds;
 	double until; /* a sweep stops once recall is this good */
 } Options;

@@ -91,7 +91,8 @@ do_load(const Options *opt)
 	}
 	run_command(conn, "COMMIT");
 	begin_record(opt, "load");
-	printf("\trows:%ld\tseconds:%.3f\n", end - first, now_seconds() - start);
+	start = now_seconds() - start;
+	printf("\trows:%ld\tseconds:%.3f\trows_s:%.0f\n", end - first, start, (end - first) / start);
 	free(buffer);
 	PQfinish(conn);
 }
@@ -105,6 +106,7 @@ typedef struct Inserter
 	const Rows *rows;
 	long *next; /* shared by all clients */
 	long end;
+	long done;
 } Inserter;
 
 static void *
@@ -122,15 +124,19 @@ insert_worker(void *arg)
 
 	while ((i = __atomic_fetch_add(in->next, 1, __ATOMIC_RELAXED)) < in->end)
 	{
+		int f = filter_value(i);
 		PGresult *res;
 
+		if (f < in->opt->filter_low || f >= in->opt->filter_high)
+			continue;
 		put32(id, i);
-		put32(filter, filter_value(i));
+		put32(filter, f);
 		encode(encoding, row_at(in->rows, i), in->opt->dim, vector);
 		res = PQexecPrepared(in->conn, "i", 3, values, lengths, formats, 0);
 		if (PQresultStatus(res) != PGRES_COMMAND_OK)
 			die("insert of row %ld: %s", i, PQerrorMessage(in->conn));
 		PQclear(res);
+		in->done++;
 	}
 	free(vector);
 	return NULL;
@@ -143,7 +149,7 @@ do_insert(const Options *opt)
 	pthread_t thread[MAX_CLIENTS];
 	long next, end;
 	Rows rows = chosen_rows(opt, &next, &end);
-	long count = end - next;
+	long count = 0;
 	char sql[1024];
 	double start, seconds;
 
@@ -152,7 +158,7 @@ do_insert(const Options *opt)
 	{
 		PGresult *res;
 
-		in[i] = (Inserter){opt, session(opt), &rows, &next, end};
+		in[i] = (Inserter){opt, session(opt), &rows, &next, end, 0};
 		res = PQprepare(in[i].conn, "i", sql, 0, NULL);
 		if (PQresultStatus(res) != PGRES_COMMAND_OK)
 			die("%s: %s", sql, PQerrorMessage(in[i].conn));
@@ -163,7 +169,10 @@ do_insert(const Options *opt)
 		if (pthread_create(&thread[i], NULL, insert_worker, &in[i]) != 0)
 			die("could not start a thread");
 	for (int i = 0; i < opt->clients; i++)
+	{
 		pthread_join(thread[i], NULL);
+		count += in[i].done;
+	}
 	seconds = now_seconds() - start;
 	begin_record(opt, "insert");
 	printf("\tclients:%d\trows:%ld\tseconds:%.3f\trows_s:%.0f\n", opt->clients, count, seconds, count / seconds);
