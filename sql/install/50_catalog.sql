@@ -42,6 +42,11 @@ BEGIN
                    WHERE n.nspname = NEW.nspname AND c.relname = NEW.relname);
     IF TG_TABLE_NAME = 'collection_def' THEN
         NEW.schema_hash := vectorcoll.schema_hash(NEW.schema); -- which refuses an illegal one
+        BEGIN
+            PERFORM vectorcoll._check_definition(NEW.relid, NEW.schema);
+        EXCEPTION WHEN SQLSTATE 'VC904' OR SQLSTATE 'VC110' THEN
+            NEW.relid := NULL; -- another table than the row tells of, as if its own had not come along
+        END;
     END IF;
     RETURN NEW;
 END $$;
@@ -102,12 +107,10 @@ CREATE FUNCTION vectorcoll._lookup(name text, namespace text = NULL) RETURNS oid
 CREATE FUNCTION vectorcoll._target(name text, namespace text = NULL, OUT nspname name, OUT relname name)
     AS 'MODULE_PATHNAME', 'vc_target' LANGUAGE C VOLATILE;
 
--- Locks of a kind ('namespace', 'definition', 'alias', 'load', 'lease', taken in this order) on names, held to the
+-- Locks of a kind ('namespace', 'definition', 'alias', 'load', taken in this order) on names, held to the
 -- end of the transaction.
 CREATE FUNCTION vectorcoll._lock(kind text, VARIADIC keys text[]) RETURNS void
     AS 'MODULE_PATHNAME', 'vc_lock' LANGUAGE C STRICT;
-CREATE FUNCTION vectorcoll._try_lock(kind text, key text) RETURNS bool
-    AS 'MODULE_PATHNAME', 'vc_try_lock' LANGUAGE C STRICT;
 
 -- Locks one relation; whether it is there.
 CREATE FUNCTION vectorcoll._lock_relation(relid oid, lockmode text) RETURNS bool

@@ -24,6 +24,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/resowner.h"
 #include "utils/syscache.h"
 #include "utils/timeout.h"
@@ -144,6 +145,40 @@ compare_tags(const void *a, const void *b)
 	return memcmp(a, b, sizeof(LOCKTAG));
 }
 
+/*
+ * Whoever may not use what a key stands for shall not keep its users waiting: the schema of a name, the table of a load.
+ */
+static void
+check_may_lock(const char *kind, const char *key)
+{
+	char *nspname;
+	Oid nspoid;
+	AclResult result;
+
+	if (strcmp(kind, "load") == 0)
+	{
+		Oid relid = (Oid) strtoul(key, NULL, 10);
+		bool missing = false;
+
+		result = pg_class_aclcheck_ext(relid, GetUserId(), ACL_SELECT, &missing);
+		if (!missing && result != ACLCHECK_OK)
+			aclcheck_error(result, get_relkind_objtype(get_rel_relkind(relid)), get_rel_name(relid));
+		return;
+	}
+	nspname = pstrdup(key);
+	nspname[strcspn(nspname, ".")] = '\0';
+	nspoid = get_namespace_oid(nspname, true);
+	if (!OidIsValid(nspoid))
+		return;
+#if PG_VERSION_NUM >= 160000
+	result = object_aclcheck(NamespaceRelationId, nspoid, GetUserId(), ACL_USAGE);
+#else
+	result = pg_namespace_aclcheck(nspoid, GetUserId(), ACL_USAGE);
+#endif
+	if (result != ACLCHECK_OK)
+		aclcheck_error(result, OBJECT_SCHEMA, nspname);
+}
+
 /* _lock(kind text, keys text[]): takes the exclusive locks of that kind on all keys, in one global order. */
 PG_FUNCTION_INFO_V1(vc_lock);
 PGDLLEXPORT Datum
@@ -157,23 +192,17 @@ vc_lock(PG_FUNCTION_ARGS)
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT, &keys, NULL, &nkeys);
 	tags = palloc0_array(LOCKTAG, Max(nkeys, 1));
 	for (int i = 0; i < nkeys; i++)
-		vc_set_locktag(&tags[i], kind, TextDatumGetCString(keys[i]));
+	{
+		char *key = TextDatumGetCString(keys[i]);
+
+		check_may_lock(kind, key);
+		vc_set_locktag(&tags[i], kind, key);
+	}
 	qsort(tags, nkeys, sizeof(LOCKTAG), compare_tags);
 	for (int i = 0; i < nkeys; i++)
 		(void) LockAcquire(&tags[i], ExclusiveLock, false, false);
 	AcceptInvalidationMessages();
 	PG_RETURN_VOID();
-}
-
-/* _try_lock(kind text, key text) -> false when another session holds it; never waits. */
-PG_FUNCTION_INFO_V1(vc_try_lock);
-PGDLLEXPORT Datum
-vc_try_lock(PG_FUNCTION_ARGS)
-{
-	LOCKTAG tag;
-
-	vc_set_locktag(&tag, text_to_cstring(PG_GETARG_TEXT_PP(0)), text_to_cstring(PG_GETARG_TEXT_PP(1)));
-	PG_RETURN_BOOL(LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL);
 }
 
 /* _lock_namespace(name text): ACCESS EXCLUSIVE on the schema, which the caller owns, as DROP SCHEMA takes it. */
