@@ -174,6 +174,7 @@ typedef struct VcIvf
 {
 	Relation		  index;
 	ForkNumber		  fork;
+	BlockNumber		  nblocks; /* there are at least so many; links are held against it */
 	bool			  wal; /* false while the index is built: nobody else sees it, and it is logged whole at the end */
 	const VcMetric	 *metric;
 	const VcMetric	 *stored; /* of values in the lists: the same, or that of halves */

@@ -209,6 +209,12 @@ read_block(VcIvf *ivf, BlockNumber block)
 {
 	if (unlikely(block == InvalidBlockNumber || block == VC_IVF_META_BLOCK))
 		vc_page_corrupted(ivf->index, VC_IVF_META_BLOCK, "a link leads to block %u", block);
+	if (unlikely(block >= ivf->nblocks))
+	{
+		ivf->nblocks = RelationGetNumberOfBlocksInFork(ivf->index, ivf->fork);
+		if (block >= ivf->nblocks)
+			vc_page_corrupted(ivf->index, VC_IVF_META_BLOCK, "a link leads to block %u of %u", block, ivf->nblocks);
+	}
 	vc_work.pages++;
 	return ReadBufferExtended(ivf->index, ivf->fork, block, RBM_NORMAL, NULL);
 }

@@ -392,7 +392,8 @@ gather_list(VcIvfScan *state, const VcIvfProbe *probe, float floor, bool search_
 			for (; rows != 0; rows &= rows - 1)
 			{
 				int		  slot = pg_rightmost_one_pos32(rows);
-				Candidate item = {.key = bound[slot], .vectors = blocks[i].vectors, .known = KNOWN_BOUND};
+				Candidate item = {.key = bound[slot], .vectors = shape->value_bytes > 0 ? blocks[i].vectors : InvalidBlockNumber,
+								  .known = KNOWN_BOUND};
 
 				gather_row(state, &blocks[i], slot, &item, floor, search_ceiling, estimate[slot]);
 			}
