@@ -29,11 +29,8 @@ read_meta(VcIvf *ivf, int mode)
 Buffer
 vc_ivf_read_free(VcIvf *ivf, BlockNumber block, int mode)
 {
-	Buffer buffer;
+	Buffer buffer = vc_ivf_read_block(ivf, block);
 
-	if (block == VC_IVF_META_BLOCK)
-		vc_page_corrupted(ivf->index, block, "the meta page is among the free pages");
-	buffer = ReadBuffer(ivf->index, block);
 	LockBuffer(buffer, mode);
 	vc_page_check(ivf->index, block, BufferGetPage(buffer), VC_IVF_MAGIC, VC_IVF_FREE, sizeof(VcIvfFree));
 	return buffer;
@@ -73,7 +70,7 @@ vc_ivf_take_pages(VcIvf *ivf, VcIvfFreeFor purpose, uint32 count, Buffer *buffer
 		vc_page_corrupted(ivf->index, first, "%u pages are free where %u were expected", unit->pages, count);
 	for (uint32 i = 1; i < count; i++)
 	{
-		buffers[i] = ReadBuffer(ivf->index, first + i);
+		buffers[i] = vc_ivf_read_block(ivf, first + i);
 		LockBuffer(buffers[i], BUFFER_LOCK_EXCLUSIVE);
 	}
 	vc_ivf_change_begin(ivf, &change);
@@ -93,10 +90,8 @@ vc_ivf_free_unit(VcIvf *ivf, VcIvfFreeFor purpose, BlockNumber first, Buffer las
 	VcIvfFree	*unit;
 	VcIvfChange	 change;
 
-	if (first == VC_IVF_META_BLOCK || first == InvalidBlockNumber)
-		vc_page_corrupted(ivf->index, VC_IVF_META_BLOCK, "a link leads to block %u", first);
 	meta = read_meta(ivf, BUFFER_LOCK_EXCLUSIVE);
-	buffer = ReadBuffer(ivf->index, first);
+	buffer = vc_ivf_read_block(ivf, first);
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	if (vc_page_kind(ivf->index, first, BufferGetPage(buffer), VC_IVF_MAGIC) == VC_IVF_FREE)
 		vc_page_corrupted(ivf->index, first, "a page that is in use is among the free ones");

@@ -174,7 +174,6 @@ typedef struct VcIvf
 {
 	Relation		  index;
 	ForkNumber		  fork;
-	BlockNumber		  nblocks; /* there are at least so many; links are held against it */
 	bool			  wal; /* false while the index is built: nobody else sees it, and it is logged whole at the end */
 	const VcMetric	 *metric;
 	const VcMetric	 *stored; /* of values in the lists: the same, or that of halves */
@@ -182,6 +181,7 @@ typedef struct VcIvf
 	VcIvfShape		  rows; /* of the lists of rows */
 	VcIvfShape		  root;
 	const VcRotation *rotation;
+	BlockNumber		  nblocks; /* the index is at least so long */
 } VcIvf;
 
 /* What is stored of a row besides its TID. */
@@ -241,6 +241,9 @@ extern void vc_ivf_add_meta(VcIvf *ivf);
 
 /* Make ivf->meta what the meta page says. */
 extern void vc_ivf_write_meta(VcIvf *ivf);
+
+/* Pin a page that another one names, which must not be the meta page. XX002 where there is no such page. */
+extern Buffer vc_ivf_read_block(VcIvf *ivf, BlockNumber block);
 
 /* Pin and lock the first page of a segment, checked. */
 extern Buffer vc_ivf_read_segment(VcIvf *ivf, const VcIvfShape *shape, BlockNumber block, int mode);

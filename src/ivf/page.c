@@ -203,18 +203,14 @@ vc_ivf_add_meta(VcIvf *ivf)
 	UnlockReleaseBuffer(buffer);
 }
 
-/* A block number read from a page: it must not be the number that asks ReadBuffer for a new page. */
-static Buffer
-read_block(VcIvf *ivf, BlockNumber block)
+Buffer
+vc_ivf_read_block(VcIvf *ivf, BlockNumber block)
 {
-	if (unlikely(block == InvalidBlockNumber || block == VC_IVF_META_BLOCK))
-		vc_page_corrupted(ivf->index, VC_IVF_META_BLOCK, "a link leads to block %u", block);
 	if (unlikely(block >= ivf->nblocks))
-	{
 		ivf->nblocks = RelationGetNumberOfBlocksInFork(ivf->index, ivf->fork);
-		if (block >= ivf->nblocks)
-			vc_page_corrupted(ivf->index, VC_IVF_META_BLOCK, "a link leads to block %u of %u", block, ivf->nblocks);
-	}
+	if (unlikely(block >= ivf->nblocks || block == VC_IVF_META_BLOCK))
+		vc_page_corrupted(ivf->index, block, "something refers to this block, which %s",
+						  block == VC_IVF_META_BLOCK ? "is the meta page" : "does not exist");
 	vc_work.pages++;
 	return ReadBufferExtended(ivf->index, ivf->fork, block, RBM_NORMAL, NULL);
 }
@@ -222,7 +218,7 @@ read_block(VcIvf *ivf, BlockNumber block)
 Buffer
 vc_ivf_read_segment(VcIvf *ivf, const VcIvfShape *shape, BlockNumber block, int mode)
 {
-	Buffer buffer = read_block(ivf, block);
+	Buffer buffer = vc_ivf_read_block(ivf, block);
 
 	LockBuffer(buffer, mode);
 	vc_page_check(ivf->index, block, BufferGetPage(buffer), VC_IVF_MAGIC, VC_IVF_SEGMENT,
@@ -243,7 +239,7 @@ vc_ivf_codes(VcIvf *ivf, const VcIvfShape *shape, BlockNumber segment, Page page
 	memcpy(scratch, codes, done);
 	for (uint32 i = 1; done < shape->plane; i++)
 	{
-		Buffer buffer = read_block(ivf, segment + i);
+		Buffer buffer = vc_ivf_read_block(ivf, segment + i);
 		Size   bytes = Min(VC_PAGE_PAYLOAD, shape->plane - done);
 
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
@@ -261,7 +257,7 @@ read_refinement_page(VcIvf *ivf, const VcIvfShape *shape, BlockNumber segment, S
 {
 	BlockNumber block = segment + shape->refine_page + at / VC_PAGE_PAYLOAD;
 
-	*buffer = read_block(ivf, block);
+	*buffer = vc_ivf_read_block(ivf, block);
 	LockBuffer(*buffer, BUFFER_LOCK_SHARE);
 	vc_page_check(ivf->index, block, BufferGetPage(*buffer), VC_IVF_MAGIC, VC_IVF_CODES, VC_PAGE_PAYLOAD);
 	*bytes = Min(*bytes, VC_PAGE_PAYLOAD - at % VC_PAGE_PAYLOAD);
@@ -441,7 +437,7 @@ write_vector(VcIvf *ivf, const VcIvfShape *shape, BlockNumber vectors, int slot,
 
 	for (Size done = 0; done < shape->vector_bytes; block++)
 	{
-		Buffer buffer = read_block(ivf, block);
+		Buffer buffer = vc_ivf_read_block(ivf, block);
 		Size   bytes = Min(VC_PAGE_PAYLOAD - offset, shape->vector_bytes - done);
 		VcIvfChange change;
 
@@ -463,7 +459,7 @@ vc_ivf_read_vector(VcIvf *ivf, const VcIvfShape *shape, BlockNumber vectors, int
 
 	for (Size done = 0; done < shape->vector_bytes; block++)
 	{
-		Buffer buffer = read_block(ivf, block);
+		Buffer buffer = vc_ivf_read_block(ivf, block);
 		Size   bytes = Min(VC_PAGE_PAYLOAD - offset, shape->vector_bytes - done);
 
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
@@ -496,7 +492,7 @@ vc_ivf_view_vector(VcIvf *ivf, const VcIvfShape *shape, VcIvfView *view, BlockNu
 	if (!BufferIsValid(view->buffer) || view->block != block)
 	{
 		vc_ivf_view_end(view);
-		view->buffer = read_block(ivf, block);
+		view->buffer = vc_ivf_read_block(ivf, block);
 		view->block = block;
 		LockBuffer(view->buffer, BUFFER_LOCK_SHARE);
 		vc_page_check(ivf->index, block, BufferGetPage(view->buffer), VC_IVF_MAGIC, VC_IVF_VECTORS, VC_PAGE_PAYLOAD);
@@ -529,7 +525,7 @@ write_further_codes(VcIvf *ivf, const VcIvfShape *shape, BlockNumber segment, in
 
 	for (uint32 i = 1; done < shape->plane; i++)
 	{
-		Buffer buffer = read_block(ivf, segment + i);
+		Buffer buffer = vc_ivf_read_block(ivf, segment + i);
 		Size   bytes = Min(VC_PAGE_PAYLOAD, shape->plane - done);
 		VcIvfChange change;
 
@@ -556,7 +552,7 @@ write_refinement(VcIvf *ivf, const VcIvfShape *shape, BlockNumber segment, int b
 	{
 		BlockNumber page_block = segment + shape->refine_page + page_start / VC_PAGE_PAYLOAD;
 		Size		page_end = page_start + VC_PAGE_PAYLOAD;
-		Buffer		buffer = read_block(ivf, page_block);
+		Buffer		buffer = vc_ivf_read_block(ivf, page_block);
 		char	   *payload;
 		VcIvfChange		change;
 
