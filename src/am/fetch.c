@@ -8,6 +8,7 @@
 #include "access/tableam.h"
 #include "catalog/index.h"
 #include "executor/executor.h"
+#include "storage/bufmgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -18,9 +19,27 @@ struct VcFetch
 	IndexFetchTableData *table;
 	TupleTableSlot		*row;
 	IndexInfo			*index_info;
+	Relation			 index;
+	BlockNumber			 table_blocks; /* at least */
 	EState				*estate; /* for an index over an expression */
 	MemoryContext		 row_context;
 };
+
+void
+vc_fetch_check_tid(Relation index, Relation table, BlockNumber *known, const ItemPointerData *tid)
+{
+	BlockNumber block = ItemPointerGetBlockNumberNoCheck(tid);
+
+	if (likely(block < *known))
+		return;
+	*known = RelationGetNumberOfBlocks(table);
+	if (block >= *known)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" is corrupted: it points to a row in block %u of a table of %u",
+						RelationGetRelationName(index), block, *known),
+				 errhint("Rebuild it with REINDEX INDEX.")));
+}
 
 VcFetch *
 vc_fetch_open(Relation index, Relation table, const VcMetric *metric, uint32 dim)
@@ -29,6 +48,7 @@ vc_fetch_open(Relation index, Relation table, const VcMetric *metric, uint32 dim
 
 	fetch->metric = metric;
 	fetch->dim = dim;
+	fetch->index = index;
 	fetch->table = table_index_fetch_begin(table);
 	fetch->row = table_slot_create(table, NULL);
 	fetch->index_info = BuildIndexInfo(index);
@@ -48,6 +68,7 @@ vc_fetch_value(VcFetch *fetch, ItemPointer tid, Snapshot snapshot, VcValue *valu
 	bool			again = false;
 	bool			seen;
 
+	vc_fetch_check_tid(fetch->index, fetch->table->rel, &fetch->table_blocks, tid);
 	ExecClearTuple(fetch->row);
 	MemoryContextReset(fetch->row_context);
 	do

@@ -13,6 +13,12 @@
 
 typedef struct VcFetch VcFetch;
 
+/*
+ * XX002 where a TID from an index lies beyond the table, which the server would take for a missing file. *known is how many blocks
+ * the table has at least, 0 at first: tables do not shrink while they are scanned.
+ */
+extern void vc_fetch_check_tid(Relation index, Relation table, BlockNumber *known, const ItemPointerData *tid);
+
 /* For the first column of an index of `dim` dimensions. Memory comes from the current context, but for what vc_fetch_close frees. */
 extern VcFetch *vc_fetch_open(Relation index, Relation table, const VcMetric *metric, uint32 dim);
 

@@ -86,6 +86,7 @@ typedef struct VcIvfScan
 	VcIvfQuery	   query;
 	VcIvfFrontier *frontier;
 	bool		   started;
+	BlockNumber	   table_blocks; /* at least */
 	double		   epsilon;
 
 	VcIvfProbe *probes;
@@ -694,6 +695,8 @@ vc_ivf_gettuple(IndexScanDesc scan, ScanDirection dir)
 	MemoryContextSwitchTo(old);
 	if (!found)
 		return false;
+	if (scan->heapRelation != NULL)
+		vc_fetch_check_tid(scan->indexRelation, scan->heapRelation, &state->table_blocks, &item.tid);
 	scan->xs_heaptid = item.tid;
 	scan->xs_recheck = state->filter != NULL && state->filter->recheck;
 	scan->xs_recheckorderby = false;
