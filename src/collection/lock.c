@@ -42,6 +42,14 @@ vc_set_locktag(LOCKTAG *tag, const char *kind, const char *key)
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, (uint32) (hash >> 32), (uint32) hash, VC_LOCK_CLASS);
 }
 
+/* On a standby the server refuses locks of this strength with a code of its own (55000); what is refused is a write. */
+static void
+check_writable(LOCKMODE mode)
+{
+	if (mode > RowExclusiveLock)
+		PreventCommandDuringRecovery("a change of a collection");
+}
+
 /*
  * One attempt to wait for a lock, in a subtransaction so that the wait can be undone. False when the deadlock detector chose
  * us: only the lock itself is given back, so that is of use to who holds no other that somebody in the cycle wants.
@@ -88,6 +96,7 @@ wait_for_lock(const LOCKTAG *tag, LOCKMODE mode, bool last)
 static void
 lock_patiently(const LOCKTAG *tag, LOCKMODE mode)
 {
+	check_writable(mode);
 	if (LockAcquire(tag, mode, false, true) == LOCKACQUIRE_NOT_AVAIL)
 	{
 		if (IsInParallelMode()) /* which allows no subtransactions */
@@ -335,6 +344,7 @@ vc_lock_relation(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(false);
 	if (lockmode != AccessShareLock)
 		vc_check_owner(relid);
+	check_writable(lockmode);
 	LockRelationOid(relid, lockmode);
 	if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
 		PG_RETURN_BOOL(true);
