@@ -47,10 +47,21 @@ SELECT bool_and(d >= before) AS ordered FROM (SELECT d, lag(d, 1, 0) OVER () AS 
 SELECT count(*) FROM (SELECT id FROM points WHERE id % 100 = 3 ORDER BY v <-> point(7) LIMIT 20) s;
 RESET vc_hnsw.ef_search;
 
+-- The nodes of a plan: what else EXPLAIN says of them differs between versions of the server.
+CREATE FUNCTION nodes(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE line text; result text;
+BEGIN
+    FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+        IF result IS NULL OR line ~ '^ *->' THEN
+            result := concat_ws(' / ', result, regexp_replace(line, '^[ >-]+', ''));
+        END IF;
+    END LOOP;
+    RETURN result;
+END $$;
 -- Not for what it cannot do, however strongly it is suggested.
 CREATE INDEX points_part ON points USING vc_hnsw (v vector_l2_ops) WHERE id < 1000;
 SELECT count(*) FROM points WHERE id < 1000;
-EXPLAIN (COSTS OFF) SELECT id FROM points WHERE id < 1000 ORDER BY v <-> '[0,0,0,0,0,0]', v <-> '[1,1,1,1,1,1]' LIMIT 3;
+SELECT nodes($$SELECT id FROM points WHERE id < 1000 ORDER BY v <-> '[0,0,0,0,0,0]', v <-> '[1,1,1,1,1,1]' LIMIT 3$$);
 SELECT count(*), max(id) < 1000 FROM (SELECT id FROM points WHERE id < 1000 ORDER BY v <-> point(7) LIMIT 2000) s;
 DROP INDEX points_part;
 
@@ -198,7 +209,7 @@ SET enable_seqscan = off;
 SELECT id FROM points ORDER BY v <-> '[1,2]' LIMIT 1;
 RESET enable_seqscan;
 DROP TABLE points, untyped;
-DROP FUNCTION point(int), recall(text, int);
+DROP FUNCTION point(int), recall(text, int), nodes;
 SELECT opcname, amvalidate(oid) FROM pg_opclass WHERE opcmethod = (SELECT oid FROM pg_am WHERE amname = 'vc_hnsw') ORDER BY 1;
 
 -- Recall, measured by the extension itself.
