@@ -21,7 +21,7 @@
 #define SAMPLE_PER_LIST 32
 #define KMEANS_ROUNDS 4
 
-/* Lists scanned for one value, and codes at least, of which there are few in each list when a build starts. */
+/* Lists scanned for one value: more when a build starts, so that so many codes are. */
 #define PROBES 12
 #define MIN_SCANNED 2048
 
@@ -72,7 +72,8 @@ struct VcHnswLists
 	VcHnswOrdered *best; /* [ROOM * most]: estimates and nodes, ordering as the estimate does */
 	uint32 nbest;
 	VcHnswId *ids;                 /* [most] */
-	VcHnswOrdered nearest[PROBES]; /* distances and lists */
+	VcHnswOrdered *nearest; /* [lists]: distances and lists */
+	uint32		   probes;	/* so many lists are scanned */
 	uint32 home;                   /* the list nearest to the last query */
 	float *residual;               /* [padded] */
 	uint8 *code;                   /* [padded] */
@@ -197,6 +198,8 @@ vc_hnsw_lists_attach(VcHnswListsShared *shared, const VcHnswGraph *graph, uint32
 	lists->most = most;
 	lists->best = palloc(sizeof(VcHnswOrdered) * ROOM * most);
 	lists->ids = palloc(sizeof(VcHnswId) * most);
+	lists->nearest = palloc_extended(sizeof(VcHnswOrdered) * shared->lists, MCXT_ALLOC_HUGE);
+	lists->probes = shared->lists;
 	lists->residual = palloc(sizeof(float) * graph->shape.padded);
 	lists->code = palloc(graph->shape.padded);
 	return lists;
@@ -342,9 +345,9 @@ nearest_lists(VcHnswLists *lists, const float *rotated)
 		VcHnswOrdered list = vc_hnsw_ordered(distance_of(lists, rotated, centroid_of(lists, l)), l);
 		uint32 i;
 
-		if (n == PROBES && list > nearest[n - 1])
+		if (n == lists->probes && list > nearest[n - 1])
 			continue;
-		for (i = n < PROBES ? n++ : n - 1; i > 0 && nearest[i - 1] > list; i--)
+		for (i = n < lists->probes ? n++ : n - 1; i > 0 && nearest[i - 1] > list; i--)
 			nearest[i] = nearest[i - 1];
 		nearest[i] = list;
 	}
@@ -354,7 +357,6 @@ nearest_lists(VcHnswLists *lists, const float *rotated)
 uint32
 vc_hnsw_lists_search(VcHnswLists *lists, const VcHnswQuery *query, const VcHnswId **ids)
 {
-	uint32 nlists = lists->shared->lists;
 	uint32 scanned = 0;
 	float limit = INFINITY;
 	uint32 nnearest;
@@ -369,14 +371,9 @@ vc_hnsw_lists_search(VcHnswLists *lists, const VcHnswQuery *query, const VcHnswI
 		scanned += pg_atomic_read_u32(&lists->list[l].count);
 		limit = scan_list(lists, query, l, vc_hnsw_ordered_distance(lists->nearest[i]), limit);
 	}
-	/* While there are few values, all of them count. */
-	if (scanned < MIN_SCANNED)
-	{
-		lists->nbest = 0;
-		limit = INFINITY;
-		for (uint32 l = 0; l < nlists; l++)
-			limit = scan_list(lists, query, l, distance_of(lists, query->rotated, centroid_of(lists, l)), limit);
-	}
+	/* Lists fill up as the build goes on, and fewer of them do. */
+	if (scanned > 2 * MIN_SCANNED && lists->probes > PROBES)
+		lists->probes = Max(PROBES, (uint32) ((uint64) lists->probes * MIN_SCANNED * 3 / 2 / scanned));
 	if (lists->nbest > lists->most)
 		least_first(lists->best, lists->nbest, lists->most);
 	lists->nbest = Min(lists->nbest, lists->most);
