@@ -116,11 +116,26 @@ CREATE FUNCTION vectorcoll._lock(kind text, VARIADIC keys text[]) RETURNS void
 CREATE FUNCTION vectorcoll._lock_relation(relid oid, lockmode text) RETURNS bool
     AS 'MODULE_PATHNAME', 'vc_lock_relation' LANGUAGE C STRICT;
 
--- The timeout argument of a function: see lock.c for the block it must stand in.
-CREATE FUNCTION vectorcoll._timeout_start(timeout interval) RETURNS void
+-- The timeout argument of a function, and its new start after a deadlock with DDL by hand. What changes something works in a
+-- subtransaction of its own, so that an attempt that fails gives back its locks and leaves nothing:
+--
+--     FOR attempt IN 1 .. 10 LOOP
+--         BEGIN
+--             PERFORM vectorcoll._timeout_start(timeout, attempt);
+--             ...
+--             EXIT;
+--         EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+--             IF NOT vectorcoll._again('name_of_the_function', SQLSTATE, attempt) THEN
+--                 RAISE;
+--             END IF;
+--         END;
+--     END LOOP;
+--
+-- The timeout is one for all attempts. _again raises VC905 when it has passed; false: the error is the caller's.
+CREATE FUNCTION vectorcoll._timeout_start(timeout interval, attempt int) RETURNS void
     AS 'MODULE_PATHNAME', 'vc_timeout_start' LANGUAGE C;
-CREATE FUNCTION vectorcoll._timed_out(function text) RETURNS void
-    AS 'MODULE_PATHNAME', 'vc_timed_out' LANGUAGE C STRICT;
+CREATE FUNCTION vectorcoll._again(function text, sqlstate text, attempt int) RETURNS bool
+    AS 'MODULE_PATHNAME', 'vc_again' LANGUAGE C STRICT;
 
 -- Registry writes; the caller must own the table.
 CREATE FUNCTION vectorcoll._register(relid oid, schema jsonb, properties jsonb, field_options jsonb) RETURNS void

@@ -13,7 +13,7 @@ BEGIN
                   CASE WHEN strpos(new_name, '.') = 0 THEN split_part(old_name, '.', 1) END));
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
-            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
             PERFORM vectorcoll._lock('definition', old_name, target.nspname || '.' || target.relname);
             PERFORM vectorcoll._lock('alias', target.nspname || '.' || target.relname);
             PERFORM vectorcoll._lock_collection(rel);
@@ -44,11 +44,8 @@ BEGIN
                 EXECUTE format('ALTER TABLE %s RENAME TO %I', vectorcoll._ident(rel), target.relname);
             END IF;
             EXIT;
-        EXCEPTION WHEN query_canceled THEN
-            PERFORM vectorcoll._timed_out('rename_collection');
-            RAISE;
-        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
-            IF attempt = 10 THEN
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('rename_collection', SQLSTATE, attempt) THEN
                 RAISE;
             END IF;
         WHEN unique_violation OR duplicate_table OR duplicate_object THEN
@@ -64,15 +61,12 @@ DECLARE
 BEGIN
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
-            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
             rel := vectorcoll._resolve_locked(name, namespace);
             EXECUTE format('TRUNCATE %s', vectorcoll._ident(rel));
             EXIT;
-        EXCEPTION WHEN query_canceled THEN
-            PERFORM vectorcoll._timed_out('truncate_collection');
-            RAISE;
-        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
-            IF attempt = 10 THEN
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('truncate_collection', SQLSTATE, attempt) THEN
                 RAISE;
             END IF;
         WHEN undefined_table THEN
@@ -93,18 +87,15 @@ BEGIN
     PERFORM vectorcoll._check_properties(properties);
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
-            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
             rel := vectorcoll._resolve_locked(name, namespace, 'SHARE UPDATE EXCLUSIVE');
             SELECT coalesce(jsonb_object_agg(p.key, p.value), '{}') INTO result
               FROM vectorcoll.collections c, jsonb_each(c.properties || alter_collection_properties.properties) p
              WHERE c.relid = rel AND p.value <> 'null';
             PERFORM vectorcoll._redefine(rel, NULL, result);
             EXIT;
-        EXCEPTION WHEN query_canceled THEN
-            PERFORM vectorcoll._timed_out('alter_collection_properties');
-            RAISE;
-        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
-            IF attempt = 10 THEN
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('alter_collection_properties', SQLSTATE, attempt) THEN
                 RAISE;
             END IF;
         END;
@@ -128,7 +119,7 @@ BEGIN
     PERFORM vectorcoll._require(field, 'field');
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
-            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
             rel := vectorcoll._resolve_locked(name, namespace, 'ACCESS EXCLUSIVE');
             new_schema := jsonb_insert(vectorcoll._schema(rel), '{fields,-1}', field, true);
             PERFORM vectorcoll._require_valid_schema(new_schema);
@@ -154,11 +145,8 @@ BEGIN
             END;
             PERFORM vectorcoll._redefine(rel, new_schema);
             EXIT;
-        EXCEPTION WHEN query_canceled THEN
-            PERFORM vectorcoll._timed_out('add_collection_field');
-            RAISE;
-        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
-            IF attempt = 10 THEN
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('add_collection_field', SQLSTATE, attempt) THEN
                 RAISE;
             END IF;
         END;
@@ -178,7 +166,7 @@ BEGIN
     PERFORM vectorcoll._require(field, 'field');
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
-            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
             rel := vectorcoll._resolve_locked(name, namespace);
             def := vectorcoll._schema(rel);
             f := vectorcoll._field(rel, field);
@@ -199,11 +187,8 @@ BEGIN
             END LOOP;
             EXECUTE format('ALTER TABLE %s DROP COLUMN %I', vectorcoll._ident(rel), field);
             EXIT;
-        EXCEPTION WHEN query_canceled THEN
-            PERFORM vectorcoll._timed_out('drop_collection_field');
-            RAISE;
-        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
-            IF attempt = 10 THEN
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('drop_collection_field', SQLSTATE, attempt) THEN
                 RAISE;
             END IF;
         END;
@@ -228,7 +213,7 @@ BEGIN
     END IF;
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
-            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
             PERFORM vectorcoll._lock('definition', vectorcoll._qualified(relation));
             -- DDL by hand asks the registry what it must follow: none may be under way while the table is not in it yet.
             IF (SELECT c.relkind IN ('r', 'p') FROM pg_class c WHERE c.oid = relation) THEN
@@ -272,11 +257,8 @@ BEGIN
             PERFORM vectorcoll._require_valid_schema(new_schema);
             PERFORM vectorcoll._register(relation, vectorcoll._normalise_schema(new_schema), '{}', '{}');
             EXIT;
-        EXCEPTION WHEN query_canceled THEN
-            PERFORM vectorcoll._timed_out('adopt_table');
-            RAISE;
-        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
-            IF attempt = 10 THEN
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('adopt_table', SQLSTATE, attempt) THEN
                 RAISE;
             END IF;
         END;

@@ -183,15 +183,12 @@ BEGIN
     PERFORM vectorcoll._check_properties(properties);
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
-            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
             result := vectorcoll._create(target.nspname, target.relname, vectorcoll._normalise_schema(schema),
                                          coalesce(nullif(index_params, 'null'), '[]'), properties, '{}');
             EXIT;
-        EXCEPTION WHEN query_canceled THEN
-            PERFORM vectorcoll._timed_out('create_collection');
-            RAISE;
-        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
-            IF attempt = 10 THEN
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('create_collection', SQLSTATE, attempt) THEN
                 RAISE;
             END IF;
         END;
@@ -238,15 +235,12 @@ BEGIN
     PERFORM vectorcoll._check_metric('float_vector', metric_type);
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
-            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
             result := vectorcoll._create(target.nspname, target.relname, vectorcoll._normalise_schema(schema), '[]', '{}',
                 jsonb_build_object(vector_field_name, jsonb_build_object('metric_type', upper(metric_type))));
             EXIT;
-        EXCEPTION WHEN query_canceled THEN
-            PERFORM vectorcoll._timed_out('create_collection');
-            RAISE;
-        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
-            IF attempt = 10 THEN
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('create_collection', SQLSTATE, attempt) THEN
                 RAISE;
             END IF;
         END;
@@ -365,16 +359,13 @@ BEGIN
     PERFORM vectorcoll._require(safe, 'safe');
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
-            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
             relid := vectorcoll._resolve_locked(name, namespace);
             PERFORM vectorcoll._take_lease(relid);
             PERFORM vectorcoll._drop(relid, safe);
             EXIT;
-        EXCEPTION WHEN query_canceled THEN
-            PERFORM vectorcoll._timed_out('drop_collection');
-            RAISE;
-        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
-            IF attempt = 10 THEN
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('drop_collection', SQLSTATE, attempt) THEN
                 RAISE;
             END IF;
         END;

@@ -189,15 +189,12 @@ BEGIN
             vectorcoll._require(params, 'params');
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
-            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
             relid := vectorcoll._resolve_locked(name, namespace, 'SHARE');
             result := vectorcoll._create_index(relid, field, index_type, metric_type, params, index_name);
             EXIT;
-        EXCEPTION WHEN query_canceled THEN
-            PERFORM vectorcoll._timed_out('create_index');
-            RAISE;
-        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
-            IF attempt = 10 THEN
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('create_index', SQLSTATE, attempt) THEN
                 RAISE;
             END IF;
         END;
@@ -217,7 +214,7 @@ BEGIN
     PERFORM vectorcoll._require(field, 'field');
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
-            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
             rel := vectorcoll._resolve_locked(name, namespace, 'ACCESS EXCLUSIVE');
             PERFORM vectorcoll._field(rel, field);
             idx := vectorcoll._vector_index(rel, field);
@@ -228,11 +225,8 @@ BEGIN
                 PERFORM vectorcoll._redefine(rel, NULL, NULL, options #- ARRAY[field, 'index_type']);
             END IF;
             EXIT;
-        EXCEPTION WHEN query_canceled THEN
-            PERFORM vectorcoll._timed_out('drop_index');
-            RAISE;
-        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
-            IF attempt = 10 THEN
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('drop_index', SQLSTATE, attempt) THEN
                 RAISE;
             END IF;
         END;
@@ -331,7 +325,7 @@ BEGIN
     PERFORM vectorcoll._require(field, 'field');
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
-            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
             rel := vectorcoll._resolve_locked(name, namespace, 'SHARE');
             dtype := CASE WHEN field = '$meta' AND vectorcoll._schema(rel)->'enable_dynamic_field' = 'true' THEN 'json'
                           ELSE vectorcoll._field(rel, field)->>'dtype' END;
@@ -355,11 +349,8 @@ BEGIN
                            CASE WHEN dtype IN ('json', 'array') THEN 'gin' ELSE 'btree' END, field,
                            CASE dtype WHEN 'json' THEN ' pg_catalog.jsonb_path_ops' ELSE '' END);
             EXIT;
-        EXCEPTION WHEN query_canceled THEN
-            PERFORM vectorcoll._timed_out('create_payload_index');
-            RAISE;
-        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
-            IF attempt = 10 THEN
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('create_payload_index', SQLSTATE, attempt) THEN
                 RAISE;
             END IF;
         END;
@@ -377,7 +368,7 @@ BEGIN
     PERFORM vectorcoll._require(field, 'field');
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
-            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
             rel := vectorcoll._resolve_locked(name, namespace, 'ACCESS EXCLUSIVE');
             IF field <> '$meta' THEN
                 PERFORM vectorcoll._field(rel, field);
@@ -390,11 +381,8 @@ BEGIN
             END IF;
             EXECUTE format('DROP INDEX %s', vectorcoll._ident(idx));
             EXIT;
-        EXCEPTION WHEN query_canceled THEN
-            PERFORM vectorcoll._timed_out('drop_payload_index');
-            RAISE;
-        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
-            IF attempt = 10 THEN
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('drop_payload_index', SQLSTATE, attempt) THEN
                 RAISE;
             END IF;
         END;

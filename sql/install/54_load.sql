@@ -123,14 +123,11 @@ BEGIN
     PERFORM vectorcoll._require(wait, 'wait');
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
-            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
             PERFORM vectorcoll._load(ARRAY[rel], wait);
             EXIT;
-        EXCEPTION WHEN query_canceled THEN
-            PERFORM vectorcoll._timed_out('load_collection');
-            RAISE;
-        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
-            IF attempt = 10 THEN
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('load_collection', SQLSTATE, attempt) THEN
                 RAISE;
             END IF;
         END;
@@ -148,15 +145,12 @@ BEGIN
     PERFORM vectorcoll._require(partition_names, 'partition_names'), vectorcoll._require(wait, 'wait');
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
-            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
             SELECT array_agg(DISTINCT vectorcoll._partition(rel, p)) INTO parts FROM unnest(partition_names) p;
             PERFORM vectorcoll._load(coalesce(parts, '{}'), wait);
             EXIT;
-        EXCEPTION WHEN query_canceled THEN
-            PERFORM vectorcoll._timed_out('load_partitions');
-            RAISE;
-        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
-            IF attempt = 10 THEN
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('load_partitions', SQLSTATE, attempt) THEN
                 RAISE;
             END IF;
         END;
@@ -178,14 +172,11 @@ BEGIN
     END IF;
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
-            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
             PERFORM vectorcoll._load(ARRAY[rel], wait);
             EXIT;
-        EXCEPTION WHEN query_canceled THEN
-            PERFORM vectorcoll._timed_out('refresh_load');
-            RAISE;
-        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
-            IF attempt = 10 THEN
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('refresh_load', SQLSTATE, attempt) THEN
                 RAISE;
             END IF;
         END;
@@ -202,7 +193,7 @@ DECLARE
 BEGIN
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
-            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
             rel := vectorcoll._resolve(name, namespace);
             result := vectorcoll._release_blocks(rel);
             FOR r IN SELECT l.relid FROM vectorcoll.loads l WHERE l.relid = rel OR l.relid IN (SELECT i.inhrelid
@@ -211,11 +202,8 @@ BEGIN
                 PERFORM vectorcoll._set_load_state(r, NULL);
             END LOOP;
             EXIT;
-        EXCEPTION WHEN query_canceled THEN
-            PERFORM vectorcoll._timed_out('release_collection');
-            RAISE;
-        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
-            IF attempt = 10 THEN
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('release_collection', SQLSTATE, attempt) THEN
                 RAISE;
             END IF;
         END;
@@ -235,7 +223,7 @@ BEGIN
     PERFORM vectorcoll._require(partition_names, 'partition_names');
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
-            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
             result := 0;
             SELECT array_agg(DISTINCT vectorcoll._partition(rel, p)) INTO parts FROM unnest(partition_names) p;
             -- A load of the whole collection becomes one of its other partitions.
@@ -251,11 +239,8 @@ BEGIN
                 PERFORM vectorcoll._set_load_state(r, NULL);
             END LOOP;
             EXIT;
-        EXCEPTION WHEN query_canceled THEN
-            PERFORM vectorcoll._timed_out('release_partitions');
-            RAISE;
-        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
-            IF attempt = 10 THEN
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('release_partitions', SQLSTATE, attempt) THEN
                 RAISE;
             END IF;
         END;

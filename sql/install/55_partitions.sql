@@ -166,7 +166,7 @@ BEGIN
     END IF;
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
-            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
             rel := vectorcoll._resolve_locked(name, namespace);
             IF EXISTS (SELECT FROM pg_partitioned_table p WHERE p.partrelid = rel) THEN
                 PERFORM vectorcoll._lock_collection(rel); -- else _make_partitioned locks the aliases first
@@ -197,11 +197,8 @@ BEGIN
                         split_part(vectorcoll._qualified(rel), '.', 2), '_' || left(partition_name, 40)),
                 vectorcoll._ident(rel), partition_name);
             EXIT;
-        EXCEPTION WHEN query_canceled THEN
-            PERFORM vectorcoll._timed_out('create_partition');
-            RAISE;
-        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
-            IF attempt = 10 THEN
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('create_partition', SQLSTATE, attempt) THEN
                 RAISE;
             END IF;
         END;
@@ -218,7 +215,7 @@ DECLARE
 BEGIN
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
-            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
             rel := vectorcoll._resolve_locked(name, namespace, 'ACCESS EXCLUSIVE');
             part := vectorcoll._partition(rel, partition_name);
             IF partition_name = '_default' OR NOT EXISTS (SELECT FROM pg_partitioned_table p WHERE p.partrelid = rel
@@ -234,11 +231,8 @@ BEGIN
             END IF;
             EXECUTE format('DROP TABLE %s', vectorcoll._ident(part));
             EXIT;
-        EXCEPTION WHEN query_canceled THEN
-            PERFORM vectorcoll._timed_out('drop_partition');
-            RAISE;
-        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
-            IF attempt = 10 THEN
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('drop_partition', SQLSTATE, attempt) THEN
                 RAISE;
             END IF;
         END;

@@ -5,16 +5,24 @@ CREATE FUNCTION vectorcoll.create_namespace(name text, timeout interval = NULL) 
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM vectorcoll._check_namespace(name);
-    PERFORM vectorcoll._timeout_start(timeout);
-    PERFORM vectorcoll._lock('namespace', name);
-    IF EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = name) THEN
-        RETURN false;
-    END IF;
-    EXECUTE format('CREATE SCHEMA %I', name);
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
+            PERFORM vectorcoll._lock('namespace', name);
+            IF EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = name) THEN
+                RETURN false;
+            END IF;
+            EXECUTE format('CREATE SCHEMA %I', name);
+            EXIT;
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('create_namespace', SQLSTATE, attempt) THEN
+                RAISE;
+            END IF;
+        WHEN unique_violation OR duplicate_schema THEN -- made by hand meanwhile
+            RETURN false;
+        END;
+    END LOOP;
     RETURN true;
-EXCEPTION WHEN query_canceled THEN
-    PERFORM vectorcoll._timed_out('create_namespace');
-    RAISE;
 END $$;
 
 CREATE FUNCTION vectorcoll._check_namespace(name text) RETURNS void
@@ -65,7 +73,7 @@ BEGIN
     END IF;
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
-            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
             n := 0;
             PERFORM vectorcoll._lock('namespace', name);
             PERFORM vectorcoll._lock_namespace(name);
@@ -83,11 +91,8 @@ BEGIN
             END LOOP;
             EXECUTE format('DROP SCHEMA %I', name);
             EXIT;
-        EXCEPTION WHEN query_canceled THEN
-            PERFORM vectorcoll._timed_out('delete_namespace');
-            RAISE;
-        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
-            IF attempt = 10 THEN
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('delete_namespace', SQLSTATE, attempt) THEN
                 RAISE;
             END IF;
         WHEN dependent_objects_still_exist THEN

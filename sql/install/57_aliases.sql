@@ -193,17 +193,14 @@ BEGIN
     target := vectorcoll._alias_target(alias, rel);
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
-            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
             PERFORM vectorcoll._lock('definition', vectorcoll._name_of(rel, collection));
             PERFORM vectorcoll._lock('alias', target.nspname || '.' || target.relname);
             PERFORM vectorcoll._same(rel, collection);
             PERFORM vectorcoll._create_alias(rel, target.nspname, target.relname);
             EXIT;
-        EXCEPTION WHEN query_canceled THEN
-            PERFORM vectorcoll._timed_out('create_alias');
-            RAISE;
-        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
-            IF attempt = 10 THEN
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('create_alias', SQLSTATE, attempt) THEN
                 RAISE;
             END IF;
         END;
@@ -238,7 +235,7 @@ BEGIN
     END IF;
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
-            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
             PERFORM vectorcoll._lock('definition', vectorcoll._name_of(rel, collection));
             PERFORM vectorcoll._lock('alias', target.nspname || '.' || target.relname);
             PERFORM vectorcoll._same(rel, collection);
@@ -254,11 +251,8 @@ BEGIN
                 PERFORM vectorcoll._move_alias(view, rel, alias);
             END IF;
             EXIT;
-        EXCEPTION WHEN query_canceled THEN
-            PERFORM vectorcoll._timed_out('alter_alias');
-            RAISE;
-        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
-            IF attempt = 10 THEN
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('alter_alias', SQLSTATE, attempt) THEN
                 RAISE;
             END IF;
         END;
@@ -277,7 +271,7 @@ BEGIN
     END IF;
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
-            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
             PERFORM vectorcoll._lock('alias', old_name);
             IF NOT vectorcoll._lock_relation(view, 'ACCESS EXCLUSIVE')
                OR NOT EXISTS (SELECT FROM vectorcoll.aliases a WHERE a.relid = view) THEN
@@ -285,11 +279,8 @@ BEGIN
             END IF;
             EXECUTE format('DROP VIEW %s', vectorcoll._ident(view));
             EXIT;
-        EXCEPTION WHEN query_canceled THEN
-            PERFORM vectorcoll._timed_out('drop_alias');
-            RAISE;
-        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
-            IF attempt = 10 THEN
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('drop_alias', SQLSTATE, attempt) THEN
                 RAISE;
             END IF;
         WHEN dependent_objects_still_exist THEN
@@ -392,7 +383,7 @@ BEGIN
     END LOOP;
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
-            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
             PERFORM vectorcoll._lock('definition', VARIADIC collections);
             PERFORM vectorcoll._lock('alias', VARIADIC names);
             FOR op IN SELECT s.value->>'kind' AS kind, (s.value->>'rel')::oid AS rel, s.value->>'nspname' AS nspname,
@@ -421,11 +412,8 @@ BEGIN
                 END CASE;
             END LOOP;
             EXIT;
-        EXCEPTION WHEN query_canceled THEN
-            PERFORM vectorcoll._timed_out('update_aliases');
-            RAISE;
-        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
-            IF attempt = 10 THEN
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('update_aliases', SQLSTATE, attempt) THEN
                 RAISE;
             END IF;
         END;

@@ -148,7 +148,9 @@ BEGIN
         BEGIN
             PERFORM vectorcoll.upsert(vectorcoll._qualified(relid), batch[i]);
             loaded := loaded + 1;
-        EXCEPTION WHEN OTHERS THEN
+        EXCEPTION WHEN deadlock_detected THEN -- no fault of the record's; the load starts again
+            RAISE;
+        WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
             failure := jsonb_build_object('record', first + i, 'sqlstate', state, 'message', left(message, 200));
             failed := failed + 1;
@@ -191,7 +193,7 @@ BEGIN
     BEGIN
         OPEN records FOR SELECT r FROM vectorcoll._call_loader(relid, loader, path) r;
         FETCH records INTO record;
-    EXCEPTION WHEN SQLSTATE 'VC902' THEN
+    EXCEPTION WHEN SQLSTATE 'VC902' OR deadlock_detected THEN -- a lost lease; a deadlock with DDL by hand
         RAISE;
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
@@ -298,14 +300,22 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     rel oid := vectorcoll._resolve(collection);
     path text := vectorcoll._caller_path();
+    result jsonb;
 BEGIN
     PERFORM vectorcoll._check_loader(loader), vectorcoll._check_batch_size(batch_size), vectorcoll._require(if_empty,
             'if_empty');
-    PERFORM vectorcoll._timeout_start(timeout);
-    RETURN vectorcoll._load_leased(rel, loader, path, batch_size, if_empty, token);
-EXCEPTION WHEN query_canceled THEN
-    PERFORM vectorcoll._timed_out('load_records');
-    RAISE;
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
+            result := vectorcoll._load_leased(rel, loader, path, batch_size, if_empty, token);
+            EXIT;
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('load_records', SQLSTATE, attempt) THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
+    RETURN result;
 END $$;
 
 -- Replaces all rows by what the loader returns. Readers see the old rows until it commits.
@@ -316,30 +326,30 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     rel oid := vectorcoll._resolve(collection);
     path text := vectorcoll._caller_path();
+    result jsonb;
 BEGIN
     PERFORM vectorcoll._check_loader(loader), vectorcoll._check_batch_size(batch_size);
-    PERFORM vectorcoll._timeout_start(timeout);
-    RETURN vectorcoll._load_leased(rel, loader, path, batch_size, false, token, true);
-EXCEPTION WHEN query_canceled THEN
-    PERFORM vectorcoll._timed_out('rebuild_collection');
-    RAISE;
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
+            result := vectorcoll._load_leased(rel, loader, path, batch_size, false, token, true);
+            EXIT;
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('rebuild_collection', SQLSTATE, attempt) THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
+    RETURN result;
 END $$;
 
--- One record into a collection that is a cache. Empty: loads everything instead, under the lease. Lease held
--- elsewhere: skips, and for ten seconds does not even ask. Not empty: one upsert, no lock. Returns upserted, loaded
--- or skipped.
-CREATE FUNCTION vectorcoll.upsert_or_load(collection text, record jsonb, loader regproc, batch_size int = 1000,
-                                          timeout interval = NULL) RETURNS text
+-- What upsert_or_load does, once.
+CREATE FUNCTION vectorcoll._upsert_or_load(rel oid, record jsonb, loader regproc, path text, batch_size int) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    rel oid := vectorcoll._resolve(collection);
-    path text := vectorcoll._caller_path();
     lease bigint;
     result record;
 BEGIN
-    PERFORM vectorcoll._require(record, 'record'), vectorcoll._check_loader(loader),
-            vectorcoll._check_batch_size(batch_size);
-    PERFORM vectorcoll._timeout_start(timeout);
     PERFORM vectorcoll._emit(rel, 'UPSERT_OR_LOAD__START');
     IF vectorcoll._local_flag(rel) THEN
         PERFORM vectorcoll._emit(rel, 'UPSERT_OR_LOAD__LOCAL_LOAD_IN_PROGRESS');
@@ -381,9 +391,33 @@ BEGIN
     END;
     PERFORM vectorcoll._emit(rel, 'UPSERT_OR_LOAD__UPSERT__ENDED');
     RETURN 'upserted';
-EXCEPTION WHEN query_canceled THEN
-    PERFORM vectorcoll._timed_out('upsert_or_load');
-    RAISE;
+END $$;
+
+-- One record into a collection that is a cache. Empty: loads everything instead, under the lease. Lease held
+-- elsewhere: skips, and for ten seconds does not even ask. Not empty: one upsert, no lock. Returns upserted, loaded
+-- or skipped.
+CREATE FUNCTION vectorcoll.upsert_or_load(collection text, record jsonb, loader regproc, batch_size int = 1000,
+                                          timeout interval = NULL) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    rel oid := vectorcoll._resolve(collection);
+    path text := vectorcoll._caller_path();
+    result text;
+BEGIN
+    PERFORM vectorcoll._require(record, 'record'), vectorcoll._check_loader(loader),
+            vectorcoll._check_batch_size(batch_size);
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
+            result := vectorcoll._upsert_or_load(rel, record, loader, path, batch_size);
+            EXIT;
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('upsert_or_load', SQLSTATE, attempt) THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
+    RETURN result;
 END $$;
 
 -- Deletes records by primary key, without lease or flag. Returns how many there were.
@@ -403,17 +437,14 @@ BEGIN
     END IF;
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
-            PERFORM vectorcoll._timeout_start(timeout);
+            PERFORM vectorcoll._timeout_start(timeout, attempt);
             EXECUTE format('DELETE FROM %s WHERE %I = ANY ($1::%s[])', vectorcoll._ident(rel), key,
                 (SELECT format_type(a.atttypid,
                         NULL) FROM pg_attribute a WHERE a.attrelid = rel AND a.attname = key)) USING ids;
             GET DIAGNOSTICS n = ROW_COUNT;
             EXIT;
-        EXCEPTION WHEN query_canceled THEN
-            PERFORM vectorcoll._timed_out('remove_records');
-            RAISE;
-        WHEN deadlock_detected THEN -- with DDL by hand; the locks are given back
-            IF attempt = 10 THEN
+        EXCEPTION WHEN query_canceled OR deadlock_detected THEN
+            IF NOT vectorcoll._again('remove_records', SQLSTATE, attempt) THEN
                 RAISE;
             END IF;
         WHEN invalid_text_representation OR numeric_value_out_of_range THEN

@@ -31,7 +31,7 @@
 #include "utils/timestamp.h"
 
 #define VC_LOCK_CLASS 22083 /* 'V' << 8 | 'C': field 4 of our lock tags */
-#define VC_LOCK_ATTEMPTS 10
+#define VC_LOCK_ATTEMPTS 10 /* as many as the loop around _again makes */
 
 void
 vc_set_locktag(LOCKTAG *tag, const char *kind, const char *key)
@@ -240,11 +240,13 @@ vc_lock_namespace(PG_FUNCTION_ARGS)
 /*
  * The timeout argument of a function cancels its own statement when it fires, exactly as statement_timeout does. The
  * function does its work in a block with an exception handler, that is, in a subtransaction: the timer is armed inside
- * and disarmed when that subtransaction ends either way. The handler catches query_canceled and lets _timed_out turn
- * it into VC905 if the timer was the cause. An inner call with a timeout of its own runs under the outer one's.
+ * and disarmed when that subtransaction ends either way. The handler catches query_canceled and lets _again turn
+ * it into VC905 if the timer was the cause. An inner call with a timeout of its own runs under the outer one's. When the
+ * function starts again after a deadlock, the deadline stays that of its first attempt.
  */
 static TimeoutId timer = MAX_TIMEOUTS;
 static SubTransactionId timer_owner = InvalidSubTransactionId;
+static TimestampTz timer_deadline = 0;
 static volatile sig_atomic_t timer_fired = false;
 
 static void
@@ -269,12 +271,12 @@ end_of_subtransaction(SubXactEvent event, SubTransactionId mysubid, SubTransacti
 	if (mysubid != timer_owner || (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB))
 		return;
 	disarm();
-	if (event == SUBXACT_EVENT_COMMIT_SUB && timer_fired)
-	{
-		/* It fired after the work was done; the work stands. */
+	if (!timer_fired)
+		return;
+	/* It fired after the work was done, which then stands, or as another error ended it, and shall cancel nothing else. */
+	QueryCancelPending = false;
+	if (event == SUBXACT_EVENT_COMMIT_SUB)
 		timer_fired = false;
-		QueryCancelPending = false;
-	}
 }
 
 static void
@@ -285,40 +287,52 @@ end_of_transaction(XactEvent event, void *arg)
 	timer_fired = false;
 }
 
-/* _timeout_start(timeout interval): arms the timer for the current subtransaction; null or an armed timer: nothing. */
+/*
+ * _timeout_start(timeout interval, attempt int): arms the timer for the current subtransaction; null or an armed timer:
+ * nothing.
+ */
 PG_FUNCTION_INFO_V1(vc_timeout_start);
 PGDLLEXPORT Datum
 vc_timeout_start(PG_FUNCTION_ARGS)
 {
-	Interval *timeout;
-	double ms;
-
 	if (timer == MAX_TIMEOUTS)
 	{
 		timer = RegisterTimeout(USER_TIMEOUT, on_timeout);
 		RegisterSubXactCallback(end_of_subtransaction, NULL);
 		RegisterXactCallback(end_of_transaction, NULL);
 	}
-	if (PG_ARGISNULL(0) || timer_owner != InvalidSubTransactionId)
+	if (timer_owner != InvalidSubTransactionId)
 		PG_RETURN_VOID();
-	timeout = PG_GETARG_INTERVAL_P(0);
-	ms = (double) timeout->time / 1000.0 +
-		 ((double) timeout->month * DAYS_PER_MONTH + timeout->day) * SECS_PER_DAY * 1000.0;
-	if (!(ms >= 1 && ms <= INT_MAX))
-		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("invalid timeout"),
-						errdetail("A timeout is at least one millisecond and at most 24 days."),
-						errhint("Leave timeout null to wait as long as lock_timeout and statement_timeout allow.")));
 	timer_fired = false;
+	if (PG_ARGISNULL(0))
+		PG_RETURN_VOID();
+	if (PG_GETARG_INT32(1) == 1)
+	{
+		Interval *timeout = PG_GETARG_INTERVAL_P(0);
+		double ms = (double) timeout->time / 1000.0 +
+					((double) timeout->month * DAYS_PER_MONTH + timeout->day) * SECS_PER_DAY * 1000.0;
+
+		if (!(ms >= 1 && ms <= INT_MAX))
+			ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("invalid timeout"),
+							errdetail("A timeout is at least one millisecond and at most 24 days."),
+							errhint("Leave timeout null to wait as long as lock_timeout and statement_timeout allow.")));
+		timer_deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), (int64) ms);
+	}
 	timer_owner = GetCurrentSubTransactionId();
-	enable_timeout_after(timer, (int) ms);
+	enable_timeout_at(timer, timer_deadline);
 	PG_RETURN_VOID();
 }
 
-/* _timed_out(function text): raises VC905 if the cancel just caught came from the timer, else returns. */
-PG_FUNCTION_INFO_V1(vc_timed_out);
+/*
+ * _again(function text, sqlstate text, attempt int) -> whether the function starts again: an attempt ended by the deadlock
+ * detector, unless it was the last. Raises VC905 if the timer was the cause.
+ */
+PG_FUNCTION_INFO_V1(vc_again);
 PGDLLEXPORT Datum
-vc_timed_out(PG_FUNCTION_ARGS)
+vc_again(PG_FUNCTION_ARGS)
 {
+	bool deadlock = strcmp(text_to_cstring(PG_GETARG_TEXT_PP(1)), unpack_sql_state(ERRCODE_T_R_DEADLOCK_DETECTED)) == 0;
+
 	if (timer_fired)
 	{
 		timer_fired = false;
@@ -326,7 +340,7 @@ vc_timed_out(PG_FUNCTION_ARGS)
 						errdetail("Its timeout passed while it waited or worked; nothing was changed."),
 						errhint("Try again with a longer timeout, or see pg_locks for the session that holds the collection.")));
 	}
-	PG_RETURN_VOID();
+	PG_RETURN_BOOL(deadlock && PG_GETARG_INT32(2) < VC_LOCK_ATTEMPTS);
 }
 
 /*
