@@ -270,6 +270,9 @@ typedef struct VcCacheEntry
 
 static HTAB *cache = NULL;
 
+/* Whether entries were invalidated since the cache was looked through for relations that are gone. */
+static bool entries_invalidated = false;
+
 /* Contexts of models that were invalidated while somebody may have been using them; freed when the transaction ends. */
 static List *garbage = NIL;
 
@@ -295,7 +298,10 @@ cache_invalidate(Datum arg, Oid relid)
 		VcCacheEntry *entry = hash_search(cache, &relid, HASH_FIND, NULL);
 
 		if (entry)
+		{
 			entry->valid = false;
+			entries_invalidated = true;
+		}
 	}
 	else
 	{
@@ -305,7 +311,25 @@ cache_invalidate(Datum arg, Oid relid)
 		hash_seq_init(&seq, cache);
 		while ((entry = hash_seq_search(&seq)) != NULL)
 			entry->valid = false;
+		entries_invalidated = true;
 	}
+}
+
+/* Forgets the relations that are gone, so that a session which makes and drops collections does not grow. */
+static void
+cache_forget_dropped(void)
+{
+	HASH_SEQ_STATUS seq;
+	VcCacheEntry *entry;
+
+	entries_invalidated = false;
+	hash_seq_init(&seq, cache);
+	while ((entry = hash_seq_search(&seq)) != NULL)
+		if (!entry->valid && get_rel_relkind(entry->relid) == '\0')
+		{
+			drop_model(entry);
+			hash_search(cache, &entry->relid, HASH_REMOVE, NULL);
+		}
 }
 
 static void
@@ -492,6 +516,11 @@ cache_get(Oid relid)
 
 	if (cache == NULL)
 		cache_init();
+	entry = hash_search(cache, &relid, HASH_FIND, NULL);
+	if (entry && entry->valid)
+		return entry;
+	if (entries_invalidated)
+		cache_forget_dropped();
 	entry = hash_search(cache, &relid, HASH_ENTER, &found);
 	if (!found)
 	{

@@ -3,8 +3,8 @@
  *		Building, planning, caching and running the SQL behind the functions on points and search. See statement.h.
  *
  * The plan cache is a hash table with a bound: each entry holds a saved SPI plan, which locks and revalidates itself
- * (plancache.c), so DDL needs no callback here. A table that is renamed gets new text and with it a new entry; the old
- * one falls out when the least recently used entry makes room.
+ * (plancache.c). A table that is renamed gets new text and with it a new entry; the old one falls out when the least
+ * recently used entry makes room. Plans for tables that are gone are freed before the next one is made.
  */
 #include "statement.h"
 
@@ -50,6 +50,7 @@ forget_extension_schema(Datum arg, int cacheid, uint32 hash)
 static HTAB *plans = NULL;
 static dlist_head plans_by_use = DLIST_STATIC_INIT(plans_by_use);
 static int nplans = 0;
+static bool tables_changed = false; /* since the plans were looked through for tables that are gone */
 
 void
 vc_statement_init(VcStatement *st)
@@ -150,6 +151,28 @@ plan_forget(PlanEntry *entry)
 	nplans--;
 }
 
+static void
+note_changed_table(Datum arg, Oid relid)
+{
+	tables_changed = true;
+}
+
+/* Forgets the plans for tables that are gone. */
+static void
+plans_forget_dropped(void)
+{
+	dlist_mutable_iter iter;
+
+	tables_changed = false;
+	dlist_foreach_modify(iter, &plans_by_use)
+	{
+		PlanEntry *entry = dlist_container(PlanEntry, lru, iter.cur);
+
+		if (entry->running == 0 && !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(entry->key.relid)))
+			plan_forget(entry);
+	}
+}
+
 static SPIPlanPtr
 plan_prepare(VcStatement *st)
 {
@@ -203,6 +226,7 @@ plan_get(VcStatement *st, const VcCollection *coll)
 		HASHCTL ctl = {.keysize = sizeof(PlanKey), .entrysize = sizeof(PlanEntry), .hcxt = CacheMemoryContext};
 
 		plans = hash_create("vectorcoll plans", 128, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+		CacheRegisterRelcacheCallback(note_changed_table, (Datum)0);
 	}
 	key.hash = hash_bytes_extended((const unsigned char *)st->sql.data, st->sql.len, st->generic + 2 * st->fast_start);
 	key.hash ^= hash_bytes_extended((const unsigned char *)st->types, sizeof(Oid) * st->nparams, 1);
@@ -217,6 +241,8 @@ plan_get(VcStatement *st, const VcCollection *coll)
 	if (entry) /* two texts with one hash: the newer one stays */
 		plan_forget(entry);
 
+	if (tables_changed)
+		plans_forget_dropped();
 	plan = plan_prepare(st);
 	if (nplans >= PLAN_CACHE_SIZE)
 		plan_evict();
@@ -234,12 +260,6 @@ plan_get(VcStatement *st, const VcCollection *coll)
 	dlist_push_head(&plans_by_use, &entry->lru);
 	nplans++;
 	return entry;
-}
-
-int
-vc_statement_cached(void)
-{
-	return nplans;
 }
 
 /*

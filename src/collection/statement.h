@@ -51,7 +51,4 @@ extern uint64 vc_statement_run(VcStatement *st, const VcCollection *coll, bool r
 /* A cursor over the rows of the statement, in the order of one forward pass; it lives as any cursor of the transaction. */
 extern Portal vc_statement_open(VcStatement *st, const VcCollection *coll);
 
-/* How many plans this backend keeps; for tests. */
-extern int vc_statement_cached(void);
-
 #endif /* VC_STATEMENT_H */
