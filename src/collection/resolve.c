@@ -429,6 +429,20 @@ load_field(VcField *field, HeapTuple tuple, Oid relid)
 		field->has_default = form->atthasdef || form->attidentity != '\0';
 		ReleaseSysCache(att);
 	}
+	/* To the schema a primary key is int64 or varchar; values must fit the column of a table that was adopted. */
+	if (field->is_primary)
+		switch (field->typid)
+		{
+			case INT2OID:
+				field->dtype = VC_DT_INT16;
+				break;
+			case INT4OID:
+				field->dtype = VC_DT_INT32;
+				break;
+			case UUIDOID:
+				field->dtype = VC_DT_UUID;
+				break;
+		}
 }
 
 static void
