@@ -27,11 +27,20 @@ CREATE TABLE vectorcoll.alias_def (
     relid         oid UNIQUE,
     nspname       name NOT NULL,
     relname       name NOT NULL,
-    collection_id uuid NOT NULL REFERENCES vectorcoll.collection_def ON DELETE CASCADE,
+    -- A collection_def.id. No foreign key: pg_restore fills the tables of an extension in any order when it works in parallel.
+    collection_id uuid NOT NULL,
     changed_at    timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     PRIMARY KEY (nspname, relname)
 );
 CREATE INDEX alias_def_collection ON vectorcoll.alias_def (collection_id);
+CREATE FUNCTION vectorcoll._forget_aliases() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM vectorcoll.alias_def WHERE collection_id = OLD.id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER forget_aliases AFTER DELETE ON vectorcoll.collection_def
+    FOR EACH ROW EXECUTE FUNCTION vectorcoll._forget_aliases();
 COMMENT ON TABLE vectorcoll.alias_def IS 'registry of aliases; read it through the view vectorcoll.aliases';
 
 -- Oids do not survive a dump. COPY during a restore fires this, after all tables and views have been made.

@@ -234,13 +234,16 @@ vc_set_alias(PG_FUNCTION_ARGS)
 		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("an alias is a view that stands for a collection"),
 						errhint("Use vectorcoll.create_alias.")));
 	SPI_connect();
-	vc_catalog_exec("INSERT INTO vectorcoll.alias_def AS a (relid, nspname, relname, collection_id)"
-					" SELECT v.oid, n.nspname, v.relname, d.id"
-					"   FROM pg_class v JOIN pg_namespace n ON n.oid = v.relnamespace, vectorcoll.collection_def d"
-					"  WHERE v.oid = $1 AND d.relid = $2"
-					" ON CONFLICT (nspname, relname) DO UPDATE"
-					"    SET relid = excluded.relid, collection_id = excluded.collection_id, changed_at = excluded.changed_at",
-					2, argtypes, values, NULL);
+	if (vc_catalog_exec("INSERT INTO vectorcoll.alias_def AS a (relid, nspname, relname, collection_id)"
+						" SELECT v.oid, n.nspname, v.relname, d.id"
+						"   FROM pg_class v JOIN pg_namespace n ON n.oid = v.relnamespace, vectorcoll.collection_def d"
+						"  WHERE v.oid = $1 AND d.relid = $2 FOR KEY SHARE OF d"
+						" ON CONFLICT (nspname, relname) DO UPDATE"
+						"    SET relid = excluded.relid, collection_id = excluded.collection_id, changed_at = excluded.changed_at",
+						2, argtypes, values, NULL) == 0)
+		ereport(ERROR, (vc_errcode(VC_E_NOT_FOUND), errmsg("collection \"%s\" does not exist", get_rel_name(relid)),
+						errdetail("Its table ceased to be a collection meanwhile."),
+						errhint("vectorcoll.list_collections() shows the collections there are.")));
 	SPI_finish();
 	vc_forget(view);
 	vc_forget(relid);

@@ -1,5 +1,5 @@
 -- Aliases: views and rows change together, writes go through, every operation and error.
-SELECT plan(46);
+SELECT plan(49);
 SET client_min_messages = error;
 SELECT vectorcoll.create_collection('blue', 3), vectorcoll.create_collection('green', 5), vectorcoll.create_index('blue', 'vector', 'HNSW', 'L2') \gset
 INSERT INTO blue SELECT i, ARRAY[i, 1, 1]::real[] FROM generate_series(1, 500) i;
@@ -77,6 +77,13 @@ SELECT throws_ok($$SELECT vectorcoll.drop_collection('blue')$$, 'VC903', NULL, '
 SELECT lives_ok($$SELECT vectorcoll.drop_collection('blue', safe => false)$$, 'unless told to');
 SELECT lives_ok($$SELECT vectorcoll.drop_alias('next')$$, 'drop_alias');
 SELECT is((SELECT count(*) FROM vectorcoll.alias_def), 0::bigint, 'none is left');
+
+-- A table that stops being a collection takes its aliases' rows along, and their views are views.
+SELECT vectorcoll.create_collection('brown', 3), vectorcoll.create_alias('brown', 'earthen') \gset
+ALTER TABLE brown RENAME COLUMN id TO "a key";
+SELECT is((SELECT count(*) FROM vectorcoll.alias_def), 0::bigint, 'no row of an alias outlives its collection''s');
+SELECT has_view('earthen', 'its view does');
+SELECT throws_ok($$SELECT * FROM vectorcoll.search('earthen', '[1,2,3]')$$, 'VC100', NULL, 'and stands for no collection');
 DROP OWNED BY vc_pgtap_reader;
 DROP ROLE vc_pgtap_reader;
 SELECT finish();
