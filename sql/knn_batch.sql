@@ -63,6 +63,36 @@ SET work_mem = '64kB';
 SELECT differences('v_l2', 'v', '<->', 100, 200) AS chunks;
 RESET work_mem;
 
+-- Workers take a share of many queries: the same answers, all work counted, rows of this transaction seen.
+CREATE FUNCTION workers(relation regclass, n int) RETURNS SETOF int LANGUAGE sql AS $$
+    SELECT query_no FROM vectorcoll.knn_batch($1, (SELECT array_agg(item(q)) FROM generate_series(1, $2) q), 1) $$;
+SELECT differences('v_l2', 'v', '<->', 10, 400) AS workers;
+SELECT last_index, last_searches, last_distances > 400 * 10 AS distances FROM vectorcoll.scan_stats();
+BEGIN;
+INSERT INTO items SELECT i, 0, item(i) FROM generate_series(6001, 6300) i;
+UPDATE items SET grp = 9 WHERE id % 7 = 0;
+SELECT count(*), count(*) FILTER (WHERE i.id = 6000 + query_no AND distance = 0) AS new
+    FROM vectorcoll.knn_batch('v_l2', (SELECT array_agg(item(6000 + q)) FROM generate_series(1, 300) q), 1) r JOIN items i ON i.ctid = r.ctid;
+ROLLBACK;
+SELECT count(*) FILTER (WHERE distance = 0) AS new FROM vectorcoll.knn_batch('v_l2', (SELECT array_agg(item(6000 + q)) FROM generate_series(1, 300) q), 1);
+CREATE TEMP TABLE mine AS SELECT id, v FROM items;
+CREATE INDEX mine_v ON mine USING vc_hnsw (v);
+SET client_min_messages = debug1;
+SELECT count(*) FROM workers('v_l2', 31);
+SELECT count(*) FROM workers('v_l2', 63);
+SELECT count(*) FROM workers('v_l2', 1000);
+SELECT count(*) FROM workers('mine_v', 1000);
+SET max_parallel_workers_per_gather = 0;
+SELECT count(*) FROM workers('v_l2', 1000);
+RESET max_parallel_workers_per_gather;
+SET client_min_messages = warning;
+ALTER TABLE items SET (parallel_workers = 1);
+SET client_min_messages = debug1;
+SELECT count(*) FROM workers('v_l2', 1000);
+SET client_min_messages = warning;
+ALTER TABLE items RESET (parallel_workers);
+DROP TABLE mine;
+
 -- Rows are joined by ctid; after an update the new version is found.
 UPDATE items SET grp = 7 WHERE id = 11;
 SELECT r.query_no, r.rank, i.id, i.grp, r.tableoid::regclass FROM vectorcoll.knn_batch('v_l2', ARRAY[item(11), item(12)], 2) r JOIN items i ON i.ctid = r.ctid

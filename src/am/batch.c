@@ -2,19 +2,16 @@
  * batch.c
  *		vectorcoll.knn_batch: the nearest rows of many queries in one call.
  *
- * Where a vc_hnsw or vc_ivf index can answer, one scan of it is opened and started anew for each query, as the inner side of
- * a nested loop would, but without an executor around it: rows are found visible or not under the statement's snapshot, and their distances
- * are those that the index has computed. Queries near each other are taken one after another, since they visit the same pages.
+ * Where a vc_hnsw or vc_ivf index can answer, it is asked directly, by parallel workers too (batch_index.c).
  *
  * Otherwise a SELECT is prepared once and executed for each query. That is so without an index, for partitioned and inherited
  * tables, where row level security applies, and for an index the snapshot must not use; the planner does then what it does for
  * any SELECT. Privileges are checked beforehand, for both ways alike, as the executor checks them.
  */
+#include "am/batch.h"
+
 #include "am/metric.h"
 #include "am/plan.h"
-#include "am/scan.h"
-
-#include <math.h>
 
 #include "access/genam.h"
 #include "access/htup_details.h"
@@ -52,52 +49,17 @@
 #include "utils/selfuncs.h"
 #include "utils/syscache.h"
 
-#define MAX_PIVOTS 64
-
-/* What is searched, by what. */
-typedef struct Target
-{
-	Oid	  table;
-	Oid	  index;	   /* InvalidOid where no index is used */
-	bool  whole_index; /* an index was named: its expression, its predicate, its table alone */
-	Oid	  type;		   /* of the values */
-	Oid	  operator;
-	AttrNumber attno;	 /* of the values; 0 for an expression */
-	char	  *value;	 /* in SQL */
-} Target;
-
-typedef struct Answer
-{
-	Oid				table;
-	ItemPointerData tid;
-	bool			isnull;
-	double			distance;
-} Answer;
-
-/* The queries, and the answers to them. */
-typedef struct Batch
-{
-	Target	target;
-	int		n;
-	int		k;
-	Datum  *queries; /* [n] */
-	int	   *counts;	  /* [n] */
-	int	   *rooms;	  /* [n] */
-	Answer **answers; /* [n][counts], with room for rooms; in this context */
-	MemoryContext context;
-} Batch;
-
-static Answer *
-add_answer(Batch *batch, int query)
+VcBatchAnswer *
+vc_batch_add(VcBatch *batch, int query)
 {
 	if (batch->counts[query] == batch->rooms[query])
 	{
 		int room = (int) Min((int64) batch->k, Max((int64) batch->rooms[query] * 4, 16));
 
 		if (batch->rooms[query] == 0)
-			batch->answers[query] = MemoryContextAlloc(batch->context, sizeof(Answer) * room);
+			batch->answers[query] = MemoryContextAlloc(batch->context, sizeof(VcBatchAnswer) * room);
 		else
-			batch->answers[query] = repalloc_huge(batch->answers[query], sizeof(Answer) * (Size) room);
+			batch->answers[query] = repalloc_huge(batch->answers[query], sizeof(VcBatchAnswer) * (Size) room);
 		batch->rooms[query] = room;
 	}
 	return &batch->answers[query][batch->counts[query]++];
@@ -149,7 +111,7 @@ find_operator(Oid type, VcMetricKind wanted)
 
 /* A named index: locked with its table, the table first. */
 static void
-target_index(Target *target, Oid relation, Oid type, bool extra_arguments)
+target_index(VcBatchTarget *target, Oid relation, Oid type, bool extra_arguments)
 {
 	Relation index;
 
@@ -217,7 +179,7 @@ find_column(Relation table, const char *name, Oid type)
 
 /* Of a table's indexes, a complete one on this column and, where one is named, with this metric. */
 static void
-find_index(Target *target, Relation table, VcMetricKind metric)
+find_index(VcBatchTarget *target, Relation table, VcMetricKind metric)
 {
 	List	 *indexes = RelationGetIndexList(table);
 	ListCell *lc;
@@ -245,7 +207,7 @@ find_index(Target *target, Relation table, VcMetricKind metric)
 }
 
 static void
-target_table(Target *target, Oid relation, Oid type, const char *column, const char *metric)
+target_table(VcBatchTarget *target, Oid relation, Oid type, const char *column, const char *metric)
 {
 	Relation	 table = table_open(relation, AccessShareLock);
 	char		 kind = table->rd_rel->relkind;
@@ -270,7 +232,7 @@ target_table(Target *target, Oid relation, Oid type, const char *column, const c
 
 /* Raise what a SELECT of the tableoid, the ctid and the distance would. */
 static void
-check_privileges(const Target *target)
+check_privileges(const VcBatchTarget *target)
 {
 	Bitmapset	  *columns = NULL;
 	RangeTblEntry *rte = makeNode(RangeTblEntry);
@@ -312,7 +274,7 @@ check_privileges(const Target *target)
 
 /* Whether a scan of the index alone answers as a SELECT would. */
 static bool
-index_suffices(const Target *target)
+index_suffices(const VcBatchTarget *target)
 {
 	Relation index;
 	char	 kind = get_rel_relkind(target->table);
@@ -332,98 +294,10 @@ index_suffices(const Target *target)
 	return suffices;
 }
 
-/*
- * An order in which queries near each other follow each other: some of them are pivots, each of which is followed by the
- * queries it is nearest to. That costs some distances a query, a hundredth of a search.
- */
-static int *
-order_queries(const Batch *batch, const VcMetric *metric)
-{
-	int			  npivots = (int) Min(MAX_PIVOTS, sqrt(batch->n));
-	int			 *order = palloc(sizeof(int) * batch->n);
-	int			 *pivot = palloc(sizeof(int) * batch->n);
-	int			 *start = palloc0(sizeof(int) * (npivots + 1));
-	VcValue		 *pivots = palloc(sizeof(VcValue) * npivots);
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "knn_batch query", ALLOCSET_SMALL_SIZES);
-	MemoryContext old;
-
-	for (int p = 0; p < npivots; p++)
-		vc_metric_value(metric, batch->queries[(int64) p * batch->n / npivots], &pivots[p]);
-	old = MemoryContextSwitchTo(context);
-	for (int i = 0; i < batch->n; i++)
-	{
-		VcValue value;
-		float	nearest = INFINITY;
-
-		CHECK_FOR_INTERRUPTS();
-		vc_metric_value(metric, batch->queries[i], &value);
-		pivot[i] = 0;
-		for (int p = 0; p < npivots && value.dim == pivots[p].dim; p++)
-		{
-			float distance = metric->distance(value.data, value.scale, pivots[p].data, pivots[p].scale, value.dim);
-
-			if (distance < nearest)
-			{
-				nearest = distance;
-				pivot[i] = p;
-			}
-		}
-		start[pivot[i] + 1]++;
-		MemoryContextReset(context);
-	}
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(context);
-	for (int p = 0; p < npivots; p++)
-		start[p + 1] += start[p];
-	for (int i = 0; i < batch->n; i++)
-		order[start[pivot[i]]++] = i;
-	return order;
-}
-
-static void
-answer_by_index(Batch *batch)
-{
-	Relation		table = table_open(batch->target.table, AccessShareLock);
-	Relation		index = index_open(batch->target.index, AccessShareLock);
-	TupleTableSlot *slot = table_slot_create(table, NULL);
-	Snapshot		snapshot = GetActiveSnapshot();
-	int			   *order = order_queries(batch, vc_metric_of(index, 1));
-	IndexScanDesc	scan;
-
-#if PG_VERSION_NUM >= 180000
-	scan = index_beginscan(table, index, snapshot, NULL, 0, 1);
-#else
-	scan = index_beginscan(table, index, snapshot, 0, 1);
-#endif
-	for (int i = 0; i < batch->n; i++)
-	{
-		int			query = order[i];
-		ScanKeyData key;
-
-		ScanKeyEntryInitialize(&key, SK_ORDER_BY, 1, 1, batch->target.type, index->rd_indcollation[0],
-							   get_opcode(batch->target.operator), batch->queries[query]);
-		index_rescan(scan, NULL, 0, &key, 1);
-		while (batch->counts[query] < batch->k && index_getnext_slot(scan, ForwardScanDirection, slot))
-		{
-			Answer *answer = add_answer(batch, query);
-
-			CHECK_FOR_INTERRUPTS();
-			answer->table = batch->target.table;
-			answer->tid = slot->tts_tid;
-			answer->isnull = scan->xs_orderbynulls[0];
-			answer->distance = answer->isnull ? 0 : DatumGetFloat8(scan->xs_orderbyvals[0]);
-		}
-	}
-	index_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	index_close(index, NoLock);
-	table_close(table, NoLock);
-}
-
 /* ---- by SELECT ---- */
 
 static char *
-select_nearest(const Target *target)
+select_nearest(const VcBatchTarget *target)
 {
 	StringInfoData sql;
 	char		  *operator= get_opname(target->operator);
@@ -456,7 +330,7 @@ select_nearest(const Target *target)
 }
 
 static void
-answer_by_select(Batch *batch)
+answer_by_select(VcBatch *batch)
 {
 	Oid		   types[2] = {batch->target.type, INT8OID};
 	char	  *sql = select_nearest(&batch->target);
@@ -475,7 +349,7 @@ answer_by_select(Batch *batch)
 			elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
 		for (uint64 row = 0; row < SPI_processed; row++)
 		{
-			Answer	 *answer = add_answer(batch, i);
+			VcBatchAnswer	 *answer = vc_batch_add(batch, i);
 			HeapTuple tuple = SPI_tuptable->vals[row];
 			TupleDesc desc = SPI_tuptable->tupdesc;
 			bool	  isnull;
@@ -493,7 +367,7 @@ answer_by_select(Batch *batch)
 /* ---- the functions ---- */
 
 static void
-read_arguments(FunctionCallInfo fcinfo, Batch *batch)
+read_arguments(FunctionCallInfo fcinfo, VcBatch *batch)
 {
 	const char *column = PG_ARGISNULL(3) ? NULL : NameStr(*PG_GETARG_NAME(3));
 	char	   *metric = PG_ARGISNULL(4) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(4));
@@ -535,7 +409,7 @@ read_arguments(FunctionCallInfo fcinfo, Batch *batch)
 }
 
 static void
-return_answers(FunctionCallInfo fcinfo, const Batch *batch, int first)
+return_answers(FunctionCallInfo fcinfo, const VcBatch *batch, int first)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 
@@ -543,7 +417,7 @@ return_answers(FunctionCallInfo fcinfo, const Batch *batch, int first)
 	{
 		for (int rank = 0; rank < batch->counts[i]; rank++)
 		{
-			Answer *answer = &batch->answers[i][rank];
+			VcBatchAnswer *answer = &batch->answers[i][rank];
 			Datum	values[5] = {Int32GetDatum(first + i + 1), Int32GetDatum(rank + 1), ObjectIdGetDatum(answer->table),
 								 PointerGetDatum(&answer->tid), Float8GetDatum(answer->distance)};
 			bool	isnull[5] = {false, false, false, false, answer->isnull};
@@ -558,7 +432,7 @@ PG_FUNCTION_INFO_V1(vc_knn_batch);
 Datum
 vc_knn_batch(PG_FUNCTION_ARGS)
 {
-	Batch		  all = {0};
+	VcBatch		  all = {0};
 	MemoryContext context;
 	MemoryContext old;
 	bool		  by_index;
@@ -570,21 +444,21 @@ vc_knn_batch(PG_FUNCTION_ARGS)
 	by_index = index_suffices(&all.target);
 
 	/* Answers are kept until those of a chunk of queries are there, in work_mem, but for at least one query. */
-	chunk = (int) Max(1, Min((Size) work_mem * 1024 / ((Size) all.k * sizeof(Answer)), (Size) all.n));
+	chunk = (int) Max(1, Min((Size) work_mem * 1024 / ((Size) all.k * sizeof(VcBatchAnswer)), (Size) all.n));
 	context = AllocSetContextCreate(CurrentMemoryContext, "knn_batch", ALLOCSET_DEFAULT_SIZES);
 	for (int first = 0; first < all.n; first += chunk)
 	{
-		Batch batch = all;
+		VcBatch batch = all;
 
 		old = MemoryContextSwitchTo(context);
 		batch.n = Min(chunk, all.n - first);
 		batch.queries = all.queries + first;
 		batch.counts = palloc0(sizeof(int) * batch.n);
 		batch.rooms = palloc0(sizeof(int) * batch.n);
-		batch.answers = palloc0(sizeof(Answer *) * batch.n);
+		batch.answers = palloc0(sizeof(VcBatchAnswer *) * batch.n);
 		batch.context = context;
 		if (by_index)
-			answer_by_index(&batch);
+			vc_batch_by_index(&batch);
 		else
 			answer_by_select(&batch);
 		MemoryContextSwitchTo(old);

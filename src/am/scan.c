@@ -45,6 +45,22 @@ vc_scan_end(IndexScanDesc scan)
 	last_index = RelationGetRelid(scan->indexRelation);
 }
 
+VcScan
+vc_scan_last(void)
+{
+	return last;
+}
+
+void
+vc_scan_add_share(const VcScan *share)
+{
+	last.searches += share->searches;
+	last.work.pages += share->work.pages;
+	last.work.distances += share->work.distances;
+	vc_work.pages += share->work.pages;
+	vc_work.distances += share->work.distances;
+}
+
 PG_FUNCTION_INFO_V1(vc_scan_stats);
 
 Datum

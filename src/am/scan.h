@@ -40,6 +40,10 @@ extern void vc_scan_set_distance(IndexScanDesc scan, const VcMetric *metric, flo
 /* Remember the scan, which is about to end, for vectorcoll.scan_stats. */
 extern void vc_scan_end(IndexScanDesc scan);
 
+/* What the scan of this session that ended last did; and what a worker that had a share in that scan did besides. */
+extern VcScan vc_scan_last(void);
+extern void vc_scan_add_share(const VcScan *share);
+
 /* Around whatever a scan does in this process; several scans take turns, as below a MergeAppend. */
 static inline void
 vc_scan_enter(IndexScanDesc scan)
