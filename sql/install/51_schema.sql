@@ -477,7 +477,8 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM vectorcoll._raise('VC110', format('"%s" cannot be a collection', coalesce(vectorcoll._qualified(relid),
                 relid::text)),
-                                  'A collection is an ordinary or partitioned table that is neither temporary nor itself a partition.', NULL);
+                                  'A collection is an ordinary or partitioned table that is neither temporary nor itself a partition.',
+                                  'Name such a table; of a partition, the table it belongs to.');
     END IF;
     FOR f IN SELECT value FROM jsonb_array_elements(schema->'fields') LOOP
         SELECT format_type(a.atttypid, a.atttypmod) INTO actual FROM pg_attribute a

@@ -209,7 +209,8 @@ BEGIN
     PERFORM vectorcoll._target(c.relname,
             n.nspname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation;
     IF NOT FOUND THEN
-        PERFORM vectorcoll._raise('VC100', format('table %s does not exist', relation::oid), NULL, NULL);
+        PERFORM vectorcoll._raise('VC100', format('table %s does not exist', relation::oid), 'No relation has this oid.',
+                                  'Name a table.');
     END IF;
     FOR attempt IN 1 .. 10 LOOP
         BEGIN

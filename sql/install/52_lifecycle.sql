@@ -94,7 +94,7 @@ BEGIN
         tail := suffix || i;
     END LOOP;
     PERFORM vectorcoll._raise('VC000', format('no free name for "%s"', base || suffix),
-            'A hundred thousand are taken.', NULL);
+            'A hundred thousand are taken.', 'Choose a shorter or another name.');
 END $$;
 
 -- The difference of two schemas as the DETAIL of VC904.
@@ -161,7 +161,7 @@ BEGIN
         SELECT key INTO k FROM jsonb_object_keys(p) AS key WHERE key NOT IN ('field_name', 'index_type', 'metric_type',
                 'params', 'index_name');
         IF FOUND THEN
-            PERFORM vectorcoll._raise('VC110', format('unknown key "%s" in index_params', k), NULL,
+            PERFORM vectorcoll._raise('VC110', format('unknown key "%s" in index_params', k), format('Got %s.', p),
                                       'Known keys: field_name, index_type, metric_type, params, index_name.');
         END IF;
         PERFORM vectorcoll._require(p->>'field_name', 'field_name');

@@ -17,7 +17,7 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM vectorcoll._metrics() m WHERE m.dtype = _check_metric.dtype
             AND m.metric = upper(_check_metric.metric)) THEN
-        PERFORM vectorcoll._raise('VC110', format('unknown metric_type "%s" for dtype %s', metric, dtype), NULL,
+        PERFORM vectorcoll._raise('VC110', format('unknown metric_type "%s" for dtype %s', metric, dtype), 'Each type of vector has its metrics.',
             'Use one of: ' || (SELECT string_agg(m.metric,
                     ', ') FROM vectorcoll._metrics() m WHERE m.dtype = _check_metric.dtype) || '.');
     END IF;
@@ -35,9 +35,10 @@ BEGIN
     IF result IS NULL THEN
         PERFORM vectorcoll._raise('VC120', format('collection "%s" has no field "%s"', vectorcoll._qualified(relid),
                 field),
-            'Its fields are: ' || (SELECT string_agg(e.value->>'name', ', ' ORDER BY e.ordinality)
+            coalesce('Its fields are: ' || (SELECT string_agg(e.value->>'name', ', ' ORDER BY e.ordinality)
                 FROM vectorcoll.collections c,
                         jsonb_array_elements(c.schema->'fields') WITH ORDINALITY e WHERE c.relid = _field.relid) || '.',
+                'You have no privilege on its table.'),
             'vectorcoll.describe_collection shows the schema.');
     END IF;
     RETURN result;
@@ -99,7 +100,7 @@ BEGIN
                                   'Use vectorcoll.create_payload_index for scalar fields.');
     END IF;
     IF kind NOT IN ('AUTOINDEX', 'HNSW', 'IVF', 'IVF_FLAT', 'FLAT') THEN
-        PERFORM vectorcoll._raise('VC110', format('unknown index_type "%s"', index_type), NULL,
+        PERFORM vectorcoll._raise('VC110', format('unknown index_type "%s"', index_type), 'There is no such index.',
                 'Use AUTOINDEX, HNSW, IVF or FLAT.');
     END IF;
     IF jsonb_typeof(params) <> 'object' THEN
@@ -156,7 +157,8 @@ BEGIN
             index_name := vectorcoll._free_name(nspname,
                     (SELECT c.relname FROM pg_class c WHERE c.oid = relid) || '_' || field, '_idx');
         ELSIF octet_length(index_name) > 63 OR vectorcoll._relid(nspname, index_name) IS NOT NULL THEN
-            PERFORM vectorcoll._raise('VC706', format('index name "%s" is taken or too long', index_name), NULL,
+            PERFORM vectorcoll._raise('VC706', format('index name "%s" is taken or too long', index_name),
+                    'Relations of a schema share their names, of at most 63 bytes.',
                     'Choose another name, or leave it out.');
         END IF;
         SELECT string_agg(format('%I = %L', vectorcoll._index_option(p.key), p.value),
@@ -330,7 +332,7 @@ BEGIN
             dtype := CASE WHEN field = '$meta' AND vectorcoll._schema(rel)->'enable_dynamic_field' = 'true' THEN 'json'
                           ELSE vectorcoll._field(rel, field)->>'dtype' END;
             IF dtype LIKE '%\_vector' THEN
-                PERFORM vectorcoll._raise('VC110', format('field "%s" is a vector field', field), NULL,
+                PERFORM vectorcoll._raise('VC110', format('field "%s" is a vector field', field), format('Its dtype is %s.', dtype),
                         'Use vectorcoll.create_index for vector fields.');
             END IF;
             SELECT i.index_name INTO old FROM vectorcoll._indexes(rel) i WHERE i.field_name = field AND NOT i.is_vector;
@@ -342,7 +344,8 @@ BEGIN
                 index_name := vectorcoll._free_name(nspname, split_part(vectorcoll._qualified(rel), '.',
                         2) || '_' || replace(field, '$', ''), '_idx');
             ELSIF octet_length(index_name) > 63 OR vectorcoll._relid(nspname, index_name) IS NOT NULL THEN
-                PERFORM vectorcoll._raise('VC706', format('index name "%s" is taken or too long', index_name), NULL,
+                PERFORM vectorcoll._raise('VC706', format('index name "%s" is taken or too long', index_name),
+                    'Relations of a schema share their names, of at most 63 bytes.',
                         'Choose another name, or leave it out.');
             END IF;
             EXECUTE format('CREATE INDEX %I ON %s USING %s (%I%s)', index_name, vectorcoll._ident(rel),
@@ -376,7 +379,7 @@ BEGIN
             SELECT i.index_relid INTO idx FROM vectorcoll._indexes(rel) i WHERE i.field_name = field AND NOT i.is_vector;
             IF NOT FOUND THEN
                 PERFORM vectorcoll._raise('VC700', format('field "%s" of collection "%s" has no index', field,
-                        vectorcoll._qualified(rel)), NULL,
+                        vectorcoll._qualified(rel)), 'Vector indexes are not meant.',
                                           'Create one with vectorcoll.create_payload_index.');
             END IF;
             EXECUTE format('DROP INDEX %s', vectorcoll._ident(idx));

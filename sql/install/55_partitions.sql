@@ -9,14 +9,22 @@
 CREATE FUNCTION vectorcoll._retarget(old oid, new oid) RETURNS void
     AS 'MODULE_PATHNAME', 'vc_retarget' LANGUAGE C STRICT;
 
--- Partitions of a collection: named ones by their name, hash partitions by that of their table, a plain table as
--- _default.
+-- Whether a table is partitioned by name; null when it is not partitioned at all.
+CREATE FUNCTION vectorcoll._has_named_partitions(relid oid) RETURNS bool
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT p.partstrat = 'l' AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relid AND a.attnum = p.partattrs[0] AND a.attname = '$partition')
+      FROM pg_partitioned_table p WHERE p.partrelid = relid
+$$;
+
+-- Partitions of a collection: named ones by their name, those by hash, and by whatever an adopted table has, by that of their table, a
+-- plain table as _default.
 CREATE FUNCTION vectorcoll._partitions(relid oid) RETURNS TABLE (partition_name text, partition_relid oid, kind text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE p.partstrat WHEN 'l' THEN substring(pg_get_expr(c.relpartbound,
+    SELECT CASE WHEN n.named THEN substring(pg_get_expr(c.relpartbound,
             c.oid) FROM '^FOR VALUES IN \(''(.*)''\)$') ELSE c.relname END,
-           c.oid, CASE p.partstrat WHEN 'l' THEN 'named' ELSE 'hash' END
+           c.oid, CASE WHEN n.named THEN 'named' WHEN p.partstrat = 'l' THEN 'list' WHEN p.partstrat = 'r' THEN 'range' ELSE 'hash' END
       FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_partitioned_table p ON p.partrelid = i.inhparent
+           CROSS JOIN vectorcoll._has_named_partitions(relid) AS n(named)
      WHERE i.inhparent = relid
     UNION ALL
     SELECT '_default', c.oid, 'table' FROM pg_class c WHERE c.oid = relid AND c.relkind = 'r'
@@ -33,7 +41,8 @@ BEGIN
             WHERE p.partition_name = _partition.partition_name;
     IF NOT FOUND THEN
         PERFORM vectorcoll._raise('VC200', format('collection "%s" has no partition "%s"',
-                vectorcoll._qualified(relid), partition_name), NULL,
+                vectorcoll._qualified(relid), partition_name), format('It has %s, whose names are taken as they are.',
+                (SELECT CASE count(*) WHEN 1 THEN 'one partition' ELSE count(*) || ' partitions' END FROM vectorcoll._partitions(relid))),
                                   'vectorcoll.list_partitions shows the partitions there are.');
     END IF;
     RETURN result;
@@ -155,7 +164,7 @@ CREATE FUNCTION vectorcoll.create_partition(name text, partition_name text, name
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     rel oid;
-    strategy "char";
+    named bool;
     n int;
 BEGIN
     PERFORM vectorcoll._require(partition_name, 'partition_name');
@@ -171,11 +180,11 @@ BEGIN
             IF EXISTS (SELECT FROM pg_partitioned_table p WHERE p.partrelid = rel) THEN
                 PERFORM vectorcoll._lock_collection(rel); -- else _make_partitioned locks the aliases first
             END IF;
-            SELECT p.partstrat INTO strategy FROM pg_partitioned_table p WHERE p.partrelid = rel;
-            IF strategy <> 'l' THEN
-                PERFORM vectorcoll._raise('VC110', format('collection "%s" is partitioned by hash',
+            named := vectorcoll._has_named_partitions(rel);
+            IF NOT named THEN
+                PERFORM vectorcoll._raise('VC110', format('collection "%s" is not partitioned by name',
                         vectorcoll._qualified(rel)),
-                    'Its rows are spread by partition key or shards.',
+                    'Its rows are spread by partition key, by shards, or by what its table was adopted with.',
                             'Create a collection without them to partition it by name.');
             END IF;
             IF EXISTS (SELECT FROM vectorcoll._partitions(rel) p
@@ -188,7 +197,7 @@ BEGIN
                         n), 'At most 1024 are allowed.',
                                           'Use a partition key for many tenants.');
             END IF;
-            IF strategy IS NULL THEN
+            IF named IS NULL THEN
                 rel := vectorcoll._make_partitioned(rel);
             END IF;
             EXECUTE format('CREATE TABLE %I.%I PARTITION OF %s FOR VALUES IN (%L)', split_part(vectorcoll._qualified(rel),
@@ -218,10 +227,9 @@ BEGIN
             PERFORM vectorcoll._timeout_start(timeout, attempt);
             rel := vectorcoll._resolve_locked(name, namespace, 'ACCESS EXCLUSIVE');
             part := vectorcoll._partition(rel, partition_name);
-            IF partition_name = '_default' OR NOT EXISTS (SELECT FROM pg_partitioned_table p WHERE p.partrelid = rel
-                    AND p.partstrat = 'l') THEN
+            IF partition_name = '_default' OR vectorcoll._has_named_partitions(rel) IS NOT TRUE THEN
                 PERFORM vectorcoll._raise('VC110', format('partition "%s" cannot be dropped', partition_name),
-                    'It is the default partition, or one of a hash partitioned collection.',
+                    'It is the default partition, or one that no name was given to.',
                             'Delete its rows, or drop the collection.');
             END IF;
             IF vectorcoll._load_state(part) IN ('Loading', 'Loaded') THEN

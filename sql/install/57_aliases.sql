@@ -343,7 +343,7 @@ BEGIN
                ORDER BY o.ordinality LOOP
         IF op.kind NOT IN ('create_alias', 'delete_alias', 'rename_alias',
                 'alter_alias') OR jsonb_typeof(op.args) <> 'object' THEN
-            PERFORM vectorcoll._raise('VC110', format('unknown alias operation %s', op.kind), NULL,
+            PERFORM vectorcoll._raise('VC110', format('unknown alias operation %s', op.kind), format('Operation %s is %s.', op.n, op.args),
                                       'Use create_alias, delete_alias, rename_alias or alter_alias with an object.');
         END IF;
         IF op.kind IN ('create_alias', 'alter_alias') THEN
@@ -405,7 +405,8 @@ BEGIN
                         EXECUTE format('DROP VIEW %I.%I', op.nspname, op.relname);
                     ELSE
                         IF vectorcoll._relid(op.nspname, op.new) IS NOT NULL THEN
-                            PERFORM vectorcoll._raise('VC706', format('name "%s.%s" is taken', op.nspname, op.new), NULL,
+                            PERFORM vectorcoll._raise('VC706', format('name "%s.%s" is taken', op.nspname, op.new),
+                                    'There is a relation of that name.',
                                     'Choose another name.');
                         END IF;
                         EXECUTE format('ALTER VIEW %I.%I RENAME TO %I', op.nspname, op.relname, op.new);

@@ -285,7 +285,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM vectorcoll._require(batch_size, 'batch_size');
     IF batch_size NOT BETWEEN 1 AND 100000 THEN
-        PERFORM vectorcoll._raise('VC110', format('batch_size %s is out of range', batch_size), NULL,
+        PERFORM vectorcoll._raise('VC110', format('batch_size %s is out of range', batch_size), 'So many records are written by one statement.',
                 'Use 1 to 100000.');
     END IF;
 END $$;

@@ -232,6 +232,7 @@ vc_set_alias(PG_FUNCTION_ARGS)
 	vc_check_owner(relid);
 	if (get_rel_relkind(view) != RELKIND_VIEW || vc_collection_by_relid(relid) == NULL)
 		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("an alias is a view that stands for a collection"),
+						errdetail("One of the two relations is neither."),
 						errhint("Use vectorcoll.create_alias.")));
 	SPI_connect();
 	if (vc_catalog_exec("INSERT INTO vectorcoll.alias_def AS a (relid, nspname, relname, collection_id)"

@@ -312,9 +312,14 @@ vc_check_partitions(const VcCollection *coll, ArrayType *partition_names)
 			found = found || strcmp(name, TextDatumGetCString(parts->boundinfo->datums[k][0])) == 0;
 		if (!found)
 			ereport(ERROR, (vc_errcode(VC_E_PARTITION_NOT_FOUND), errmsg("partition \"%s\" does not exist", name),
-							errdetail("Collection \"%s.%s\" has no partition of that name.", NameStr(coll->nspname),
-									  NameStr(coll->relname)),
-							errhint("vectorcoll.list_partitions lists them.")));
+							coll->partitioned && !coll->named_partitions
+								? errdetail("Collection \"%s.%s\" has no named partitions; those it has are read and written as one.",
+											NameStr(coll->nspname), NameStr(coll->relname))
+								: errdetail("Collection \"%s.%s\" has no partition of that name.", NameStr(coll->nspname),
+											NameStr(coll->relname)),
+							coll->partitioned && !coll->named_partitions
+								? errhint("A filter on the field they are made by leaves the others out.")
+								: errhint("vectorcoll.list_partitions lists them.")));
 	}
 	table_close(rel, NoLock);
 }

@@ -1,5 +1,5 @@
 -- adopt_table over every kind of key and table: nothing is rewritten, and what was a table works as a collection.
-SELECT plan(71);
+SELECT plan(79);
 SET client_min_messages = error;
 
 -- Every file of a table, its partitions, indexes and TOAST: what a rewrite would replace.
@@ -78,6 +78,14 @@ SELECT lives_ok($$SELECT vectorcoll.load_collection('by_list', wait => true)$$, 
 SELECT is((vectorcoll.get_load_progress('by_list')).progress, 100::float8, 'all of it');
 SELECT cmp_ok(vectorcoll.release_collection('by_list'), '>', 0::bigint, 'release');
 SELECT is(vectorcoll.get_collection_stats('by_list')->>'row_count', '101', 'stats');
+SELECT is(vectorcoll.upsert('by_list', '[{"id": 101, "tenant": "a", "v": [102,1,1]}, {"id": 102, "tenant": "c", "v": [103,1,1]}]'), 2::bigint, 'upsert');
+SELECT results_eq($$SELECT id, tenant, v::text FROM by_list WHERE id > 100 ORDER BY id$$, $$VALUES (101::bigint, 'a', '[102,1,1]'), (102, 'c', '[103,1,1]')$$, 'changes a row that is there and adds the other');
+SELECT results_eq($$SELECT partition_name, kind FROM vectorcoll.list_partitions('by_list')$$, $$VALUES ('by list"; --', 'list'), ('by_list_rest', 'list')$$, 'its partitions go by the names of their tables');
+SELECT is(vectorcoll.get_partition_stats('by_list', 'by_list_rest')->>'row_count', '51', 'by which they are asked for');
+SELECT lives_ok($$SELECT vectorcoll.load_partitions('by_list', '{by_list_rest}', wait => true), vectorcoll.release_partitions('by_list', '{by_list_rest}')$$, 'and loaded');
+SELECT throws_ok($$SELECT * FROM vectorcoll.search('by_list', '[1,1,1]', partition_names => '{by_list_rest}', anns_field => 'v')$$, 'VC200', NULL, 'but not searched: a filter does that');
+SELECT throws_ok($$SELECT vectorcoll.create_partition('by_list', 'more')$$, 'VC110', NULL, 'nor are more of them made by function');
+SELECT throws_ok($$SELECT vectorcoll.drop_partition('by_list', 'by_list_rest')$$, 'VC110', NULL, 'or dropped');
 CREATE TABLE by_key (id uuid PRIMARY KEY, v vector(3) NOT NULL) PARTITION BY HASH (id);
 SELECT format('CREATE TABLE by_key_%s PARTITION OF by_key FOR VALUES WITH (MODULUS 3, REMAINDER %1$s)', i) FROM generate_series(0, 2) i \gexec
 INSERT INTO by_key SELECT gen_random_uuid(), ARRAY[i, 1, 1]::real[] FROM generate_series(1, 30) i;

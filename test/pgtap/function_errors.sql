@@ -36,13 +36,16 @@ SELECT vectorcoll.insert('docs', '[{"id": 1, "vector": [1, 0], "k": 1}, {"id": 2
 SELECT vectorcoll.create_collection('required', '{"fields": [{"name": "id", "dtype": "int64", "is_primary": true}, {"name": "n", "dtype": "int32"}, {"name": "vector", "dtype": "float_vector", "dim": 2}]}'::jsonb) IS NOT NULL AS created;
 SELECT vectorcoll.create_namespace('hidden'), vectorcoll.create_collection('hidden.docs', 2) IS NOT NULL AS created;
 
--- The SQLSTATE a call ends with; it is always taken back.
+-- The SQLSTATE a call ends with; it is always taken back. An error of class VC has a DETAIL and a HINT, or it is told as bare.
 CREATE FUNCTION state_of(call text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    message text; detail text; hint text;
 BEGIN
     EXECUTE 'SELECT * FROM vectorcoll.' || call;
     RAISE EXCEPTION USING ERRCODE = 'TF000';
 EXCEPTION WHEN OTHERS THEN
-    RETURN CASE SQLSTATE WHEN 'TF000' THEN '00000' ELSE SQLSTATE END;
+    GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+    RETURN CASE WHEN SQLSTATE = 'TF000' THEN '00000' WHEN SQLSTATE LIKE 'VC%' AND (detail = '' OR hint = '') THEN SQLSTATE || ' bare: ' || message ELSE SQLSTATE END;
 END $$;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO PUBLIC;
 CREATE VIEW everything AS SELECT (SELECT jsonb_agg(to_jsonb(d) ORDER BY id) FROM docs d) AS rows, (SELECT jsonb_agg(to_jsonb(c) ORDER BY id) FROM vectorcoll.collections c) AS collections,
