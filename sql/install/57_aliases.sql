@@ -336,6 +336,12 @@ BEGIN
                 jsonb_typeof(operations)),
                                   'Write [{"create_alias": {"collection_name": "docs_v2", "alias_name": "docs"}}].');
     END IF;
+    FOR op IN SELECT o.ordinality AS n, o.value FROM jsonb_array_elements(operations) WITH ORDINALITY o LOOP
+        IF (CASE jsonb_typeof(op.value) WHEN 'object' THEN (SELECT count(*) FROM jsonb_object_keys(op.value)) <> 1 ELSE true END) THEN
+            PERFORM vectorcoll._raise('VC110', format('operation %s is not an object with one key', op.n), format('Got %s.', op.value),
+                                      'Write {"create_alias": {...}}, or delete_alias, rename_alias or alter_alias.');
+        END IF;
+    END LOOP;
     -- Names first, as the caller's path says, then every lock in one order, then the work.
     FOR op IN SELECT o.ordinality AS n, e.key AS kind, e.value AS args
                 FROM jsonb_array_elements(operations) WITH ORDINALITY o,
@@ -345,6 +351,11 @@ BEGIN
                 'alter_alias') OR jsonb_typeof(op.args) <> 'object' THEN
             PERFORM vectorcoll._raise('VC110', format('unknown alias operation %s', op.kind), format('Operation %s is %s.', op.n, op.args),
                                       'Use create_alias, delete_alias, rename_alias or alter_alias with an object.');
+        END IF;
+        IF op.args - (CASE op.kind WHEN 'rename_alias' THEN ARRAY['old_alias_name', 'new_alias_name'] WHEN 'delete_alias' THEN ARRAY['alias_name']
+                          ELSE ARRAY['collection_name', 'alias_name'] END) <> '{}' THEN
+            PERFORM vectorcoll._raise('VC110', format('unknown key in alias operation %s', op.kind), format('Operation %s is %s.', op.n, op.args),
+                                      'create_alias and alter_alias take collection_name and alias_name, delete_alias takes alias_name, rename_alias old_alias_name and new_alias_name.');
         END IF;
         IF op.kind IN ('create_alias', 'alter_alias') THEN
             PERFORM vectorcoll._require(op.args->>'collection_name', 'collection_name'),

@@ -62,6 +62,17 @@ BEGIN
     PERFORM vectorcoll._set_local_flag(relid, NULL);
 END $$;
 
+-- How long a lease is asked for.
+CREATE FUNCTION vectorcoll._ttl(ttl interval) RETURNS interval
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF ttl <= interval '0' THEN
+        PERFORM vectorcoll._raise('VC110', 'ttl must be positive', format('Got %s.', ttl),
+                'Leave it null for vectorcoll.lease_time.');
+    END IF;
+    RETURN coalesce(ttl, vectorcoll._lease_time());
+END $$;
+
 -- Takes the lease of a collection across transactions, for a loader that works in several. Others see it at once; a
 -- rollback gives it up. Returns its token.
 CREATE FUNCTION vectorcoll.acquire_lease(name text, holder text = NULL, ttl interval = NULL,
@@ -71,11 +82,7 @@ DECLARE
     rel oid := vectorcoll._resolve(name, namespace);
     token bigint;
 BEGIN
-    ttl := coalesce(ttl, vectorcoll._lease_time());
-    IF ttl <= interval '0' THEN
-        PERFORM vectorcoll._raise('VC110', 'ttl must be positive', format('Got %s.', ttl),
-                'Leave it null for vectorcoll.lease_time.');
-    END IF;
+    ttl := vectorcoll._ttl(ttl);
     token := vectorcoll._lease_acquire(rel, coalesce(holder, 'session ' || pg_backend_pid()), ttl,
             false);
     IF token IS NULL THEN
@@ -90,7 +97,7 @@ DECLARE
     rel oid := vectorcoll._resolve(name, namespace);
 BEGIN
     PERFORM vectorcoll._require(token, 'token');
-    IF NOT vectorcoll._lease_renew(rel, token, coalesce(ttl, vectorcoll._lease_time())) THEN
+    IF NOT vectorcoll._lease_renew(rel, token, vectorcoll._ttl(ttl)) THEN
         PERFORM vectorcoll._lost_lease(rel, token);
     END IF;
 END $$;

@@ -758,5 +758,9 @@ vc_filter_compile(VcStatement *st, const VcCollection *coll, const text *filter,
 {
 	VcFilterContext c = {.st = st, .coll = coll, .templates = templates, .source = text_to_cstring(filter)};
 
+	if (templates && !JB_ROOT_IS_OBJECT(templates))
+		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("filter_params is not a JSON object"),
+						errdetail("Got %.40s.", JsonbToCString(NULL, &templates->root, VARSIZE(templates))),
+						errhint("Pass an object of names and values, such as '{\"x\": 5}'.")));
 	appendStringInfoString(&st->sql, vc_filter_condition(&c, vc_filter_read(filter)));
 }

@@ -83,7 +83,7 @@ vc_filter_resolve(VcFilterContext *c, const VcFilterNode *node)
 
 	if (node->kind != VCF_TEMPLATE)
 		return node;
-	if (c->templates && JB_ROOT_IS_OBJECT(c->templates))
+	if (c->templates)
 		value = getKeyJsonValueFromContainer(&c->templates->root, node->text, node->length, NULL);
 	if (value == NULL)
 		ereport(ERROR, (vc_errcode(VC_E_MISSING_PARAMETER), errmsg("template \"%s\" has no value", node->text),

@@ -123,11 +123,11 @@ vc_get(PG_FUNCTION_ARGS)
 }
 
 static void
-bad_limit(const char *name, int value)
+check_top_k(int top_k, const char *hint)
 {
-	ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("%s is out of range: %d", name, value),
-					errdetail("It must not be %s.", strcmp(name, "skip") == 0 ? "negative" : "below 1"),
-					errhint("Leave it null for no limit.")));
+	if (top_k < 1 || top_k > VC_SEARCH_MAX_TOP_K)
+		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("top_k is out of range: %d", top_k),
+						errdetail("It goes from 1 to %d.", VC_SEARCH_MAX_TOP_K), errhint("%s", hint)));
 }
 
 /* query(name, filter, output_fields, top_k, skip, partition_names, filter_params): rows by key. */
@@ -138,10 +138,11 @@ vc_query(PG_FUNCTION_ARGS)
 	Read read;
 
 	start_read(&read, fcinfo, VC_ARG_ARRAY(2));
-	if (!PG_ARGISNULL(3) && PG_GETARG_INT32(3) < 1)
-		bad_limit("top_k", PG_GETARG_INT32(3));
+	if (!PG_ARGISNULL(3))
+		check_top_k(PG_GETARG_INT32(3), "Leave it null for no limit.");
 	if (!PG_ARGISNULL(4) && PG_GETARG_INT32(4) < 0)
-		bad_limit("skip", PG_GETARG_INT32(4));
+		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("skip is out of range: %d", PG_GETARG_INT32(4)),
+						errdetail("It must not be negative."), errhint("Pass 0 to begin with the first row.")));
 	vc_append_where(&read.st, read.coll, vc_arg_filter(fcinfo, 1), VC_ARG_JSONB(6), VC_ARG_ARRAY(5), NULL);
 	appendStringInfoString(&read.st.sql, " ORDER BY ");
 	append_primary(&read);
@@ -164,8 +165,7 @@ vc_scroll(PG_FUNCTION_ARGS)
 
 	start_read(&read, fcinfo, VC_ARG_ARRAY(4));
 	vc_arg_required(fcinfo, 1, "top_k");
-	if (PG_GETARG_INT32(1) < 1)
-		bad_limit("top_k", PG_GETARG_INT32(1));
+	check_top_k(PG_GETARG_INT32(1), "Read on from the last row's id, by after.");
 	if (after)
 	{
 		const VcField *primary = vc_points_primary(read.coll);
@@ -238,8 +238,7 @@ vc_facet(PG_FUNCTION_ARGS)
 	vc_collection_require_loaded(coll);
 	vc_arg_required(fcinfo, 1, "key");
 	vc_arg_required(fcinfo, 2, "top_k");
-	if (PG_GETARG_INT32(2) < 1)
-		bad_limit("top_k", PG_GETARG_INT32(2));
+	check_top_k(PG_GETARG_INT32(2), "Narrow the rows down by a filter.");
 	vc_statement_init(&st);
 	value = vc_points_value_sql(&st, coll, PG_GETARG_TEXT_PP(1), &array);
 	appendStringInfo(&st.sql, "SELECT %s, pg_catalog.count(*) FROM ", array ? "e.v" : value);

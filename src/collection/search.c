@@ -198,7 +198,7 @@ vc_search_text_field(VcSearch *search, const char *name)
 	search->metric = VC_METRIC_NONE;
 }
 
-/* Dimensions of a query, for types that have them in a fixed place; 0 for others. */
+/* Dimensions of a query, for types that have them in a fixed place; -1 for others. */
 static int
 query_dim(Oid query_type, const VcField *field, Datum query)
 {
@@ -206,7 +206,7 @@ query_dim(Oid query_type, const VcField *field, Datum query)
 		return DatumGetVcVector(query)->dim; /* halfvec has dim in the same place */
 	if (field->dtype == VC_DT_BINARY_VECTOR)
 		return DatumGetInt32(DirectFunctionCall1(bitlength, query));
-	return 0;
+	return -1;
 }
 
 /* A sparse query with the dimension the field's values have: how many there are beyond its last non-zero says nothing. */
@@ -237,7 +237,7 @@ vc_search_query(VcSearch *search, Datum query, Oid query_type)
 	int dim = query_dim(query_type, field, query);
 	Oid func;
 
-	if (field->dim > 0 && dim > 0 && dim != field->dim)
+	if (field->dim > 0 && dim >= 0 && dim != field->dim)
 		ereport(ERROR,
 				(vc_errcode(VC_E_INVALID_PARAMETER),
 				 errmsg("query vector has %d dimensions, field \"%s\" has %d", dim, NameStr(field->name), field->dim),
@@ -267,7 +267,7 @@ vc_search_limits(VcSearch *search, bool top_k_null, int top_k, bool skip_null, i
 						errhint("Use search_iterator to go further.")));
 	if (skip_null)
 		skip = 0;
-	if (skip < 0 || skip + top_k > 1000000)
+	if (skip < 0 || skip > 1000000 - top_k)
 		ereport(ERROR, (vc_errcode(VC_E_INVALID_PARAMETER), errmsg("skip is out of range: %d", skip),
 						errdetail("It is at least 0, and top_k and skip together at most 1000000."),
 						errhint("Use search_iterator to go further.")));

@@ -1,5 +1,5 @@
 -- Schemas: every fault at once, the canonical hash, differences, and the columns that come of them.
-SELECT plan(69);
+SELECT plan(119);
 
 -- A legal schema to break in one place at a time.
 CREATE FUNCTION good(change jsonb = '{}', field jsonb = NULL) RETURNS jsonb LANGUAGE sql AS $$
@@ -54,6 +54,42 @@ SELECT is(faults(jsonb_build_object('fields', good()->'fields' || (SELECT jsonb_
           '- VC105 schema has 65 fields', '65 fields');
 SELECT is(faults(jsonb_build_object('fields', good()->'fields' || (SELECT jsonb_agg(jsonb_build_object('name', 'f' || i, 'dtype', 'float_vector', 'dim', 2)) FROM generate_series(1, 10) i))),
           '- VC105 schema has 11 vector fields', '11 vector fields');
+
+SELECT is(faults(good(field => f)), e, e) FROM (VALUES
+    ('{"name": "a", "dtype": "int64", "is_partition_key": true, "is_primary": true}'::jsonb, 'a VC105 partition key cannot be the primary key; - VC105 schema has 2 primary keys'),
+    ('{"name": "a", "dtype": "int32", "is_primary": true}', 'a VC105 primary key cannot be of dtype int32; - VC105 schema has 2 primary keys'),
+    ('{"name": "a", "dtype": "uuid", "is_primary": true}', 'a VC105 primary key cannot be of dtype uuid; - VC105 schema has 2 primary keys'),
+    ('{"name": "a", "dtype": "int64", "is_primary": true, "nullable": true}', 'a VC105 primary key cannot be nullable; - VC105 schema has 2 primary keys'),
+    ('{"name": "a", "dtype": "int64", "is_primary": true, "default_value": 5}', 'a VC105 primary key cannot have a default_value; - VC105 schema has 2 primary keys'),
+    ('{"name": "a", "dtype": "float_vector", "dim": 3, "default_value": [1,2,3]}', 'a VC105 vector field cannot have a default_value'),
+    ('{"name": "a", "dtype": "binary_vector"}', 'a VC111 binary_vector needs dim'), ('{"name": "a", "dtype": "binary_vector", "dim": 64008}', 'a VC105 dim 64008 is out of range'),
+    ('{"name": "a", "dtype": "binary_vector", "dim": 0}', 'a VC105 dim 0 is out of range'), ('{"name": "a", "dtype": "float_vector", "dim": 16001}', 'a VC105 dim 16001 is out of range'),
+    ('{"name": "a", "dtype": "float_vector", "dim": -1}', 'a VC105 dim -1 is out of range'), ('{"name": "a", "dtype": "float_vector", "dim": "3"}', 'a VC105 dim is not of JSON type number'),
+    ('{"name": "a", "dtype": "text", "dim": 3}', 'a VC105 text takes no dim'), ('{"name": "a", "dtype": "text", "element_type": "int8"}', 'a VC105 text takes neither element_type nor max_capacity'),
+    ('{"name": "a", "dtype": "array", "element_type": "int8", "max_capacity": 0}', 'a VC105 max_capacity 0 is out of range'), ('{"name": "a", "dtype": "array", "element_type": "json", "max_capacity": 5}', 'a VC105 array cannot have element_type "json"'),
+    ('{"name": "a", "dtype": "array", "element_type": "int8", "max_capacity": 5, "max_length": 5}', 'a VC105 array takes no max_length'),
+    ('{"name": "1a", "dtype": "text"}', '1a VC105 invalid field name "1a"'), ('{"name": "", "dtype": "text"}', ' VC105 invalid field name ""'), ('{"name": 5, "dtype": "text"}', '#3 VC105 name is not of JSON type string'),
+    ('{"name": "a", "dtype": "vector"}', 'a VC105 unknown dtype "vector"'), ('{"name": "a", "dtype": "INT64"}', 'a VC105 unknown dtype "INT64"'),
+    ('{"name": "a", "dtype": "text", "nullable": 1}', 'a VC105 nullable is not of JSON type boolean')) AS t(f, e);
+SELECT is(faults(good(field => jsonb_build_object('name', repeat('x', 64), 'dtype', 'text'))), repeat('x', 64) || ' VC105 invalid field name "' || repeat('x', 64) || '"', 'a name of 64 bytes');
+SELECT is(faults(good('{"shard_num": 0}')), '- VC105 shard_num 0 is out of range', 'no shard');
+SELECT is(faults(good('{"num_partitions": 0}', '{"name": "k", "dtype": "int64", "is_partition_key": true}')), '- VC105 num_partitions 0 is out of range', 'no partition');
+SELECT is(faults(jsonb_build_object('fields', good()->'fields' || '[{"name": "k", "dtype": "int64", "is_partition_key": true}, {"name": "l", "dtype": "varchar", "max_length": 5, "is_partition_key": true}]')), '- VC105 schema has 2 partition keys', 'two partition keys');
+SELECT is((SELECT count(*) FROM unnest(string_to_array('like exists and or not in null true false $meta json_contains json_contains_all json_contains_any array_contains array_contains_all array_contains_any array_length text_match text_match_all text_match_any
+    phrase_match phrase_match_all phrase_match_any random_sample random_sample_all random_sample_any', ' ')) word, unnest(ARRAY[word, upper(word), initcap(word)]) name WHERE faults(good(field => jsonb_build_object('name', trim(E'\n' FROM name), 'dtype', 'text'))) ~ 'is reserved'), 78::bigint, 'every reserved name, in any case');
+
+-- At their limits all of these are legal.
+SELECT is(faults(good(c, f)), 'none', coalesce(f::text, c::text)) FROM (VALUES
+    ('{}'::jsonb, '{"name": "a", "dtype": "float_vector", "dim": 1}'::jsonb), ('{}', '{"name": "a", "dtype": "float_vector", "dim": 16000}'), ('{}', '{"name": "a", "dtype": "float16_vector", "dim": 16000}'), ('{}', '{"name": "a", "dtype": "binary_vector", "dim": 8}'),
+    ('{}', '{"name": "a", "dtype": "binary_vector", "dim": 64000}'), ('{}', '{"name": "a", "dtype": "varchar", "max_length": 1}'), ('{}', '{"name": "a", "dtype": "varchar", "max_length": 65535}'),
+    ('{}', '{"name": "a", "dtype": "array", "element_type": "varchar", "max_length": 65535, "max_capacity": 4096}'), ('{}', '{"name": "a", "dtype": "array", "element_type": "uuid", "max_capacity": 1}'), ('{"shard_num": 1}', NULL), ('{"shard_num": 16}', NULL),
+    ('{"num_partitions": 1}', '{"name": "k", "dtype": "varchar", "max_length": 9, "is_partition_key": true}'), ('{"num_partitions": 1024}', '{"name": "k", "dtype": "int64", "is_partition_key": true}'), ('{"auto_id": true}', NULL), ('{"description": "x"}', NULL),
+    ('{}', jsonb_build_object('name', repeat('x', 63), 'dtype', 'text'))) AS t(c, f);
+SELECT is(faults(jsonb_build_object('fields', good()->'fields' || (SELECT jsonb_agg(jsonb_build_object('name', 'f' || i, 'dtype', 'text')) FROM generate_series(1, 62) i))), 'none', '64 fields');
+SELECT is(faults(jsonb_build_object('fields', good()->'fields' || (SELECT jsonb_agg(jsonb_build_object('name', 'f' || i, 'dtype', 'float_vector', 'dim', 2)) FROM generate_series(1, 9) i))), 'none', '10 vector fields');
+SELECT lives_ok($$SELECT vectorcoll.create_collection('limits', '{"shard_num": 16, "fields": [{"name": "id", "dtype": "varchar", "max_length": 65535, "is_primary": true}, {"name": "f", "dtype": "float_vector", "dim": 16000}, {"name": "h", "dtype": "float16_vector", "dim": 16000, "nullable": true},
+    {"name": "b", "dtype": "binary_vector", "dim": 64000, "nullable": true}]}'::jsonb)$$, 'and are made');
+SELECT is(vectorcoll.insert('limits', jsonb_build_object('id', 'x', 'f', (SELECT jsonb_agg(i % 7) FROM generate_series(1, 16000) i), 'b', repeat('10', 32000))), 1::bigint, 'and hold what they say');
 
 -- Whatever comes, validation answers; it never fails. Random values are put in random places of a good schema.
 SELECT setseed(0.5);
@@ -124,4 +160,12 @@ SELECT is((SELECT string_agg(message, '; ') FROM vectorcoll.validate_schema(form
     ('"dtype": "json", "default_value": "anything"', NULL)) t(f, fault);
 SELECT throws_ok($$SELECT vectorcoll.create_collection('bad', '{"fields": [{"name": "id"}, {"name": "and", "dtype": "float_vector"}]}')$$, 'VC105', 'illegal schema: 4 faults',
                  'create raises all faults as one error');
+CREATE FUNCTION detail_of(q text) RETURNS text LANGUAGE plpgsql AS $$ DECLARE d text; BEGIN EXECUTE q; RETURN NULL; EXCEPTION WHEN OTHERS THEN GET STACKED DIAGNOSTICS d = PG_EXCEPTION_DETAIL; RETURN d; END $$;
+SELECT is((SELECT array_agg(regexp_replace(line, ' \(VC\d+\)\. .*', '') ORDER BY n) FROM string_to_table(detail_of($$SELECT vectorcoll.create_collection('bad', '{"fields": [{"name": "id"}, {"name": "and", "dtype": "float_vector"}]}')$$), E'\n') WITH ORDINALITY t(line, n)),
+    (SELECT array_agg(coalesce('field "' || field || '"', 'schema') || ': ' || message ORDER BY n) FROM vectorcoll.validate_schema('{"fields": [{"name": "id"}, {"name": "and", "dtype": "float_vector"}]}') WITH ORDINALITY v(field, code, message, hint, n)),
+    'and DETAIL has each of them, a line each');
+SELECT vectorcoll.create_collection('both', good()) IS NOT NULL AS created \gset
+SELECT is(detail_of($$SELECT vectorcoll.create_collection('both', good('{"shard_num": 2}', '{"name": "k", "dtype": "varchar", "max_length": 5}'))$$),
+    E'schema: shard_num is 1, asked for 2\nfield "k": auto_id is not set, asked for false\nfield "k": dtype is not set, asked for varchar\nfield "k": is_partition_key is not set, asked for false\nfield "k": is_primary is not set, asked for false\nfield "k": max_length is not set, asked for 5',
+    'a schema that differs is told field by field');
 SELECT finish();
