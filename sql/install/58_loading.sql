@@ -242,7 +242,7 @@ DECLARE
     result record;
 BEGIN
     PERFORM vectorcoll._emit(relid, 'LOAD_RECORDS__START');
-    IF vectorcoll._local_flag(relid) THEN
+    IF token IS NULL AND vectorcoll._local_flag(relid) THEN -- who has a token knows better than a memory of ten seconds
         PERFORM vectorcoll._emit(relid, 'LOAD_RECORDS__LOAD_IN_PROGRESS');
         PERFORM vectorcoll._emit(relid, 'LOAD_RECORDS__ENDED');
         RETURN '{"state": "skipped", "loaded": 0, "failed": 0, "failures": []}';

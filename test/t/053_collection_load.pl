@@ -142,6 +142,10 @@ is( sql(q{SELECT vectorcoll.upsert_or_load('cache', '{"id": 1}', 'source'); SELE
 is( sql(q{SELECT string_agg(event, ' ' ORDER BY at, id) FROM vectorcoll.events WHERE committed}),
 	'UPSERT_OR_LOAD__START DISTRIBUTED_LOCK_DETECTED UPSERT_OR_LOAD__START UPSERT_OR_LOAD__LOCAL_LOAD_IN_PROGRESS',
 	'the second time without asking');
+my $patient = $node->background_psql('postgres', on_error_stop => 0);
+my $one = q{SELECT vectorcoll.upsert_or_load('cache', '{"id": 7, "vector": "[9,9]"}', 'source')};
+is($patient->query($one), 'skipped', 'a rival that stays skips');
+my $skipped_at = time;
 is(sqlstate(q{SELECT vectorcoll.load_records('cache', 'source')}), 'VC902', 'load_records says who holds it');
 is(sqlstate(q{SELECT vectorcoll.drop_collection('cache', safe => false)}), 'VC902', 'so does a drop');
 sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'});
@@ -153,8 +157,20 @@ ok($node->poll_query_until('postgres', $idle), 'its lease is given up');
 is(sql(q{SELECT vectorcoll.upsert_or_load('cache', '{"id": 1}', 'source')}), 'loaded', 'and free');
 is(sql($idle), 't', 'a load that commits gives its lease up');
 is(sql(q{SELECT vectorcoll.upsert_or_load('cache', '{"id": 7, "vector": "[9,9]"}', 'source'), count(*) FROM cache}), 'upserted|100', 'then single upserts');
-like($holder->query('SELECT 1'), qr/vectorcoll_events/, 'LISTEN heard of it');
+my $heard = $holder->query('SELECT 1');
+like($heard, qr/"vectorcoll_events" with payload .*"event": "UPSERT_OR_LOAD__LOAD__SUCCEEDED", .*"committed": true/, 'LISTEN heard of it');
+like($heard, qr/"event": "UPSERT_OR_LOAD__LOAD__SUBSCRIBED", .*"committed": false/, 'and of the loader that was killed');
+$node->psql('postgres', q{SELECT vectorcoll.upsert_or_load('cache', '{"id": 7, "vector": "[9]"}', 'source')});
+$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM vectorcoll.events WHERE event = 'UPSERT_OR_LOAD__UPSERT__FAILED'});
+like($holder->query('SELECT 1'), qr/"event": "UPSERT_OR_LOAD__UPSERT__FAILED", .*"committed": false/, 'and of what is refused');
 $holder->quit;
+SKIP: {
+	skip 'too slow a machine', 1 if time - $skipped_at > 7;
+	is($patient->query($one), 'skipped', 'who has skipped does so for ten seconds, though the lease is free');
+}
+sleep(11 - (time - $skipped_at)) if time - $skipped_at < 11;
+is($patient->query($one), 'upserted', 'and no longer');
+$patient->quit;
 
 # A lease across transactions: it expires, is taken over, and the old holder cannot write.
 my $token = sql(q{SELECT vectorcoll.acquire_lease('cache', 'first', '300 ms')});
