@@ -88,3 +88,21 @@ vc_cache_grow(VcCached *cached, BlockNumber nblocks)
 	cached->recent = recent;
 	cached->nrecent = size;
 }
+
+Buffer
+vc_cache_read(VcCached *cached, Relation relation, BlockNumber block)
+{
+	Buffer buffer;
+
+	if (likely(block < cached->nrecent))
+	{
+		buffer = cached->recent[block];
+		if (buffer != InvalidBuffer && ReadRecentBuffer(VC_INDEX_FILE(relation), MAIN_FORKNUM, block, buffer))
+			return buffer;
+	}
+	buffer = ReadBuffer(relation, block);
+	if (block >= cached->nrecent)
+		vc_cache_grow(cached, block + 1);
+	cached->recent[block] = buffer;
+	return buffer;
+}

@@ -12,7 +12,7 @@
 
 #include "vectorcoll.h"
 
-#include "storage/buf.h"
+#include "storage/bufmgr.h"
 #include "utils/rel.h"
 
 /* What names an index's file, which PostgreSQL 16 renamed. */
@@ -38,5 +38,23 @@ extern void *vc_cache_alloc(Size bytes);
 
 /* Make room for hints about blocks up to nblocks. */
 extern void vc_cache_grow(VcCached *cached, BlockNumber nblocks);
+
+/*
+ * Pin a block of the relation's main fork, which must exist. Looking a page up in the server's buffer table costs a search's time
+ * several times over, so we remember where we last saw it; the server checks that it is still there.
+ */
+extern Buffer vc_cache_read(VcCached *cached, Relation relation, BlockNumber block);
+
+/*
+ * Where a block's page was last seen in shared memory, for bringing it into the CPU's cache before it is read; null where
+ * that is not known. What lies there now may be another page, and may change at any moment.
+ */
+static inline const char *
+vc_cache_whereabouts(const VcCached *cached, BlockNumber block)
+{
+	if (block < cached->nrecent && cached->recent[block] > 0)
+		return BufferGetBlock(cached->recent[block]);
+	return NULL;
+}
 
 #endif /* VC_CACHE_H */

@@ -397,10 +397,19 @@ vc_metric_declared_dim(const VcMetric *metric, Relation index, int attno)
 void
 vc_metric_to_float(const VcMetric *metric, const void *data, float scale, uint32 dim, float *out)
 {
-	if (metric->element == VC_ELEMENT_F16)
-		vc_kernels->f16_to_f32(data, out, dim);
-	else
-		memcpy(out, data, sizeof(float) * dim);
+	switch (metric->element)
+	{
+		case VC_ELEMENT_F16:
+			vc_kernels->f16_to_f32(data, out, dim);
+			break;
+		case VC_ELEMENT_BIT:
+			/* Differing bits are the squared distance of vectors of zeros and ones. */
+			for (uint32 i = 0; i < dim; i++)
+				out[i] = ((const uint8 *) data)[i / 8] >> (7 - i % 8) & 1;
+			break;
+		default:
+			memcpy(out, data, sizeof(float) * dim);
+	}
 	if (metric->kind == VC_METRIC_COSINE)
 		for (uint32 i = 0; i < dim; i++)
 			out[i] *= scale;

@@ -109,7 +109,7 @@ vc_metric_rabitq(const VcMetric *metric)
 	return metric->kind == VC_METRIC_IP ? VC_RABITQ_IP : VC_RABITQ_L2;
 }
 
-/* The value as floats in the space that is coded: normalised for cosine. Not for bit and sparse. */
+/* The value as floats in the space that is coded: normalised for cosine. Not for sparse. */
 extern void vc_metric_to_float(const VcMetric *metric, const void *data, float scale, uint32 dim, float *out);
 
 #endif /* VC_METRIC_H */

@@ -33,7 +33,7 @@ sample_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool tu
 	if (place >= sample->room)
 		return;
 	old = MemoryContextSwitchTo(sample->row_context);
-	vc_metric_value(sample->metric, values[0], &value);
+	vc_metric_value(sample->metric, vc_detoast_next(&sample->place, values[0]), &value);
 	vc_check_same_dims(sample->metric->type_name, sample->rotation->dim, value.dim);
 	if (value.is_zero)
 		sample->seen--; /* it has no direction: it would pull means to where nothing is */
@@ -94,10 +94,33 @@ vc_sample_begin(VcSample *sample, Relation heap, Relation index, IndexInfo *inde
 	sample->rotation = rotation;
 	sample->room = Max(room, 2);
 	sample->random = seed;
+	vc_detoast_place_init(&sample->place);
 	sample->rows = palloc_extended(mul_size(sample->room, sizeof(float) * rotation->padded), MCXT_ALLOC_HUGE);
 	sample->row_context = AllocSetContextCreate(CurrentMemoryContext, "vectorcoll sample row", ALLOCSET_DEFAULT_SIZES);
 	sample_blocks(sample, nblocks, FIRST_BLOCKS);
 	sample->table_rows = nblocks > FIRST_BLOCKS ? sample->seen / FIRST_BLOCKS * nblocks : sample->seen;
+}
+
+/* Keep `wanted` of the rows, each with equal chance: they lie in the order of the table, so the first ones will not do. */
+static void
+keep_some(VcSample *sample, uint64 wanted)
+{
+	Size padded = sample->rotation->padded;
+
+	for (uint64 i = 0; i < wanted && wanted < sample->count; i++)
+	{
+		float *row = sample->rows + i * padded;
+		float *other = sample->rows + (i + vc_random_below(&sample->random, sample->count - i)) * padded;
+
+		for (Size j = 0; j < padded; j++)
+		{
+			float swap = row[j];
+
+			row[j] = other[j];
+			other[j] = swap;
+		}
+	}
+	sample->count = Min(sample->count, wanted);
 }
 
 void
@@ -108,7 +131,7 @@ vc_sample_fill(VcSample *sample, uint64 wanted)
 	wanted = Min(wanted, sample->room);
 	if (nblocks <= FIRST_BLOCKS || sample->count >= wanted)
 	{
-		sample->count = Min(sample->count, wanted);
+		keep_some(sample, wanted);
 		return;
 	}
 	sample->room = wanted;

@@ -11,6 +11,7 @@
 #include "am/metric.h"
 #include "nodes/execnodes.h"
 #include "quantize/rotation.h"
+#include "types/detoast.h"
 
 typedef struct VcSample
 {
@@ -25,6 +26,7 @@ typedef struct VcSample
 	const VcMetric *metric;
 	const VcRotation *rotation;
 	MemoryContext row_context;
+	VcDetoastPlace place;
 	uint64 room;
 	double seen;
 	uint64 random;

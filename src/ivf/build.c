@@ -1,9 +1,9 @@
 /*
  * build.c
- *		CREATE INDEX and REINDEX: sample the table, find centroids, then put every row into its list as later inserts do.
+ *		CREATE INDEX and REINDEX: sample the table, find centroids, then put every row into its list.
  *
- * Memory: the sample, the centroids and k-means' workspace stay within maintenance_work_mem; the lists are built in shared
- * buffers. Nothing is WAL-logged while the index is built; at the end all its pages are, in one pass. A crash before
+ * Memory: the sample, the centroids and k-means' workspace stay within maintenance_work_mem, and so do, after them, the
+ * centroids and rows of a batch (assign.c); the lists are built in shared buffers. Nothing is WAL-logged while the index is built; at the end all its pages are, in one pass. A crash before
  * that leaves an index that was never committed.
  *
  * Workers: the same insertion runs in parallel processes, each on its share of the table's blocks; the locks are those of
@@ -11,120 +11,18 @@
  */
 #include "ivf/build.h"
 
-#include <math.h>
-
-#include "access/tableam.h"
 #include "access/xloginsert.h"
+#include "am/sample.h"
 #include "catalog/index.h"
 #include "ivf/progress.h"
 #include "ivf/train.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "quantize/random.h"
 #include "types/check.h"
 #include "utils/memutils.h"
-#include "utils/sampling.h"
 
 #define SAMPLE_PER_LIST 64
-#define MIN_SAMPLE 10000 /* and so many anyway: the number of lists is not known before rows are counted */
-#define FIRST_BLOCKS 128 /* of the table, to learn how many rows a block has */
-
-/* ---- sampling ---- */
-
-typedef struct Sample
-{
-	VcIvf		 *ivf;
-	float		 *rows; /* [room][padded], rotated */
-	uint64		  room;
-	uint64		  count;
-	double		  seen; /* rows in the blocks read */
-	uint64		  random;
-	MemoryContext row_context;
-} Sample;
-
-/* Reservoir sampling: each row seen is kept with equal chance. */
-static void
-sample_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool tuple_is_alive, void *arg)
-{
-	Sample		 *sample = arg;
-	VcIvf		 *ivf = sample->ivf;
-	MemoryContext old;
-	VcValue		  value;
-	uint64		  place;
-
-	if (isnull[0])
-		return;
-	sample->seen++;
-	place = sample->count < sample->room ? sample->count : vc_random_below(&sample->random, (uint64) sample->seen);
-	if (place >= sample->room)
-		return;
-	old = MemoryContextSwitchTo(sample->row_context);
-	vc_metric_value(ivf->metric, values[0], &value);
-	vc_check_same_dims(ivf->metric->type_name, ivf->meta.dim, value.dim);
-	if (!value.is_zero) /* zero vectors have no direction: they would pull centroids to where nothing is */
-	{
-		float *row = sample->rows + place * ivf->rows.padded;
-
-		if (place == sample->count)
-			sample->count++;
-		vc_ivf_to_float(ivf, &value, row);
-		vc_rotation_apply(ivf->rotation, row, row);
-	}
-	MemoryContextSwitchTo(old);
-	MemoryContextReset(sample->row_context);
-}
-
-static void
-sample_blocks(Relation heap, Relation index, IndexInfo *index_info, Sample *sample, BlockNumber nblocks, BlockNumber count)
-{
-	BlockSamplerData sampler;
-
-	if (count >= nblocks)
-	{
-		table_index_build_range_scan(heap, index, index_info, false, true, false, 0, InvalidBlockNumber, sample_row, sample,
-									 NULL);
-		return;
-	}
-	BlockSampler_Init(&sampler, nblocks, count, (uint32) vc_random_next(&sample->random));
-	while (BlockSampler_HasMore(&sampler))
-	{
-		CHECK_FOR_INTERRUPTS();
-		table_index_build_range_scan(heap, index, index_info, false, true, false, BlockSampler_Next(&sampler), 1, sample_row,
-									 sample, NULL);
-	}
-}
-
-/*
- * Rows to train on, from as much of the table as it takes; returns how many rows the table has, by estimate. *lists is
- * what the options ask for, 0 to choose, and is set.
- */
-static double
-take_sample(Relation heap, Relation index, IndexInfo *index_info, Sample *sample, uint32 *lists)
-{
-	BlockNumber nblocks = RelationGetNumberOfBlocks(heap);
-	Size		row_bytes = sizeof(float) * sample->ivf->rows.padded;
-	Size		memory = (Size) maintenance_work_mem * 1024;
-	double		rows;
-	double		wanted;
-
-	/* Half of the memory for the sample; centroids and workspace, for a 64th as many rows, take less than the other half. */
-	sample->room = Max(memory / 2 / row_bytes, 2);
-	sample->rows = palloc_extended(sample->room * row_bytes, MCXT_ALLOC_HUGE);
-	sample->row_context = AllocSetContextCreate(CurrentMemoryContext, "vc_ivf sample", ALLOCSET_DEFAULT_SIZES);
-	sample_blocks(heap, index, index_info, sample, nblocks, FIRST_BLOCKS);
-	rows = nblocks > FIRST_BLOCKS ? sample->seen / FIRST_BLOCKS * nblocks : sample->seen;
-	if (*lists == 0)
-		*lists = vc_ivf_choose_lists(rows);
-	wanted = Min(Max((double) SAMPLE_PER_LIST * *lists, MIN_SAMPLE), (double) sample->room);
-	if (nblocks > FIRST_BLOCKS && sample->count < wanted)
-	{
-		sample->count = 0;
-		sample->seen = 0;
-		sample->room = wanted;
-		sample_blocks(heap, index, index_info, sample, nblocks, (BlockNumber) Min(nblocks, ceil(wanted * nblocks / rows)));
-	}
-	return rows;
-}
+#define MIN_SAMPLE 10000 /* and so many anyway, to measure how many lists to probe */
 
 /* Lists of an index over no rows: one, whose centroid is the origin. */
 static void
@@ -150,11 +48,16 @@ vc_ivf_build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, b
 	if (isnull[0])
 		return;
 	old = MemoryContextSwitchTo(builder->row_context);
-	vc_metric_value(builder->ivf->metric, values[0], &value);
+	vc_metric_value(builder->ivf->metric, vc_detoast_next(&builder->place, values[0]), &value);
 	vc_check_same_dims(builder->ivf->metric->type_name, builder->ivf->meta.dim, value.dim);
 	vc_keys_row(&builder->ivf->rows.keys, index, values, isnull, &keys);
-	(void) vc_ivf_insert_value(builder->inserter, tid, &value, &keys, &err);
-	builder->err += err;
+	if (builder->batch != NULL)
+		vc_ivf_batch_add(builder->batch, tid, &value, &keys, &builder->err);
+	else
+	{
+		(void) vc_ivf_insert_value(builder->inserter, tid, &value, &keys, &err);
+		builder->err += err;
+	}
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(builder->row_context);
 	builder->rows++;
@@ -167,8 +70,18 @@ vc_ivf_builder_init(VcIvfBuilder *builder, VcIvf *ivf)
 {
 	memset(builder, 0, sizeof(*builder));
 	builder->ivf = ivf;
-	builder->inserter = vc_ivf_inserter_new(ivf);
+	builder->batch = vc_ivf_batch_new(ivf);
+	if (builder->batch == NULL)
+		builder->inserter = vc_ivf_inserter_new(ivf);
+	vc_detoast_place_init(&builder->place);
 	builder->row_context = AllocSetContextCreate(CurrentMemoryContext, "vc_ivf build row", ALLOCSET_DEFAULT_SIZES);
+}
+
+void
+vc_ivf_builder_finish(VcIvfBuilder *builder)
+{
+	if (builder->batch != NULL)
+		vc_ivf_batch_finish(builder->batch, &builder->err);
 }
 
 IndexBuildResult *
@@ -180,7 +93,7 @@ vc_ivf_build(Relation heap, Relation index, IndexInfo *index_info)
 	VcIvfOptions	 *options = (VcIvfOptions *) index->rd_options;
 	VcIvfMeta		  meta;
 	VcIvf			  ivf;
-	Sample			  sample;
+	VcSample		  sample;
 	uint32			  lists = options != NULL ? options->lists : 0;
 	double			  rows;
 
@@ -190,10 +103,13 @@ vc_ivf_build(Relation heap, Relation index, IndexInfo *index_info)
 	vc_ivf_open_new(&ivf, index, MAIN_FORKNUM, &meta);
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VC_IVF_PHASE_SAMPLE);
-	memset(&sample, 0, sizeof(sample));
-	sample.ivf = &ivf;
-	sample.random = meta.seed;
-	rows = take_sample(heap, index, index_info, &sample, &lists);
+	/* Half of the memory for the sample; centroids and workspace, for a 64th as many rows, take less than the other half. */
+	vc_sample_begin(&sample, heap, index, index_info, ivf.metric, ivf.rotation,
+					(Size) maintenance_work_mem * 1024 / 2 / (sizeof(float) * ivf.rows.padded), meta.seed);
+	rows = sample.table_rows;
+	if (lists == 0)
+		lists = vc_ivf_choose_lists(rows);
+	vc_sample_fill(&sample, (uint64) Max((double) SAMPLE_PER_LIST * lists, MIN_SAMPLE));
 	vc_ivf_add_meta(&ivf);
 	if (sample.count < 2 || lists < 2)
 		write_untrained(&ivf);
@@ -209,7 +125,7 @@ vc_ivf_build(Relation heap, Relation index, IndexInfo *index_info)
 		vc_ivf_write_lists(&ivf, centroids, lists);
 		pfree(centroids);
 	}
-	pfree(sample.rows);
+	vc_sample_end(&sample);
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VC_IVF_PHASE_ROWS);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, (int64) rows);

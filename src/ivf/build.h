@@ -5,7 +5,9 @@
 #ifndef VC_IVF_BUILD_H
 #define VC_IVF_BUILD_H
 
+#include "ivf/assign.h"
 #include "ivf/ivf.h"
+#include "types/detoast.h"
 
 typedef struct VcIvfShared VcIvfShared;
 
@@ -13,7 +15,9 @@ typedef struct VcIvfShared VcIvfShared;
 typedef struct VcIvfBuilder
 {
 	VcIvf		  *ivf;
-	VcIvfInserter *inserter;
+	VcIvfBatch	  *batch;
+	VcIvfInserter *inserter; /* where there is no batch */
+	VcDetoastPlace place;
 	MemoryContext  row_context;
 	double		   rows;
 	double		   err; /* sum over the rows */
@@ -21,6 +25,9 @@ typedef struct VcIvfBuilder
 } VcIvfBuilder;
 
 extern void vc_ivf_builder_init(VcIvfBuilder *builder, VcIvf *ivf);
+
+/* After the last row: write those that are still at hand. */
+extern void vc_ivf_builder_finish(VcIvfBuilder *builder);
 
 /* The callback of a table scan that feeds a builder. */
 extern void vc_ivf_build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool tuple_is_alive, void *arg);

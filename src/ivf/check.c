@@ -113,7 +113,7 @@ rotate_stored(CheckState *check, const VcIvfVector *vector)
 		memset(check->rotated, 0, sizeof(float) * check->ivf->rows.padded);
 	else
 	{
-		vc_ivf_to_float(check->ivf, &value, check->rotated);
+		vc_metric_to_float(check->ivf->metric, value.data, value.scale, value.dim, check->rotated);
 		vc_rotation_apply(check->ivf->rotation, check->rotated, check->rotated);
 	}
 }
@@ -242,7 +242,7 @@ check_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool tup
 		memset(check->rotated, 0, sizeof(float) * ivf->rows.padded);
 	else
 	{
-		vc_ivf_to_float(ivf, &value, check->rotated);
+		vc_metric_to_float(ivf->metric, value.data, value.scale, value.dim, check->rotated);
 		vc_rotation_apply(ivf->rotation, check->rotated, check->rotated);
 	}
 	check_place(check, index, place, tid, &value, values, isnull);

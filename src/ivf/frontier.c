@@ -590,36 +590,64 @@ typedef struct Heads
 	BlockNumber *items;
 	uint32		 count;
 	uint32		 limit;
+	float		*centroids; /* null: not wanted */
 } Heads;
 
 static void
 note_heads(VcIvfFrontier *frontier, uint32 chain, uint32 number, const VcIvfBlock *block, const uint8 *codes, void *arg)
 {
 	Heads *heads = arg;
+	Size   padded = frontier->ivf->root.padded;
 
 	for (uint32 live = block->live; live != 0; live &= live - 1)
 	{
+		int slot = pg_rightmost_one_pos32(live);
+
 		if (heads->count == heads->limit)
 			vc_page_corrupted(frontier->ivf->index, frontier->chains[chain].head,
 							  "the root has more than the %u rows of the meta page", heads->limit);
-		heads->items[heads->count++] = ItemPointerGetBlockNumberNoCheck(&block->tid[pg_rightmost_one_pos32(live)]);
+		if (heads->centroids != NULL)
+		{
+			vc_ivf_read_vector(frontier->ivf, &frontier->ivf->root, block->vectors, slot, frontier->vector);
+			memcpy(heads->centroids + heads->count * padded, frontier->vector->data, sizeof(float) * padded);
+		}
+		heads->items[heads->count++] = ItemPointerGetBlockNumberNoCheck(&block->tid[slot]);
+	}
+}
+
+/* Of as many lists as lists->limit says. */
+static void
+visit_lists(VcIvf *ivf, Heads *lists)
+{
+	VcIvfFrontier *frontier = vc_ivf_frontier_new(ivf, false);
+	uint32		   branches = ivf->meta.branches;
+	Heads		   top = {palloc(sizeof(BlockNumber) * Max(branches, 1)), 0, branches, NULL};
+
+	visit_pages(frontier, 0, note_heads, branches > 0 ? &top : lists);
+	for (uint32 i = 0; i < top.count; i++)
+	{
+		frontier->chains[i + 1].head = top.items[i];
+		visit_pages(frontier, i + 1, note_heads, lists);
 	}
 }
 
 BlockNumber *
 vc_ivf_heads(VcIvf *ivf, uint32 *count)
 {
-	VcIvfFrontier *frontier = vc_ivf_frontier_new(ivf, false);
-	uint32		   branches = ivf->meta.branches;
-	Heads		   top = {palloc(sizeof(BlockNumber) * Max(branches, 1)), 0, branches};
-	Heads		   lists = {palloc(sizeof(BlockNumber) * ivf->meta.lists), 0, ivf->meta.lists};
+	Heads lists = {palloc(sizeof(BlockNumber) * ivf->meta.lists), 0, ivf->meta.lists, NULL};
 
-	visit_pages(frontier, 0, note_heads, branches > 0 ? &top : &lists);
-	for (uint32 i = 0; i < top.count; i++)
-	{
-		frontier->chains[i + 1].head = top.items[i];
-		visit_pages(frontier, i + 1, note_heads, &lists);
-	}
+	visit_lists(ivf, &lists);
 	*count = lists.count;
 	return lists.items;
+}
+
+void
+vc_ivf_centroids(VcIvf *ivf, BlockNumber *heads, float *centroids)
+{
+	Heads lists = {heads, 0, ivf->meta.lists, centroids};
+
+	visit_lists(ivf, &lists);
+	if (lists.count != ivf->meta.lists)
+		vc_page_corrupted(ivf->index, ivf->meta.root, "the root has %u rows where the meta page says %u", lists.count,
+						  ivf->meta.lists);
 }

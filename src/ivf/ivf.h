@@ -28,6 +28,7 @@
 #include "vectorcoll.h"
 
 #include "access/genam.h"
+#include "am/cache.h"
 #include "am/keys.h"
 #include "am/metric.h"
 #include "am/page.h"
@@ -182,6 +183,7 @@ typedef struct VcIvf
 	VcIvfShape		  root;
 	const VcRotation *rotation;
 	BlockNumber		  nblocks; /* the index is at least so long */
+	VcCached		 *cached;  /* where its blocks were last seen; null for another fork than the main one */
 } VcIvf;
 
 /* What is stored of a row besides its TID. */
@@ -304,6 +306,10 @@ extern void vc_ivf_row_encode(VcIvf *ivf, const VcIvfShape *shape, const float *
 /* Put a row into the list that starts at `head`; true if the list got a new segment for it. */
 extern bool vc_ivf_add_row(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, ItemPointer tid, const VcIvfRow *row);
 
+/* The same, beginning at a segment before which there is no room; returns the segment that took the row. */
+extern BlockNumber vc_ivf_add_row_from(VcIvf *ivf, const VcIvfShape *shape, BlockNumber from, ItemPointer tid,
+									   const VcIvfRow *row);
+
 /* What moving rows from one segment of a list to another needs, made once for many. */
 typedef struct VcIvfMover VcIvfMover;
 
@@ -335,6 +341,9 @@ typedef struct VcIvfView
 	VcIvfVector *copy;
 } VcIvfView;
 
+/* Bring an entry that will be looked at soon into the CPU's cache, if it is in shared buffers where it was last seen. */
+extern void vc_ivf_prefetch_vector(VcIvf *ivf, const VcIvfShape *shape, BlockNumber vectors, int slot);
+
 extern void vc_ivf_view_init(const VcIvfShape *shape, VcIvfView *view);
 extern const VcIvfVector *vc_ivf_view_vector(VcIvf *ivf, const VcIvfShape *shape, VcIvfView *view, BlockNumber vectors,
 											 int slot);
@@ -354,9 +363,6 @@ extern void vc_ivf_query_alloc(VcIvf *ivf, VcIvfQuery *query);
 
 /* Prepare a value; it must live as long as the query. Without value (a null) every row is as far as any other. */
 extern void vc_ivf_query_init(VcIvf *ivf, VcIvfQuery *query, const VcValue *value);
-
-/* The value as floats in the space that is coded, not rotated. */
-extern void vc_ivf_to_float(VcIvf *ivf, const VcValue *value, float *out);
 
 /* Exact distance of a stored value; infinite where cosine has none. */
 extern float vc_ivf_distance(VcIvf *ivf, const VcIvfQuery *query, const void *data, float scale);
@@ -404,6 +410,9 @@ vc_ivf_spill_loss(float squared_distance, float along, float squared_residual)
 
 /* The first blocks of all lists, in the root's order; new memory. */
 extern BlockNumber *vc_ivf_heads(VcIvf *ivf, uint32 *count);
+
+/* The same for as many lists as the meta page says, with their centroids[lists][padded]. */
+extern void vc_ivf_centroids(VcIvf *ivf, BlockNumber *heads, float *centroids);
 
 /* insert.c */
 

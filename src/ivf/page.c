@@ -18,8 +18,12 @@
 #include "kernels/vc_kernels.h"
 #include "kernels/vc_quant.h"
 #include "miscadmin.h"
+#include "storage/buf_internals.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+
+/* Of a value, before the CPU sees for itself how it is read. */
+#define PREFETCHED_BYTES 512
 
 const double vc_ivf_targets[VC_IVF_TARGETS] = {0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999};
 
@@ -162,6 +166,7 @@ vc_ivf_open(VcIvf *ivf, Relation index)
 	ivf->index = index;
 	ivf->fork = MAIN_FORKNUM;
 	ivf->wal = true;
+	ivf->cached = vc_cache_get(index);
 	ivf->metric = vc_metric_of(index, 1);
 
 	/* Read each time: an index that trains itself changes it. The rotation never changes and is kept. */
@@ -184,6 +189,7 @@ vc_ivf_open_new(VcIvf *ivf, Relation index, ForkNumber fork, const VcIvfMeta *me
 	memset(ivf, 0, sizeof(*ivf));
 	ivf->index = index;
 	ivf->fork = fork;
+	ivf->cached = fork == MAIN_FORKNUM ? vc_cache_get(index) : NULL;
 	ivf->metric = vc_metric_of(index, 1);
 	ivf->meta = *meta;
 	ivf->rotation = make_rotation(palloc(vc_rotation_size(meta->dim)), meta);
@@ -212,6 +218,8 @@ vc_ivf_read_block(VcIvf *ivf, BlockNumber block)
 		vc_page_corrupted(ivf->index, block, "something refers to this block, which %s",
 						  block == VC_IVF_META_BLOCK ? "is the meta page" : "does not exist");
 	vc_work.pages++;
+	if (likely(ivf->cached != NULL))
+		return vc_cache_read(ivf->cached, ivf->index, block);
 	return ReadBufferExtended(ivf->index, ivf->fork, block, RBM_NORMAL, NULL);
 }
 
@@ -468,6 +476,21 @@ vc_ivf_read_vector(VcIvf *ivf, const VcIvfShape *shape, BlockNumber vectors, int
 		UnlockReleaseBuffer(buffer);
 		done += bytes;
 	}
+}
+
+void
+vc_ivf_prefetch_vector(VcIvf *ivf, const VcIvfShape *shape, BlockNumber vectors, int slot)
+{
+	Size		offset;
+	BlockNumber block = vector_place(shape, vectors, slot, &offset);
+	const char *page = ivf->cached != NULL ? vc_cache_whereabouts(ivf->cached, block) : NULL;
+
+	if (page == NULL)
+		return;
+	__builtin_prefetch(GetBufferDescriptor(ivf->cached->recent[block] - 1));
+	__builtin_prefetch(page + BLCKSZ - 1); /* what tells the page's kind */
+	for (Size at = 0; at < Min(shape->vector_bytes, PREFETCHED_BYTES); at += PG_CACHE_LINE_SIZE / 2)
+		__builtin_prefetch(page + SizeOfPageHeaderData + offset + at);
 }
 
 void
@@ -758,21 +781,17 @@ vc_ivf_note_room(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, BlockNum
 	UnlockReleaseBuffer(buffer);
 }
 
-bool
-vc_ivf_add_row(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, ItemPointer tid, const VcIvfRow *row)
+/* Put a row into the first free slot from a segment on; returns the segment, and whether it was added for the row. */
+static BlockNumber
+add_row(VcIvf *ivf, const VcIvfShape *shape, BlockNumber from, ItemPointer tid, const VcIvfRow *row, bool *grown)
 {
-	Buffer		buffer = vc_ivf_read_segment(ivf, shape, head, BUFFER_LOCK_SHARE);
-	BlockNumber room = vc_ivf_segment(BufferGetPage(buffer))->room;
-	BlockNumber here;
-	bool		grown = false;
+	BlockNumber here = from;
 	uint64		segments = 0;
 
-	UnlockReleaseBuffer(buffer);
-	if (room == InvalidBlockNumber)
-		room = head;
-	here = room;
+	*grown = false;
 	for (;;)
 	{
+		Buffer		buffer;
 		VcIvfBlock *blocks;
 		BlockNumber next;
 		uint32		list;
@@ -785,19 +804,42 @@ vc_ivf_add_row(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, ItemPointe
 			{
 				fill_slot(ivf, shape, buffer, i, pg_rightmost_one_pos32(~blocks[i].live), tid, row, NULL);
 				UnlockReleaseBuffer(buffer);
-				if (here != room)
-					vc_ivf_note_room(ivf, shape, head, here);
-				return grown;
+				return here;
 			}
 		next = vc_ivf_segment(BufferGetPage(buffer))->next;
 		list = vc_ivf_segment(BufferGetPage(buffer))->list;
 		if (next == InvalidBlockNumber)
 		{
 			next = add_segment(ivf, shape, list, buffer);
-			grown = true;
+			*grown = true;
 		}
 		UnlockReleaseBuffer(buffer);
 		here = next;
-		vc_ivf_check_length(ivf, head, ++segments);
+		vc_ivf_check_length(ivf, from, ++segments);
 	}
+}
+
+BlockNumber
+vc_ivf_add_row_from(VcIvf *ivf, const VcIvfShape *shape, BlockNumber from, ItemPointer tid, const VcIvfRow *row)
+{
+	bool grown;
+
+	return add_row(ivf, shape, from, tid, row, &grown);
+}
+
+bool
+vc_ivf_add_row(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, ItemPointer tid, const VcIvfRow *row)
+{
+	Buffer		buffer = vc_ivf_read_segment(ivf, shape, head, BUFFER_LOCK_SHARE);
+	BlockNumber room = vc_ivf_segment(BufferGetPage(buffer))->room;
+	BlockNumber here;
+	bool		grown;
+
+	UnlockReleaseBuffer(buffer);
+	if (room == InvalidBlockNumber)
+		room = head;
+	here = add_row(ivf, shape, room, tid, row, &grown);
+	if (here != room)
+		vc_ivf_note_room(ivf, shape, head, here);
+	return grown;
 }

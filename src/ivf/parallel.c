@@ -69,6 +69,7 @@ build_share(VcIvfShared *shared, Relation heap, Relation index, IndexInfo *index
 	builder.shared = shared;
 	index_info->ii_Concurrent = shared->concurrent;
 	tuples = table_index_build_scan(heap, index, index_info, true, !IsParallelWorker(), vc_ivf_build_row, &builder, scan);
+	vc_ivf_builder_finish(&builder);
 	pg_atomic_fetch_add_u64(&shared->rows, (uint64) builder.rows & 255);
 
 	SpinLockAcquire(&shared->mutex);
@@ -175,6 +176,7 @@ vc_ivf_build_rows(Relation heap, Relation index, IndexInfo *index_info, VcIvf *i
 		return;
 	vc_ivf_builder_init(&builder, ivf);
 	result->heap_tuples = table_index_build_scan(heap, index, index_info, true, true, vc_ivf_build_row, &builder, NULL);
+	vc_ivf_builder_finish(&builder);
 	result->index_tuples = builder.rows;
 	ivf->meta.built_rows = builder.rows;
 	ivf->meta.built_err = builder.rows > 0 ? builder.err / builder.rows : 0;

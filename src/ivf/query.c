@@ -19,21 +19,6 @@ vc_ivf_query_alloc(VcIvf *ivf, VcIvfQuery *query)
 }
 
 void
-vc_ivf_to_float(VcIvf *ivf, const VcValue *value, float *out)
-{
-	if (ivf->metric->element == VC_ELEMENT_BIT)
-	{
-		const uint8 *bits = value->data;
-
-		/* Differing bits are the squared distance of vectors of zeros and ones. */
-		for (uint32 i = 0; i < ivf->meta.dim; i++)
-			out[i] = bits[i / 8] >> (7 - i % 8) & 1;
-	}
-	else
-		vc_metric_to_float(ivf->metric, value->data, value->scale, ivf->meta.dim, out);
-}
-
-void
 vc_ivf_query_init(VcIvf *ivf, VcIvfQuery *query, const VcValue *value)
 {
 	if (value != NULL)
@@ -44,7 +29,7 @@ vc_ivf_query_init(VcIvf *ivf, VcIvfQuery *query, const VcValue *value)
 		memset(query->rotated, 0, sizeof(float) * ivf->rows.padded);
 	else
 	{
-		vc_ivf_to_float(ivf, value, query->rotated);
+		vc_metric_to_float(ivf->metric, value->data, value->scale, ivf->meta.dim, query->rotated);
 		vc_rotation_apply(ivf->rotation, query->rotated, query->rotated);
 	}
 	if (query->value.data != NULL && query->floats != NULL)

@@ -184,7 +184,7 @@ retrain(VcIvf *old, Relation table, uint32 wanted_lists)
 		CHECK_FOR_INTERRUPTS();
 		if (!vc_fetch_value(fetch, &rows.tids[i], SnapshotAny, &value) || value.is_zero)
 			continue;
-		vc_ivf_to_float(&ivf, &value, sample + sampled * padded);
+		vc_metric_to_float(ivf.metric, value.data, value.scale, ivf.meta.dim, sample + sampled * padded);
 		vc_rotation_apply(ivf.rotation, sample + sampled * padded, sample + sampled * padded);
 		sampled++;
 	}

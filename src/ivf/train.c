@@ -304,12 +304,8 @@ branches_tick(void *arg, double done)
 	CHECK_FOR_INTERRUPTS();
 }
 
-/*
- * Cut the lists into about sqrt(lists) branches by their centroids; branch_of[lists] tells each one's. Returns the branches'
- * own centroids.
- */
-static float *
-cut_branches(VcIvf *ivf, const float *centroids, uint32 lists, uint32 *branches, uint32 *branch_of)
+float *
+vc_ivf_cut_lists(VcIvf *ivf, const float *centroids, uint32 lists, uint32 *branches, uint32 *branch_of)
 {
 	Size	 padded = ivf->root.padded;
 	VcKmeans params = {.dim = padded, .clusters = (uint32) sqrt(lists), .iterations = ITERATIONS, .seed = ivf->meta.seed, .tick = branches_tick};
@@ -372,7 +368,7 @@ vc_ivf_write_lists(VcIvf *ivf, const float *centroids, uint32 lists)
 	{
 		uint32 *branch_of = palloc(sizeof(uint32) * lists);
 		uint32	branches;
-		float  *branch_centroids = cut_branches(ivf, centroids, lists, &branches, branch_of);
+		float  *branch_centroids = vc_ivf_cut_lists(ivf, centroids, lists, &branches, branch_of);
 		uint32	number = 0;
 
 		for (uint32 b = 0; b < branches; b++)

@@ -24,6 +24,12 @@ extern float *vc_ivf_train(VcIvf *ivf, float *rows, uint64 count, uint32 *lists)
  */
 extern void vc_ivf_calibrate(VcIvf *ivf, const float *rows, uint64 count, const float *centroids, uint32 lists);
 
+/*
+ * Cut lists into about sqrt(lists) branches by their centroids[lists][padded]; branch_of[lists] tells each one's. Returns the
+ * branches' own centroids.
+ */
+extern float *vc_ivf_cut_lists(VcIvf *ivf, const float *centroids, uint32 lists, uint32 *branches, uint32 *branch_of);
+
 /* Make a root and empty lists for the centroids, and note them in ivf->meta. */
 extern void vc_ivf_write_lists(VcIvf *ivf, const float *centroids, uint32 lists);
 

@@ -9,10 +9,17 @@
 
 #include "kernels/vc_kernels.h"
 #include "kernels/vc_quant.h"
+#include "quantize/nearest.h"
 #include "quantize/random.h"
 
 /* Multiplications between two calls of the tick function: a few milliseconds on a slow CPU. */
 #define TICK_WORK 4.0e6
+
+/* Rows of the sample for each part of the first level, which is a rough cut. */
+#define ROWS_PER_PART 256
+
+/* Rows between two calls of the tick function where rows are compared by codes. */
+#define TICK_ROWS 2048
 
 /* The parts of the workspace, and how far the work has come. */
 typedef struct State
@@ -28,6 +35,9 @@ typedef struct State
 	float *score;	  /* [nrows] */
 	float *coarse;	  /* [parts][dim] */
 	uint32_t *bounds; /* [parts + 1]: rows of each part, after reordering */
+	uint32_t *home;	  /* [clusters]: the part of each */
+	char *nearest;	  /* memory for comparing by codes */
+	uint32_t parts;	  /* that clusters are in, where rows are compared by codes */
 	double work_done;
 	double work_total;
 } State;
@@ -108,6 +118,8 @@ lay_out(State *state, const VcKmeans *params, size_t nrows, char *base)
 	PLACE(score, nrows);
 	PLACE(coarse, parts * dim);
 	PLACE(bounds, (size_t) parts + 1);
+	PLACE(home, most);
+	PLACE(nearest, parts > 1 ? vc_nearest_size((uint32_t) dim, (uint32_t) most, parts) : 0);
 #undef PLACE
 	return total;
 }
@@ -148,6 +160,28 @@ assign(State *state, const float *rows, size_t n, const float *centroids, uint32
 		vc_kernels->quant->nearest(rows + i * dim, dim, count, state->panels, state->half_norms, npanels, dim,
 								   state->score + i, state->next + i);
 		advance(state, row_work * (double) count);
+	}
+}
+
+/* What comparing a row by codes costs, in multiplications: as much as this many exact comparisons for each part. */
+static double
+coded_work(const VcKmeans *params, uint32_t parts)
+{
+	return (double) params->dim * (2.0 * parts + 2.0 * VC_NEAREST_PARTS);
+}
+
+/* The same by the clusters' codes, for clusters in parts. */
+static void
+assign_coded(State *state, const float *rows, size_t n, const float *centroids, uint32_t k)
+{
+	VcNearest *nearest = vc_nearest_build(state->nearest, state->params->dim, centroids, k, state->home, state->coarse,
+										  state->parts);
+
+	for (size_t i = 0; i < n; i++)
+	{
+		state->next[i] = vc_nearest_find(nearest, rows + i * state->params->dim);
+		if ((i + 1) % TICK_ROWS == 0)
+			advance(state, coded_work(state->params, state->parts) * TICK_ROWS);
 	}
 }
 
@@ -273,17 +307,13 @@ fill_empty(State *state, const float *rows, size_t n, float *centroids, uint32_t
 	}
 }
 
-/* Assign the rows and drop centroids that got none; returns how many are left. state->part tells each row's. */
+/* Drop centroids that got no rows, by counts and next; returns how many are left. state->part tells each row's. */
 static uint32_t
-keep_used(State *state, const float *rows, size_t n, float *centroids, uint32_t k)
+drop_empty(State *state, size_t n, float *centroids, uint32_t k)
 {
 	uint32_t dim = state->params->dim;
 	uint32_t kept = 0;
 
-	assign(state, rows, n, centroids, k);
-	memset(state->counts, 0, k * sizeof(uint32_t));
-	for (size_t i = 0; i < n; i++)
-		state->counts[state->next[i]]++;
 	for (uint32_t c = 0; c < k; c++)
 	{
 		if (state->counts[c] == 0)
@@ -294,6 +324,26 @@ keep_used(State *state, const float *rows, size_t n, float *centroids, uint32_t 
 	for (size_t i = 0; i < n; i++)
 		state->part[i] = state->counts[state->next[i]];
 	return kept;
+}
+
+/* Assign the rows and drop centroids that got none. */
+static uint32_t
+keep_used(State *state, const float *rows, size_t n, float *centroids, uint32_t k)
+{
+	assign(state, rows, n, centroids, k);
+	memset(state->counts, 0, k * sizeof(uint32_t));
+	for (size_t i = 0; i < n; i++)
+		state->counts[state->next[i]]++;
+	return drop_empty(state, n, centroids, k);
+}
+
+/* A round over all clusters by their codes: the rows' clusters, and their means. */
+static void
+coded_round(State *state, const float *rows, size_t n, float *centroids, uint32_t k)
+{
+	assign_coded(state, rows, n, centroids, k);
+	memcpy(state->part, state->next, n * sizeof(uint32_t));
+	take_means(state, rows, n, centroids, k);
 }
 
 static void
@@ -343,6 +393,18 @@ flat(State *state, const float *rows, size_t n, float *centroids, uint32_t k)
 	return keep_used(state, rows, n, centroids, k);
 }
 
+static void
+swap_rows(float *a, float *b, uint32_t dim)
+{
+	for (uint32_t j = 0; j < dim; j++)
+	{
+		float swap = a[j];
+
+		a[j] = b[j];
+		b[j] = swap;
+	}
+}
+
 /* Bring the rows of each part together; state->bounds gets where each part starts. */
 static void
 sort_by_part(State *state, float *rows, size_t n, uint32_t parts)
@@ -371,14 +433,34 @@ sort_by_part(State *state, float *rows, size_t n, uint32_t parts)
 				continue; /* there == here */
 			state->part[here] = state->part[there];
 			state->part[there] = belongs;
-			for (uint32_t j = 0; j < dim; j++)
-			{
-				float swap = a[j];
-
-				a[j] = b[j];
-				b[j] = swap;
-			}
+			swap_rows(a, b, dim);
 		}
+}
+
+/* Cut the rows into parts, by some of them from all over the sample, and bring those of each part together. */
+static uint32_t
+cut_parts(State *state, float *rows, size_t n, uint32_t parts)
+{
+	uint32_t dim = state->params->dim;
+	size_t some = (size_t) parts * ROWS_PER_PART;
+
+	if (some >= n)
+		parts = flat(state, rows, n, state->coarse, parts);
+	else
+	{
+		for (size_t i = 0; i < some; i++)
+		{
+			size_t from = (size_t) ((double) i * (double) n / (double) some);
+
+			if (from > i)
+				swap_rows(rows + i * dim, rows + from * dim, dim);
+		}
+		parts = flat(state, rows, some, state->coarse, parts);
+		assign(state, rows, n, state->coarse, parts);
+		memcpy(state->part, state->next, n * sizeof(uint32_t));
+	}
+	sort_by_part(state, rows, n, parts);
+	return parts;
 }
 
 uint32_t
@@ -388,6 +470,7 @@ vc_kmeans(const VcKmeans *params, float *rows, size_t nrows, float *centroids, v
 	uint32_t dim = params->dim;
 	uint32_t parts = coarse_parts(params, nrows);
 	double per_round = (double) nrows * dim;
+	double some;
 	uint32_t made = 0;
 	uint32_t left = params->clusters;
 
@@ -398,10 +481,13 @@ vc_kmeans(const VcKmeans *params, float *rows, size_t nrows, float *centroids, v
 		return flat(&state, rows, nrows, centroids, params->clusters);
 	}
 
-	state.work_total = per_round * ((parts + (double) params->clusters / parts) * (params->iterations + 1) +
-									(double) params->clusters * (params->refinements + 1));
-	parts = flat(&state, rows, nrows, state.coarse, parts);
-	sort_by_part(&state, rows, nrows, parts);
+	some = (double) parts * ROWS_PER_PART < (double) nrows ? (double) parts * ROWS_PER_PART / (double) nrows : 1.0;
+	state.work_total =
+		per_round * (parts * (some * (params->iterations + 1) + (some < 1.0)) +
+					 (double) params->clusters / parts * (params->iterations + 1)) +
+		(vc_nearest_pays(dim, params->clusters) ? nrows * coded_work(params, parts) * params->refinements
+												: per_round * params->clusters * (params->refinements + 1));
+	parts = cut_parts(&state, rows, nrows, parts);
 	for (uint32_t p = 0; p < parts; p++)
 	{
 		size_t first = state.bounds[p];
@@ -412,8 +498,18 @@ vc_kmeans(const VcKmeans *params, float *rows, size_t nrows, float *centroids, v
 		uint32_t k = share < 1 ? 1 : share > left - later ? left - later : (uint32_t) share;
 
 		k = flat(&state, rows + first * dim, n, centroids + (size_t) made * dim, k);
+		for (uint32_t c = made; c < made + k; c++)
+			state.home[c] = p;
 		made += k;
 		left -= k;
+	}
+	if (params->refinements > 0 && vc_nearest_pays(dim, made))
+	{
+		/* Centroids stay in their parts, so one that loses all rows is not moved to where another has too many. */
+		state.parts = parts;
+		for (uint32_t round = 0; round < params->refinements; round++)
+			coded_round(&state, rows, nrows, centroids, made);
+		return drop_empty(&state, nrows, centroids, made);
 	}
 	if (params->refinements > 0)
 		lloyd(&state, rows, nrows, centroids, made, params->refinements);

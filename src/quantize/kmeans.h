@@ -3,12 +3,13 @@
  *		Cluster centres of a sample: Lloyd's rounds with blocked assignment, in two levels where there are many clusters.
  *
  * With more than VC_KMEANS_FLAT clusters the sample is first cut into about sqrt(C) parts, then each part into its share
- * of the C clusters, in proportion to its rows; that costs C^1.5 instead of C^2. A few rounds over all clusters
- * afterwards move the borders that the first cut drew.
+ * of the C clusters, in proportion to its rows. A few rounds over all clusters afterwards move the borders that the first
+ * cut drew; in them a row finds its cluster by codes (nearest.h). All of it costs little more than C^1.5 for a sample in proportion to
+ * C.
  *
- * What comes out is never empty and always finite: every centroid is the mean of at least one row of the sample that is
- * nearest to it (of equal rows, one cluster is made), so data with fewer different rows than clusters asked for give fewer
- * clusters. The same seed, sample and instruction set give the same result. No threads, no allocation: the caller provides
+ * What comes out is never empty and always finite: every centroid is the mean of at least one row of the sample that was
+ * nearest to it in the last round, as far as codes tell where those are used (of equal rows, one cluster is made), so data with fewer different
+ * rows than clusters asked for give fewer clusters. The same seed, sample and instruction set give the same result. No threads, no allocation: the caller provides
  * the workspace.
  */
 #ifndef VC_KMEANS_H

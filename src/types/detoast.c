@@ -5,7 +5,8 @@
  * A vector of more than about 500 dimensions is cut into chunks, rows of the table's TOAST table. The server looks every
  * value up in that table's index, which in an exact search costs far more than the distance. But a scan meets values in the
  * order in which they were written, and then the chunks of one value lie right behind those of the one before. So we
- * remember, for each argument of a running function, where the last value ended, and look there first.
+ * remember, for each argument of a running function and for the building of an index, where the last value ended, and look
+ * there first.
  *
  * A guess is never trusted: a chunk counts when it carries the value's id and the expected number and is visible to
  * SnapshotToast, which is all that the server asks of what it finds through the index. Anything else, a compressed value,
@@ -36,20 +37,20 @@
 #define FIRST_WAIT 2   /* one value is no scan */
 #define MAX_WAIT 1024
 
-/* Where the next value of one argument is looked for. */
-typedef struct Place
-{
-	Oid toast_table;
-	BlockNumber block; /* InvalidBlockNumber where nothing is known */
-	OffsetNumber offset;
-	int wait;  /* values to leave to the server before looking again */
-	int wrong; /* guesses failed since one was right */
-} Place;
+typedef VcDetoastPlace Place;
 
 typedef struct State
 {
 	Place place[MAX_ARGS];
 } State;
+
+void
+vc_detoast_place_init(VcDetoastPlace *place)
+{
+	memset(place, 0, sizeof(*place));
+	place->block = InvalidBlockNumber;
+	place->wait = FIRST_WAIT;
+}
 
 /*
  * The data of the chunk at this place of a locked page, if it is chunk `number` of value `id`, and null otherwise.
@@ -165,44 +166,47 @@ find_place(Relation toast, Place *place, Oid id)
 	toast_close_indexes(indexes, count, AccessShareLock);
 }
 
-/* The place to look for this argument, or null while it is not worth looking. */
+/* The place to look for this argument. */
 static Place *
 place_of(FunctionCallInfo fcinfo, int n)
 {
 	State *state = fcinfo->flinfo->fn_extra;
-	Place *place;
 
 	if (state == NULL)
 	{
 		state = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(State));
 		for (int i = 0; i < MAX_ARGS; i++)
-		{
-			state->place[i].block = InvalidBlockNumber;
-			state->place[i].wait = FIRST_WAIT;
-		}
+			vc_detoast_place_init(&state->place[i]);
 		fcinfo->flinfo->fn_extra = state;
 	}
-	place = &state->place[n];
-	if (place->wait > 0)
-	{
-		place->wait--;
-		return NULL;
-	}
-	return place;
+	return &state->place[n];
 }
 
 struct varlena *
 vc_detoast_external(FunctionCallInfo fcinfo, int n)
 {
 	struct varlena *value = (struct varlena *) PG_GETARG_POINTER(n);
+
+	if (fcinfo->flinfo == NULL || n >= MAX_ARGS)
+		return detoast_attr(value);
+	return vc_detoast_in_order(place_of(fcinfo, n), value);
+}
+
+struct varlena *
+vc_detoast_in_order(VcDetoastPlace *place, struct varlena *value)
+{
 	struct varatt_external pointer;
-	Place *place = fcinfo->flinfo != NULL && n < MAX_ARGS ? place_of(fcinfo, n) : NULL;
 	struct varlena *result;
 	Relation toast;
 	bool misled = false;
 
 	VARATT_EXTERNAL_GET_POINTER(pointer, value);
-	if (place == NULL || VARATT_EXTERNAL_IS_COMPRESSED(pointer))
+	if (place->wait > 0)
+	{
+		place->wait--;
+		return detoast_attr(value);
+	}
+	if (VARATT_EXTERNAL_IS_COMPRESSED(pointer))
 		return detoast_attr(value);
 
 	toast = table_open(pointer.va_toastrelid, AccessShareLock);

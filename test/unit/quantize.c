@@ -14,6 +14,7 @@
 #include "kernels/vc_quant.h"
 #include "quantize/compact.h"
 #include "quantize/kmeans.h"
+#include "quantize/nearest.h"
 #include "quantize/rabitq.h"
 #include "quantize/random.h"
 #include "quantize/rotation.h"
@@ -836,6 +837,28 @@ test_kmeans(void)
 	run_kmeans("constant data", data, 1000, dim, 64, false, &made);
 	ok(made == 1, "constant data: one cluster");
 
+	/* So many clusters that rows are compared with those of the nearest parts only. */
+	run_kmeans("constant data, 500 wanted", data, n, dim, 500, false, &made);
+	ok(made == 1, "constant data, 500 wanted: one cluster");
+	normals(data, n * dim);
+	error = run_kmeans("normal data in 500", data, n, dim, 500, false, &made);
+	ok(made >= 475 && error < 8 * 0.36, "normal data in 500: %u made, error %.3f", made, error);
+	for (size_t i = 0; i < n; i++)
+		for (uint32_t j = 0; j < dim; j++)
+			data[i * dim + j] = data[i % 300 * dim + j];
+	error = run_kmeans("three hundred different rows", data, n, dim, 500, false, &made);
+	ok(made > 250 && made <= 300 && error < 0.5, "three hundred different rows: %u clusters, error %.3f", made, error);
+	for (size_t i = 0; i < n / 2 * dim; i++)
+		data[i] = 7.0f;
+	run_kmeans("half of the rows equal", data, n, dim, 500, false, &made);
+	ok(made > 200, "half of the rows equal: %u clusters", made);
+	for (size_t i = 0; i < n; i++)
+		for (uint32_t j = 0; j < dim; j++)
+			data[i * dim + j] = (float) i * (float) (j + 1);
+	data[0] = 1e18f;
+	run_kmeans("a line and a row far off it", data, n, dim, 500, false, &made);
+	ok(made > 250, "a line and a row far off it: %u clusters", made);
+
 	for (size_t i = 0; i < n; i++)
 		for (uint32_t j = 0; j < dim; j++)
 			data[i * dim + j] = (float) (i % 5 + j);
@@ -847,6 +870,29 @@ test_kmeans(void)
 	ok(made == 1, "one row: one cluster");
 	run_kmeans("ten rows in 200", data, 10, dim, 200, false, &made);
 	ok(made == 10, "ten rows in 200: ten clusters, got %u", made);
+
+	/* The same by codes: n * dim values as rows of 240 dimensions. */
+	ok(vc_nearest_pays(240, 820), "820 clusters of 240 dimensions are found by codes");
+	{
+		size_t wide = 7200;
+		float *rows = get(wide * 240 * sizeof(float));
+
+		normals(rows, wide * 240);
+		for (size_t i = 0; i < wide; i++)
+			for (uint32_t j = 0; j < 240; j++)
+				rows[i * 240 + j] = rows[i * 240 + j] * 0.3f + (float) ((i % 600 * 7919 + j * 104729) % 97) / 50;
+		error = run_kmeans("600 clusters in 820", rows, wide, 240, 820, false, &made);
+		ok(made >= 750 && error < 240 * 0.09 * 1.2, "600 clusters in 820: %u made, error %.3f", made, error);
+		for (size_t i = 0; i < wide * 240; i++)
+			rows[i] = (float) (i / 240 % 90 + i % 240);
+		run_kmeans("ninety different rows", rows, wide, 240, 820, false, &made);
+		ok(made <= 90 && made > 60, "ninety different rows: %u clusters", made);
+		for (size_t i = 0; i < wide * 240; i++)
+			rows[i] = -2.5f;
+		run_kmeans("constant wide data", rows, wide, 240, 820, false, &made);
+		ok(made == 1, "constant wide data: one cluster");
+		free(rows);
+	}
 
 	for (size_t i = 0; i < 200 * dim; i++)
 		data[i] = uniform() * FLT_MAX;
@@ -871,6 +917,60 @@ test_kmeans(void)
 		ok(vc_kmeans_workspace(&params, SIZE_MAX) == SIZE_MAX, "sizes that overflow are told");
 	}
 	free(data);
+}
+
+/* Clusters found by codes: in sixteen parts at most the nearest, in more one that is hardly farther. */
+static void
+test_nearest(uint32_t dim, uint32_t n, uint32_t parts)
+{
+	uint32_t queries = 500, exact = 0, in_range = 0;
+	float *centroids = get((size_t) n * dim * sizeof(float));
+	float *centres = get((size_t) parts * dim * sizeof(float));
+	float *row = get(dim * sizeof(float));
+	uint32_t *part_of = get(n * sizeof(uint32_t));
+	void *memory = get(vc_nearest_size(dim, n, parts));
+	VcNearest *nearest;
+	double found = 0, best = 0;
+
+	normals(centres, (size_t) parts * dim);
+	for (uint32_t i = 0; i < n; i++)
+	{
+		part_of[i] = (uint32_t) vc_random_below(&state, parts);
+		normals(centroids + (size_t) i * dim, dim);
+		for (uint32_t j = 0; j < dim; j++)
+			centroids[(size_t) i * dim + j] = centroids[(size_t) i * dim + j] * 0.7f + centres[(size_t) part_of[i] * dim + j];
+	}
+	nearest = vc_nearest_build(memory, dim, centroids, n, part_of, centres, parts);
+	for (uint32_t q = 0; q < queries; q++)
+	{
+		const float *of = centroids + vc_random_below(&state, n) * dim;
+		uint32_t got, want = 0;
+
+		normals(row, dim);
+		for (uint32_t j = 0; j < dim; j++)
+			row[j] = row[j] * 0.7f + of[j];
+		got = vc_nearest_find(nearest, row);
+		for (uint32_t i = 1; i < n; i++)
+			if (vc_kernels->l2sq_f32(row, centroids + (size_t) i * dim, dim) <
+				vc_kernels->l2sq_f32(row, centroids + (size_t) want * dim, dim))
+				want = i;
+		exact += got == want;
+		in_range += got < n;
+		found += got < n ? vc_kernels->l2sq_f32(row, centroids + (size_t) got * dim, dim) : INFINITY;
+		best += vc_kernels->l2sq_f32(row, centroids + (size_t) want * dim, dim);
+	}
+	ok(in_range == queries && exact >= queries * (parts <= VC_NEAREST_PARTS ? 0.97 : 0.9) && found <= best * 1.02,
+	   "nearest of %u in %u parts, %u dimensions: %u of %u, %.4f times as far", n, parts, dim, exact, queries, found / best);
+	for (uint32_t j = 0; j < dim; j++)
+		row[j] = NAN;
+	ok(vc_nearest_find(nearest, row) < n, "a row of NaN gets some cluster");
+	memcpy(row, centroids + (size_t) (n / 2) * dim, dim * sizeof(float));
+	ok(vc_nearest_find(nearest, row) == n / 2, "a row on a centroid gets it");
+	free(centroids);
+	free(centres);
+	free(row);
+	free(part_of);
+	free(memory);
 }
 
 int
@@ -899,6 +999,11 @@ main(void)
 	test_compact_range();
 	test_sq8();
 	test_kmeans();
+	test_nearest(64, 1, 1);
+	test_nearest(32, 700, 16);
+	test_nearest(128, 1500, 40);
+	test_nearest(100, 300, 200);
+	ok(vc_nearest_size(UINT32_MAX - 3, UINT32_MAX, UINT32_MAX) == SIZE_MAX, "sizes that overflow are told");
 	printf("1..%d\n", tests);
 	return failures > 0;
 }
