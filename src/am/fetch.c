@@ -1,16 +1,27 @@
 /*
  * fetch.c
  *		See fetch.h.
+ *
+ * Where the table is a heap, the snapshot an MVCC one and the index over a column, which is nearly always, rows are read from their
+ * pages without a slot in between, and we remember in which buffers pages were seen (cache.h). A search that compares hundreds of
+ * rows spends most of its time here. The page that was read last stays pinned, as in any index scan; it is locked only while
+ * the row is looked for.
  */
 #include "am/fetch.h"
 
+#include "access/heapam.h"
 #include "access/relscan.h"
 #include "access/tableam.h"
+#include "am/cache.h"
 #include "catalog/index.h"
 #include "executor/executor.h"
+#include "storage/buf_internals.h"
 #include "storage/bufmgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
 
 struct VcFetch
 {
@@ -23,7 +34,18 @@ struct VcFetch
 	BlockNumber			 table_blocks; /* at least */
 	EState				*estate; /* for an index over an expression */
 	MemoryContext		 row_context;
+	VcCached			*cached; /* of a heap */
+	AttrNumber			 attnum;
+	Buffer				 buffer;
+	BlockNumber			 block; /* that the buffer holds */
+	bool				 slow;
 };
+
+/* Tables of more blocks, 16 GB, are not remembered: it would take too much memory in each backend. */
+#define MAX_REMEMBERED_BLOCKS (2 * 1024 * 1024)
+
+/* Of a row, before the CPU sees for itself how it is read. */
+#define PREFETCHED_BYTES 512
 
 void
 vc_fetch_check_tid(Relation index, Relation table, BlockNumber *known, const ItemPointerData *tid)
@@ -54,8 +76,46 @@ vc_fetch_open(Relation index, Relation table, const VcMetric *metric, uint32 dim
 	fetch->index_info = BuildIndexInfo(index);
 	if (fetch->index_info->ii_Expressions != NIL)
 		fetch->estate = CreateExecutorState();
+	else
+		fetch->attnum = fetch->index_info->ii_IndexAttrNumbers[0];
+	if (fetch->estate == NULL && table->rd_tableam == GetHeapamTableAmRoutine() &&
+		RelationGetNumberOfBlocks(table) <= MAX_REMEMBERED_BLOCKS)
+		fetch->cached = vc_cache_get(table);
+	fetch->buffer = InvalidBuffer;
 	fetch->row_context = AllocSetContextCreate(CurrentMemoryContext, "vectorcoll row", ALLOCSET_DEFAULT_SIZES);
 	return fetch;
+}
+
+static void
+let_go(VcFetch *fetch)
+{
+	if (BufferIsValid(fetch->buffer))
+		ReleaseBuffer(fetch->buffer);
+	fetch->buffer = InvalidBuffer;
+}
+
+/* The value of a row of a heap; false where the snapshot sees none. */
+static bool
+value_from_heap(VcFetch *fetch, const ItemPointerData *tid, Snapshot snapshot, Datum *datum, bool *isnull)
+{
+	Relation		table = fetch->table->rel;
+	ItemPointerData at = *tid;
+	BlockNumber		block = ItemPointerGetBlockNumber(tid);
+	HeapTupleData	row;
+	bool			seen;
+
+	if (!BufferIsValid(fetch->buffer) || fetch->block != block)
+	{
+		let_go(fetch);
+		fetch->buffer = vc_cache_read(fetch->cached, table, block);
+		fetch->block = block;
+	}
+	LockBuffer(fetch->buffer, BUFFER_LOCK_SHARE);
+	seen = heap_hot_search_buffer(&at, table, fetch->buffer, snapshot, &row, NULL, true);
+	LockBuffer(fetch->buffer, BUFFER_LOCK_UNLOCK);
+	if (seen)
+		*datum = heap_getattr(&row, fetch->attnum, RelationGetDescr(table), isnull);
+	return seen;
 }
 
 bool
@@ -69,8 +129,21 @@ vc_fetch_value(VcFetch *fetch, ItemPointer tid, Snapshot snapshot, VcValue *valu
 	bool			seen;
 
 	vc_fetch_check_tid(fetch->index, fetch->table->rel, &fetch->table_blocks, tid);
-	ExecClearTuple(fetch->row);
 	MemoryContextReset(fetch->row_context);
+	if (fetch->cached != NULL && IsMVCCSnapshot(snapshot))
+	{
+		if (!value_from_heap(fetch, tid, snapshot, &values[0], &isnull[0]))
+			return false;
+		fetch->slow = !isnull[0] && VARATT_IS_EXTERNAL(DatumGetPointer(values[0]));
+		old = MemoryContextSwitchTo(fetch->row_context);
+		if (!isnull[0])
+			vc_metric_value(fetch->metric, values[0], value);
+		MemoryContextSwitchTo(old);
+		return !isnull[0] && value->dim == fetch->dim;
+	}
+
+	fetch->slow = true;
+	ExecClearTuple(fetch->row);
 	do
 		seen = table_index_fetch_tuple(fetch->table, &at, snapshot, fetch->row, &again, NULL);
 	while (!seen && again);
@@ -93,8 +166,43 @@ vc_fetch_value(VcFetch *fetch, ItemPointer tid, Snapshot snapshot, VcValue *valu
 }
 
 void
+vc_fetch_prepare(const VcFetch *fetch, const ItemPointerData *tid)
+{
+	BlockNumber block = ItemPointerGetBlockNumberNoCheck(tid);
+	const char *page = fetch->cached != NULL ? vc_cache_whereabouts(fetch->cached, block) : NULL;
+
+	if (page == NULL)
+		return;
+	__builtin_prefetch(GetBufferDescriptor(fetch->cached->recent[block] - 1));
+	__builtin_prefetch(page);
+	__builtin_prefetch(page + SizeOfPageHeaderData + sizeof(ItemIdData) * ItemPointerGetOffsetNumberNoCheck(tid));
+}
+
+void
+vc_fetch_prefetch(const VcFetch *fetch, const ItemPointerData *tid)
+{
+	BlockNumber block = ItemPointerGetBlockNumberNoCheck(tid);
+	const char *page = fetch->cached != NULL ? vc_cache_whereabouts(fetch->cached, block) : NULL;
+	ItemIdData	item;
+
+	if (page == NULL || ItemPointerGetOffsetNumberNoCheck(tid) > MaxHeapTuplesPerPage || ItemPointerGetOffsetNumberNoCheck(tid) == 0)
+		return;
+	/* Read without pin or lock: whatever it says, it is only an address within the page to start with. */
+	memcpy(&item, page + SizeOfPageHeaderData + sizeof(ItemIdData) * (ItemPointerGetOffsetNumberNoCheck(tid) - 1), sizeof(item));
+	for (Size at = 0; at < Min(ItemIdGetLength(&item), PREFETCHED_BYTES); at += PG_CACHE_LINE_SIZE / 2)
+		__builtin_prefetch(page + (ItemIdGetOffset(&item) + at) % BLCKSZ);
+}
+
+bool
+vc_fetch_is_slow(const VcFetch *fetch)
+{
+	return fetch->slow;
+}
+
+void
 vc_fetch_reset(VcFetch *fetch)
 {
+	let_go(fetch);
 	ExecClearTuple(fetch->row);
 	table_index_fetch_reset(fetch->table);
 }
@@ -102,6 +210,7 @@ vc_fetch_reset(VcFetch *fetch)
 void
 vc_fetch_close(VcFetch *fetch)
 {
+	let_go(fetch);
 	table_index_fetch_end(fetch->table);
 	ExecDropSingleTupleTableSlot(fetch->row);
 	if (fetch->estate != NULL)

@@ -28,6 +28,16 @@ extern VcFetch *vc_fetch_open(Relation index, Relation table, const VcMetric *me
  */
 extern bool vc_fetch_value(VcFetch *fetch, ItemPointer tid, Snapshot snapshot, VcValue *value);
 
+/*
+ * Rows that will be fetched soon: first bring what leads to them into the CPU's cache, then, some rows later, themselves.
+ * Only hints, for pages in shared buffers.
+ */
+extern void vc_fetch_prepare(const VcFetch *fetch, const ItemPointerData *tid);
+extern void vc_fetch_prefetch(const VcFetch *fetch, const ItemPointerData *tid);
+
+/* Whether the value fetched last was stored out of line, which takes many times as long. */
+extern bool vc_fetch_is_slow(const VcFetch *fetch);
+
 /* Let go of the table's page that was read last. */
 extern void vc_fetch_reset(VcFetch *fetch);
 

@@ -42,6 +42,7 @@
 #define HORIZON 100
 #define FINE_HORIZON 25 /* with codes of more bits: their estimates are closer to the distances */
 #define HORIZON_GROWTH 8
+#define RANKED_TOGETHER 8
 #define SHARE_BEFORE_WIDENING 10 /* widen when one in so many rows has left */
 
 /* What the key of a candidate is. */
@@ -509,22 +510,54 @@ rank_from_index(VcIvfScan *state, Candidate *item)
 	return is_same;
 }
 
-/* Find out more about the first row that waits, or drop it where there is none to see. */
+/* Find out more about a row; false where there is none to see, or it has been met in another list. */
+static bool
+rank(IndexScanDesc scan, VcIvfScan *state, Candidate *item)
+{
+	if (item->known == KNOWN_BOUND && met_before(state, item))
+		return false;
+	if (item->known == KNOWN_BOUND && item->vectors != InvalidBlockNumber)
+		return rank_from_index(state, item);
+	return rank_from_table(scan, state, item);
+}
+
+/*
+ * Find out more about the first row that waits. While rows wait by their bounds, the first few are ranked together, so that
+ * the CPU fetches one while it compares another: most of the time goes to waiting for memory. The last of them may have been ranked
+ * in vain, which matters where a value takes long to get.
+ */
 static void
 rank_first(IndexScanDesc scan, VcIvfScan *state)
 {
 	CandidateHeap *heap = &state->waiting;
-	Candidate	  *first = &heap->items[0];
+	Candidate	   some[RANKED_TOGETHER];
+	int			   most = state->fetch != NULL && vc_fetch_is_slow(state->fetch) ? 1 : RANKED_TOGETHER;
+	int			   count = 0;
 
-	if ((first->known == KNOWN_BOUND && met_before(state, first)) ||
-		(first->known == KNOWN_BOUND && first->vectors != InvalidBlockNumber ? !rank_from_index(state, first)
-																			 : !rank_from_table(scan, state, first)))
+	do
+		some[count++] = heap_pop(heap);
+	while (count < most && heap->count > 0 && some[0].known == KNOWN_BOUND && heap->items[0].known == KNOWN_BOUND &&
+		   heap->items[0].key <= state->ceiling);
+	if (count > 1)
 	{
-		(void) heap_pop(heap);
-		state->rows_left++;
+		if (some[0].vectors != InvalidBlockNumber)
+			for (int i = 1; i < count; i++)
+				vc_ivf_prefetch_vector(&state->ivf, &state->ivf.rows, some[i].vectors, some[i].slot);
+		else if (state->fetch != NULL)
+		{
+			for (int i = 0; i < count; i++)
+				vc_fetch_prepare(state->fetch, &some[i].tid);
+			for (int i = 0; i < count; i++)
+				vc_fetch_prefetch(state->fetch, &some[i].tid);
+		}
 	}
-	else
-		heap_sift_down(heap, 0);
+	for (int i = 0; i < count; i++)
+	{
+		if (rank(scan, state, &some[i]))
+			heap_push(heap, &some[i]);
+		else
+			state->rows_left++;
+	}
 }
 
 /* Whether the first row that waits is known to be nearer than all others. */
