@@ -50,6 +50,10 @@ CALL try('<->', 'vector_l2_ops', 'storage = half');
 CALL try('<#>', 'vector_ip_ops', 'storage = half');
 CALL try('<=>', 'vector_cosine_ops', 'storage = half, bits = 4');
 CALL try('<->', 'vector_l2_ops', 'storage = float, bits = 2');
+CALL try('<->', 'vector_l2_ops', 'bits = 5');
+CALL try('<=>', 'vector_cosine_ops', 'bits = 6');
+CALL try('<#>', 'vector_ip_ops', 'storage = half, bits = 7');
+CALL try('<->', 'vector_l2_ops', 'bits = 8, spill = on');
 CALL try('<->', 'vector_l2_ops', 'quantization = none');
 CALL try('<#>', 'vector_ip_ops', 'quantization = none');
 CALL try('<=>', 'vector_cosine_ops', 'quantization = none, storage = ''float''');
@@ -83,6 +87,22 @@ INSERT INTO empty SELECT * FROM rows;
 SELECT rows, lists > 1 AS trained FROM vectorcoll.ivf_stats('empty_v');
 SELECT vectorcoll.ivf_check('empty_v', true);
 SELECT recall >= 0.95 AS recall, ordered FROM answers('<->', 10, 'v', 'empty');
+
+-- Without codes the build measures as well how many lists hold what is asked for, and no more are compared.
+CREATE TABLE plain (id int, v vector(12));
+INSERT INTO plain SELECT i, point(i * 17) FROM generate_series(1, 10000) i;
+CREATE INDEX plain_v ON plain USING vc_ivf (v vector_l2_ops) WITH (lists = 60, quantization = none);
+CREATE FUNCTION asked(target float8, OUT share numeric, OUT compared float8) LANGUAGE plpgsql AS $$
+DECLARE before bigint := (SELECT distances FROM vectorcoll.scan_stats());
+BEGIN
+    PERFORM set_config('vc_ivf.target_recall', target::text, true);
+    share := recall FROM answers('<->', 10, 'v', 'plain');
+    compared := ((SELECT distances FROM vectorcoll.scan_stats()) - before) / 20.0 / 10000;
+END $$;
+SELECT target, share >= target AS enough, compared < most AS few FROM (VALUES (0.5, 0.15), (0.8, 0.25), (0.95, 0.5), (0.99, 0.8)) t (target, most), asked(target);
+SELECT round(share, 2) AS share, compared FROM asked(1);
+DROP TABLE plain;
+DROP FUNCTION asked;
 
 -- Values that half precision cannot tell apart, or has no number for: the table's decide.
 CREATE TABLE close (id int, v vector(3));
