@@ -110,6 +110,27 @@ sub table_build
 	];
 }
 
+# vc_ivf with its options: what each costs in space and gains in time. The table of docs/ivf.md.
+sub table_options
+{
+	my ($set) = @_;
+	my @rows;
+	my @indexes = grep { /^vc_ivf/ } indexes_of($set, 'search');
+	for my $index (@indexes > 1 ? @indexes : ())
+	{
+		my ($built) = reverse records(kind => 'time', set => $set, part => 'build', index => $index);
+		push @rows, [
+			$index, $built ? ($built->{options} || 'defaults', figure($built->{seconds}), figure($built->{mb}), figure($built->{mb} / raw_mb($set))) : ('-') x 4,
+			map {
+				my $recall = $_;
+				my $qps = by_processor(sub { family_qps_at($recall, $set, $index) });
+				defined $qps ? figure(1000 / $qps) : '-';
+			} 0.95, 0.98, 0.99
+		];
+	}
+	return [['index', 'options', 'build s', 'MB', 'of raw vectors', 'ms of server CPU at recall .95', '.98', '.99'], @rows];
+}
+
 sub table_baseline
 {
 	my ($set) = @_;
@@ -396,6 +417,7 @@ my @SECTIONS = (
 	['Queries a second at fixed recall', "In brackets: how many times $PEER, the best of its builds.", \&table_recall],
 	['Queries a second of server processor time', 'Other work on the machine disturbs these least.', \&table_processor],
 	['Build time and size', '', \&table_build],
+	['Options of vc_ivf', '', \&table_options],
 	['Baselines', '', \&table_baseline],
 	['Two clients', '', \&table_clients],
 	['Batches', 'Many queries in one call of vectorcoll.knn_batch.', \&table_batch],
