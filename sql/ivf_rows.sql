@@ -27,6 +27,21 @@ DROP INDEX halves_v;
 CREATE INDEX halves_v ON halves USING vc_ivf (v) WITH (lists = 20); -- as many as it had
 SELECT :inserted_2 >= recall(2) - 0.02 AS two, :inserted_4 >= recall(4) - 0.02 AS four, :inserted >= 0.95 AS automatic;
 
+-- The index is for the first rows, however many rows the table has; most of them, or all, a sort gives sooner.
+ANALYZE halves;
+CREATE FUNCTION plan_of(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE plan json;
+BEGIN
+    EXECUTE 'EXPLAIN (FORMAT JSON) ' || query INTO plan;
+    plan := plan -> 0 -> 'Plan';
+    WHILE plan -> 'Plans' IS NOT NULL LOOP
+        plan := plan -> 'Plans' -> -1;
+    END LOOP;
+    RETURN plan ->> 'Node Type';
+END $$;
+SELECT wanted, plan_of('SELECT id FROM halves ORDER BY v <-> ''[1,2,3,4,5,6,7,8]'' LIMIT ' || wanted)
+FROM unnest(ARRAY['1', '10', '100', '15000', 'ALL', '(SELECT 10)']) wanted;
+
 -- LIMIT gets its rows in order, whatever the condition; the server tests this one on what comes back. Where all rows are asked for,
 -- those found too late come after the others, in order, too.
 SET enable_seqscan = off;
@@ -63,4 +78,4 @@ BEGIN
     END IF;
 END $$;
 DROP TABLE halves, equals, all_equal;
-DROP FUNCTION place, recall;
+DROP FUNCTION place, recall, plan_of;

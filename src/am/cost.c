@@ -20,6 +20,19 @@ vc_cost_keys_selectivity(PlannerInfo *root, IndexPath *path)
 	return clauselist_selectivity(root, conditions, path->indexinfo->rel->relid, JOIN_INNER, NULL);
 }
 
+double
+vc_cost_rows_wanted(PlannerInfo *root, IndexPath *path, Selectivity passing)
+{
+	double rows = Max(path->indexinfo->tuples * passing, 1);
+
+	/* Of other relations that the query joins, each row may want any number of this one's. */
+	if (bms_membership(root->all_baserels) != BMS_SINGLETON)
+		return 0;
+	if (root->limit_tuples >= 0)
+		return Min(rows, root->limit_tuples * rows / Max(path->path.rows, 1));
+	return root->tuple_fraction == 0 ? rows : 0;
+}
+
 /* Rows whose vector is null are not in the index, so it cannot answer a query for them. */
 static bool
 wants_null_vectors(IndexPath *path)

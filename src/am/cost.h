@@ -24,6 +24,12 @@ typedef struct VcScanCost
 /* The share of an index's rows that pass the conditions on its key columns; 1 where there are none. */
 extern Selectivity vc_cost_keys_selectivity(PlannerInfo *root, IndexPath *path);
 
+/*
+ * How many rows a query wants of an index scan, all that pass or what its LIMIT needs, given the share that passes the conditions on
+ * keys; 0 where that cannot be told.
+ */
+extern double vc_cost_rows_wanted(PlannerInfo *root, IndexPath *path, Selectivity passing);
+
 extern void vc_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, const VcScanCost *scan,
 							 Cost *startup_cost, Cost *total_cost, Selectivity *selectivity, double *correlation,
 							 double *pages);
