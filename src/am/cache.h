@@ -12,6 +12,7 @@
 
 #include "vectorcoll.h"
 
+#include "am/toast.h"
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
 
@@ -28,6 +29,7 @@ typedef struct VcCached
 	BlockNumber nblocks; /* the index is at least so long */
 	Buffer	   *recent;	 /* [nrecent], InvalidBuffer where unknown */
 	BlockNumber nrecent;
+	VcToastMap	toast; /* where the table's values lie */
 } VcCached;
 
 /* The entry of an index, made if there is none. */

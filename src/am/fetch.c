@@ -13,6 +13,7 @@
 #include "access/relscan.h"
 #include "access/tableam.h"
 #include "am/cache.h"
+#include "am/toast.h"
 #include "catalog/index.h"
 #include "executor/executor.h"
 #include "storage/buf_internals.h"
@@ -29,6 +30,7 @@ struct VcFetch
 	uint32				 dim;
 	IndexFetchTableData *table;
 	TupleTableSlot		*row;
+	VcToast				*toast;
 	IndexInfo			*index_info;
 	Relation			 index;
 	BlockNumber			 table_blocks; /* at least */
@@ -73,6 +75,7 @@ vc_fetch_open(Relation index, Relation table, const VcMetric *metric, uint32 dim
 	fetch->index = index;
 	fetch->table = table_index_fetch_begin(table);
 	fetch->row = table_slot_create(table, NULL);
+	fetch->toast = vc_toast_open(&vc_cache_get(index)->toast);
 	fetch->index_info = BuildIndexInfo(index);
 	if (fetch->index_info->ii_Expressions != NIL)
 		fetch->estate = CreateExecutorState();
@@ -92,6 +95,14 @@ let_go(VcFetch *fetch)
 	if (BufferIsValid(fetch->buffer))
 		ReleaseBuffer(fetch->buffer);
 	fetch->buffer = InvalidBuffer;
+}
+
+static void
+set_value(VcFetch *fetch, Datum datum, VcValue *value)
+{
+	if (VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(datum)))
+		datum = PointerGetDatum(vc_toast_fetch(fetch->toast, (struct varlena *) DatumGetPointer(datum)));
+	vc_metric_value(fetch->metric, datum, value);
 }
 
 /* The value of a row of a heap; false where the snapshot sees none. */
@@ -137,7 +148,7 @@ vc_fetch_value(VcFetch *fetch, ItemPointer tid, Snapshot snapshot, VcValue *valu
 		fetch->slow = !isnull[0] && VARATT_IS_EXTERNAL(DatumGetPointer(values[0]));
 		old = MemoryContextSwitchTo(fetch->row_context);
 		if (!isnull[0])
-			vc_metric_value(fetch->metric, values[0], value);
+			set_value(fetch, values[0], value);
 		MemoryContextSwitchTo(old);
 		return !isnull[0] && value->dim == fetch->dim;
 	}
@@ -160,7 +171,7 @@ vc_fetch_value(VcFetch *fetch, ItemPointer tid, Snapshot snapshot, VcValue *valu
 	else
 		values[0] = slot_getattr(fetch->row, fetch->index_info->ii_IndexAttrNumbers[0], &isnull[0]);
 	if (!isnull[0])
-		vc_metric_value(fetch->metric, values[0], value);
+		set_value(fetch, values[0], value);
 	MemoryContextSwitchTo(old);
 	return !isnull[0] && value->dim == fetch->dim;
 }
@@ -211,6 +222,7 @@ void
 vc_fetch_close(VcFetch *fetch)
 {
 	let_go(fetch);
+	vc_toast_close(fetch->toast);
 	table_index_fetch_end(fetch->table);
 	ExecDropSingleTupleTableSlot(fetch->row);
 	if (fetch->estate != NULL)

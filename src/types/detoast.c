@@ -8,15 +8,14 @@
  * remember, for each argument of a running function and for the building of an index, where the last value ended, and look
  * there first.
  *
- * A guess is never trusted: a chunk counts when it carries the value's id and the expected number and is visible to
- * SnapshotToast, which is all that the server asks of what it finds through the index. Anything else, a compressed value,
- * a TOAST table that is not a heap, a wrong guess, is left to the server. Where guesses keep failing, because rows come in
- * another order, looking is given up for longer and longer.
+ * A guess is never trusted (chunks.h). Anything else, a compressed value, a TOAST table that is not a heap, a wrong guess, is left to
+ * the server. Where guesses keep failing, because rows come in another order, looking is given up for longer and longer.
  *
- * Locks: AccessShareLock on the TOAST table for the time of one call, as the server takes it; with it nobody truncates
- * the table, so a block below its present size can be read. One buffer at a time is pinned and share-locked. Writes nothing.
+ * Locks: AccessShareLock on the TOAST table for the time of one call, as the server takes it.
  */
 #include "types/detoast.h"
+
+#include "types/chunks.h"
 
 #include "access/detoast.h"
 #include "access/genam.h"
@@ -50,95 +49,6 @@ vc_detoast_place_init(VcDetoastPlace *place)
 	memset(place, 0, sizeof(*place));
 	place->block = InvalidBlockNumber;
 	place->wait = FIRST_WAIT;
-}
-
-/*
- * The data of the chunk at this place of a locked page, if it is chunk `number` of value `id`, and null otherwise.
- */
-static const char *
-chunk_at(Page page, Buffer buffer, Oid table, BlockNumber block, OffsetNumber offset, Oid id, int32 number, Size *size)
-{
-	ItemId item = PageGetItemId(page, offset);
-	SnapshotData snapshot = {.snapshot_type = SNAPSHOT_TOAST};
-	HeapTupleData tuple;
-	const char *fields;
-	const struct varlena *data;
-	Oid chunk_id;
-	int32 chunk_number;
-
-	if (!ItemIdIsNormal(item))
-		return NULL;
-	tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
-	tuple.t_len = ItemIdGetLength(item);
-	tuple.t_tableOid = table;
-	ItemPointerSet(&tuple.t_self, block, offset);
-
-	/* (chunk_id oid, chunk_seq int4, chunk_data bytea), none of them null: fixed offsets, the last never compressed. */
-	if (HeapTupleHasNulls(&tuple) || HeapTupleHeaderGetNatts(tuple.t_data) != 3)
-		return NULL;
-	fields = (const char *) tuple.t_data + tuple.t_data->t_hoff;
-	memcpy(&chunk_id, fields, sizeof(chunk_id));
-	memcpy(&chunk_number, fields + sizeof(chunk_id), sizeof(chunk_number));
-	if (chunk_id != id || chunk_number != number || !HeapTupleSatisfiesVisibility(&tuple, &snapshot, buffer))
-		return NULL;
-
-	data = (const struct varlena *) (fields + sizeof(chunk_id) + sizeof(chunk_number));
-	if (VARATT_IS_EXTERNAL(data) || VARATT_IS_COMPRESSED(data) ||
-		(const char *) data + VARSIZE_ANY(data) > (const char *) tuple.t_data + tuple.t_len)
-		return NULL;
-	*size = VARSIZE_ANY_EXHDR(data);
-	return VARDATA_ANY(data);
-}
-
-/*
- * Fill `result` with the value's `size` bytes from the place on; moves the place behind them. False where they are not
- * there.
- */
-static bool
-fetch_at_place(Relation toast, Place *place, Oid id, char *result, Size size)
-{
-	BlockNumber blocks = RelationGetNumberOfBlocks(toast);
-	BlockNumber block = place->block;
-	OffsetNumber offset = place->offset;
-	Size done = 0;
-	int32 number = 0;
-
-	while (done < size)
-	{
-		Buffer buffer;
-		Page page;
-		OffsetNumber last;
-
-		if (block >= blocks)
-			return false;
-		buffer = ReadBuffer(toast, block);
-		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		page = BufferGetPage(buffer);
-		last = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
-		for (; offset <= last && done < size; offset++)
-		{
-			Size length;
-			const char *data = chunk_at(page, buffer, RelationGetRelid(toast), block, offset, id, number, &length);
-
-			if (data == NULL || length > size - done)
-			{
-				UnlockReleaseBuffer(buffer);
-				return false;
-			}
-			memcpy(result + done, data, length);
-			done += length;
-			number++;
-		}
-		UnlockReleaseBuffer(buffer);
-		if (offset > last)
-		{
-			block++;
-			offset = FirstOffsetNumber;
-		}
-	}
-	place->block = block;
-	place->offset = offset;
-	return true;
 }
 
 /* Ask the index where the value's last chunk is, and set the place behind it. */
@@ -216,7 +126,8 @@ vc_detoast_in_order(VcDetoastPlace *place, struct varlena *value)
 
 		result = palloc(size + VARHDRSZ);
 		SET_VARSIZE(result, size + VARHDRSZ);
-		if (fetch_at_place(toast, place, pointer.va_valueid, VARDATA(result), size))
+		if (vc_chunks_read(toast, RelationGetNumberOfBlocks(toast), &place->block, &place->offset, pointer.va_valueid,
+						   VARDATA(result), size))
 		{
 			place->wrong = 0;
 			table_close(toast, AccessShareLock);

@@ -1,0 +1,138 @@
+/*
+ * chunks.c
+ *		See chunks.h.
+ */
+#include "types/chunks.h"
+
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "storage/bufmgr.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* The value's id and the chunk's number. (chunk_id oid, chunk_seq int4, chunk_data bytea), none of them null: fixed offsets. */
+static bool
+read_key(Page page, OffsetNumber offset, HeapTuple tuple, Oid *id, int32 *number)
+{
+	ItemId		item = PageGetItemId(page, offset);
+	const char *fields;
+
+	if (!ItemIdIsNormal(item))
+		return false;
+	tuple->t_data = (HeapTupleHeader) PageGetItem(page, item);
+	tuple->t_len = ItemIdGetLength(item);
+	if (HeapTupleHasNulls(tuple) || HeapTupleHeaderGetNatts(tuple->t_data) != 3)
+		return false;
+	fields = (const char *) tuple->t_data + tuple->t_data->t_hoff;
+	memcpy(id, fields, sizeof(*id));
+	memcpy(number, fields + sizeof(*id), sizeof(*number));
+	return true;
+}
+
+/*
+ * The data of the chunk at this place of a locked page, if it is chunk `number` of value `id`, and null otherwise.
+ */
+static const char *
+chunk_at(Page page, Buffer buffer, Oid table, BlockNumber block, OffsetNumber offset, Oid id, int32 number, Size *size)
+{
+	SnapshotData snapshot = {.snapshot_type = SNAPSHOT_TOAST};
+	HeapTupleData tuple;
+	const struct varlena *data;
+	Oid chunk_id;
+	int32 chunk_number;
+
+	if (!read_key(page, offset, &tuple, &chunk_id, &chunk_number) || chunk_id != id || chunk_number != number)
+		return NULL;
+	tuple.t_tableOid = table;
+	ItemPointerSet(&tuple.t_self, block, offset);
+	if (!HeapTupleSatisfiesVisibility(&tuple, &snapshot, buffer))
+		return NULL;
+
+	/* Chunks are never compressed. */
+	data = (const struct varlena *) ((const char *) tuple.t_data + tuple.t_data->t_hoff + sizeof(chunk_id) +
+									 sizeof(chunk_number));
+	if (VARATT_IS_EXTERNAL(data) || VARATT_IS_COMPRESSED(data) ||
+		(const char *) data + VARSIZE_ANY(data) > (const char *) tuple.t_data + tuple.t_len)
+		return NULL;
+	*size = VARSIZE_ANY_EXHDR(data);
+	return VARDATA_ANY(data);
+}
+
+bool
+vc_chunks_read(Relation toast, BlockNumber nblocks, BlockNumber *at_block, OffsetNumber *at_offset, Oid id, char *result,
+			   Size size)
+{
+	BlockNumber block = *at_block;
+	OffsetNumber offset = *at_offset;
+	Size done = 0;
+	int32 number = 0;
+
+	while (done < size)
+	{
+		Buffer buffer;
+		Page page;
+		OffsetNumber last;
+
+		if (block >= nblocks)
+			return false;
+		buffer = ReadBuffer(toast, block);
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		page = BufferGetPage(buffer);
+		last = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
+		for (; offset <= last && done < size; offset++)
+		{
+			Size length;
+			const char *data = chunk_at(page, buffer, RelationGetRelid(toast), block, offset, id, number, &length);
+
+			if (data == NULL || length > size - done)
+			{
+				UnlockReleaseBuffer(buffer);
+				return false;
+			}
+			memcpy(result + done, data, length);
+			done += length;
+			number++;
+		}
+		UnlockReleaseBuffer(buffer);
+		if (offset > last)
+		{
+			block++;
+			offset = FirstOffsetNumber;
+		}
+	}
+	*at_block = block;
+	*at_offset = offset;
+	return true;
+}
+
+bool
+vc_chunks_look(Relation toast, BlockNumber block, Oid id, Oid *first, Oid *last, OffsetNumber *offset)
+{
+	Buffer buffer = ReadBuffer(toast, block);
+	Page page;
+	bool any = false;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(buffer);
+	*offset = InvalidOffsetNumber;
+	for (OffsetNumber i = FirstOffsetNumber; !PageIsNew(page) && i <= PageGetMaxOffsetNumber(page); i++)
+	{
+		HeapTupleData tuple;
+		Oid chunk_id;
+		int32 number;
+
+		if (!read_key(page, i, &tuple, &chunk_id, &number))
+			continue;
+		if (!any)
+			*first = chunk_id;
+		*last = chunk_id;
+		any = true;
+		if (chunk_id == id && number == 0 && *offset == InvalidOffsetNumber)
+			*offset = i;
+	}
+	UnlockReleaseBuffer(buffer);
+	return any;
+}
