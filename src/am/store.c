@@ -276,22 +276,51 @@ hold_add(VcStore *store, VcHold *hold, BlockNumber block, Buffer buffer, Page pa
 }
 
 static Page
-store_write(VcStore *store, VcHold *hold, BlockNumber block, uint16 kind, Size used, bool owned)
+lock_exclusively(VcStore *store, VcHold *hold, BlockNumber block, uint16 kind, Size used, bool owned, Buffer *buffer)
 {
-	Buffer buffer = InvalidBuffer;
-	Page   page;
+	Page page;
 
 	Assert(hold->npages == 0 || (hold->exclusive && hold->npages < VC_STORE_MAX_PAGES));
+	*buffer = InvalidBuffer;
 	if (store->arena)
-		page = arena_take(store, hold, hold->npages, block, owned, LW_EXCLUSIVE);
-	else
-	{
-		buffer = disk_read(store, block);
-		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-		page = BufferGetPage(buffer);
-		vc_page_check(store->index, block, page, store->magic, kind, used);
-	}
+		return arena_take(store, hold, hold->npages, block, owned, LW_EXCLUSIVE);
+	*buffer = disk_read(store, block);
+	LockBuffer(*buffer, BUFFER_LOCK_EXCLUSIVE);
+	page = BufferGetPage(*buffer);
+	vc_page_check(store->index, block, page, store->magic, kind, used);
+	return page;
+}
+
+static Page
+store_write(VcStore *store, VcHold *hold, BlockNumber block, uint16 kind, Size used, bool owned)
+{
+	Buffer buffer;
+	Page   page = lock_exclusively(store, hold, block, kind, used, owned, &buffer);
+
 	return hold_add(store, hold, block, buffer, page, false);
+}
+
+Page
+vc_store_lock(VcStore *store, VcHold *hold, BlockNumber block, uint16 kind, Size used)
+{
+	Assert(hold->npages == 0);
+	hold->page[0] = lock_exclusively(store, hold, block, kind, used, false, &hold->buffer[0]);
+	hold->block[0] = block;
+	hold->npages = 1;
+	hold->exclusive = true;
+	return hold->page[0];
+}
+
+Page
+vc_store_change(VcStore *store, VcHold *hold, int from, int to)
+{
+	Assert(hold->npages == 1 && hold->exclusive && hold->wal == NULL);
+	if (!store->arena && store->wal)
+	{
+		hold->wal = vc_wal_start(store->index);
+		hold->page[0] = vc_wal_register_part(hold->wal, hold->buffer[0], from, to);
+	}
+	return hold->page[0];
 }
 
 Page

@@ -112,6 +112,13 @@ extern Page vc_store_write(VcStore *store, VcHold *hold, BlockNumber block, uint
 extern Page vc_store_write_owned(VcStore *store, VcHold *hold, BlockNumber block, uint16 kind, Size used);
 
 /*
+ * The same in two steps, for a hold of one page of which little is changed: lock the block exclusively and look at it, then, if
+ * it is to be changed, get a page of which the bytes [from, to) may be. Those are payload, and all that there is in the page.
+ */
+extern Page vc_store_lock(VcStore *store, VcHold *hold, BlockNumber block, uint16 kind, Size used);
+extern Page vc_store_change(VcStore *store, VcHold *hold, int from, int to);
+
+/*
  * Extend by `count` consecutive blocks, not yet initialised; on disk buffers[] gets them pinned and locked. False where an
  * arena is at its limit; on disk it always succeeds. Each page is then added to a hold, initialised with `used` bytes of
  * zeros, by vc_store_fresh.

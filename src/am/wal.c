@@ -26,6 +26,8 @@ typedef struct WalPage
 {
 	Buffer buffer;
 	bool   whole;
+	int	   from; /* only these bytes may have been changed; 0 and BLCKSZ: all, the header too */
+	int	   to;
 	int	   delta_bytes;
 	char   delta[MAX_DELTA];
 } WalPage;
@@ -73,8 +75,8 @@ vc_wal_start(Relation index)
 	return wal;
 }
 
-Page
-vc_wal_register(VcWal *wal, Buffer buffer, bool whole)
+static char *
+add_page(VcWal *wal, Buffer buffer, bool whole, int from, int to)
 {
 	int i = wal->npages++;
 
@@ -82,8 +84,30 @@ vc_wal_register(VcWal *wal, Buffer buffer, bool whole)
 		elog(ERROR, "more than %d pages in a WAL record", VC_WAL_MAX_PAGES);
 	wal->page[i].buffer = buffer;
 	wal->page[i].whole = whole;
-	memcpy(wal->image[i].data, BufferGetPage(buffer), BLCKSZ);
+	wal->page[i].from = from;
+	wal->page[i].to = to;
 	return wal->image[i].data;
+}
+
+Page
+vc_wal_register(VcWal *wal, Buffer buffer, bool whole)
+{
+	char *image = add_page(wal, buffer, whole, 0, BLCKSZ);
+
+	memcpy(image, BufferGetPage(buffer), BLCKSZ);
+	return image;
+}
+
+Page
+vc_wal_register_part(VcWal *wal, Buffer buffer, int from, int to)
+{
+	char *image = add_page(wal, buffer, false, from, to);
+	Page  page = BufferGetPage(buffer);
+
+	Assert(from >= SizeOfPageHeaderData && to <= ((PageHeader) page)->pd_lower);
+	memcpy(image, page, SizeOfPageHeaderData);
+	memcpy(image + from, (char *) page + from, to - from);
+	return image;
 }
 
 static void
@@ -150,6 +174,11 @@ compute_delta(WalPage *page, const char *old, const char *image)
 	int old_upper = ((PageHeader) old)->pd_upper;
 
 	page->delta_bytes = 0;
+	if (page->from > 0)
+	{
+		add_differences(page, old, image, page->from, page->to, page->to);
+		return;
+	}
 	add_differences(page, old, image, 0, Min(lower, old_lower), lower);
 	if (upper < old_upper)
 		add_fragment(page, image, upper, old_upper);
@@ -175,8 +204,9 @@ vc_wal_finish(VcWal *wal)
 		Page	   target = BufferGetPage(page->buffer);
 		PageHeader header = (PageHeader) image;
 
-		memset(image + header->pd_lower, 0, header->pd_upper - header->pd_lower);
-		memcpy(target, image, BLCKSZ);
+		if (page->from == 0)
+			memset(image + header->pd_lower, 0, header->pd_upper - header->pd_lower);
+		memcpy((char *) target + page->from, image + page->from, page->to - page->from);
 		MarkBufferDirty(page->buffer);
 		if (!wal->logged)
 			continue;

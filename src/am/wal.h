@@ -29,6 +29,12 @@ extern VcWal *vc_wal_start(Relation index);
 /* A copy of a page for change. whole: the page is new, and logged as an image rather than by what has changed. */
 extern Page vc_wal_register(VcWal *wal, Buffer buffer, bool whole);
 
+/*
+ * The same for changes of nothing but the bytes [from, to) of a page, which lie before its pd_lower: of the copy only those and
+ * the page header may be looked at.
+ */
+extern Page vc_wal_register_part(VcWal *wal, Buffer buffer, int from, int to);
+
 extern void vc_wal_finish(VcWal *wal);
 extern void vc_wal_abort(VcWal *wal);
 

@@ -210,8 +210,9 @@ cached_size(const VcHnswShape *shape)
 	return offsetof(CachedGraph, rotation) + (shape->coded ? vc_rotation_size(shape->dim) : 0);
 }
 
+/* All but what is allocated. */
 static void
-graph_init(VcHnswGraph *graph, const CachedGraph *cached, VcHnswPurpose purpose)
+graph_set(VcHnswGraph *graph, const CachedGraph *cached, VcHnswPurpose purpose)
 {
 	graph->shape = cached->shape;
 	if (purpose == VC_HNSW_TO_LINK)
@@ -221,6 +222,12 @@ graph_init(VcHnswGraph *graph, const CachedGraph *cached, VcHnswPurpose purpose)
 	graph->rotation = cached->shape.coded ? &cached->rotation : NULL;
 	graph->keys = cached->has_keys ? &cached->keys : NULL;
 	graph->fill_block = InvalidBlockNumber;
+}
+
+static void
+graph_init(VcHnswGraph *graph, const CachedGraph *cached, VcHnswPurpose purpose)
+{
+	graph_set(graph, cached, purpose);
 	graph->image = cached->shape.pages_per_node > 1 ? palloc(cached->shape.slot_size) : NULL;
 	graph->unpacked = NULL;
 	if (cached->shape.compact)
@@ -243,8 +250,9 @@ cached_fill(CachedGraph *cached, const VcHnswShape *shape, const VcHnswKeys *key
 		vc_rotation_init(&cached->rotation, shape->dim, shape->seed);
 }
 
-void
-vc_hnsw_open(VcHnswGraph *graph, Relation index, VcHnswPurpose purpose)
+/* Open the store, read the meta page, and find or make what the backend remembers of the index. */
+static const CachedGraph *
+open_index(VcHnswGraph *graph, Relation index)
 {
 	VcHold		 hold;
 	VcHnswMeta	 meta;
@@ -270,8 +278,30 @@ vc_hnsw_open(VcHnswGraph *graph, Relation index, VcHnswPurpose purpose)
 		cached_fill(cached, &shape, has_keys ? &keys : NULL);
 		graph->store.cached->data = cached;
 	}
-	graph_init(graph, cached, purpose);
 	graph->calibration = meta.calibration;
+	return cached;
+}
+
+void
+vc_hnsw_open(VcHnswGraph *graph, Relation index, VcHnswPurpose purpose)
+{
+	const CachedGraph *cached = open_index(graph, index);
+
+	graph_init(graph, cached, purpose);
+}
+
+bool
+vc_hnsw_open_again(VcHnswGraph *graph, Relation index, VcHnswPurpose purpose)
+{
+	VcHnswGraph		   old = *graph;
+	const CachedGraph *cached = open_index(graph, index);
+
+	graph_set(graph, cached, purpose);
+	old.shape.seed = graph->shape.seed;
+	if (memcmp(&old.shape, &graph->shape, sizeof(VcHnswShape)) == 0 && old.metric == graph->metric)
+		return true;
+	*graph = old;
+	return false;
 }
 
 void
@@ -547,6 +577,15 @@ vc_hnsw_node(VcHnswGraph *graph, VcHold *hold, VcHnswId id)
 	return (VcHnswNode *) graph->image;
 }
 
+/* Of a locked page of nodes of equal size, change one slot. */
+static Page
+change_slot(VcHnswGraph *graph, VcHold *hold, uint32 slot)
+{
+	int from = (int) (SizeOfPageHeaderData + slot * graph->shape.slot_size);
+
+	return vc_store_change(&graph->store, hold, from, (int) (from + graph->shape.slot_size));
+}
+
 VcHnswNode *
 vc_hnsw_node_for_update(VcHnswGraph *graph, VcHold *hold, VcHnswId id)
 {
@@ -556,7 +595,13 @@ vc_hnsw_node_for_update(VcHnswGraph *graph, VcHold *hold, VcHnswId id)
 	Page			   page;
 
 	vc_hold_init(hold);
-	page = vc_store_write(&graph->store, hold, block, VC_HNSW_NODES, vc_hnsw_head_bytes(shape));
+	if (shape->pages_per_node > 1 || shape->sparse)
+		page = vc_store_write(&graph->store, hold, block, VC_HNSW_NODES, vc_hnsw_head_bytes(shape));
+	else
+	{
+		(void) vc_store_lock(&graph->store, hold, block, VC_HNSW_NODES, vc_hnsw_head_bytes(shape));
+		page = change_slot(graph, hold, id % shape->slots_per_page);
+	}
 	node = node_on_page(graph, id / shape->slots_per_page, page, id % shape->slots_per_page);
 	check_node(graph, id, node);
 	if (shape->pages_per_node > 1)
@@ -617,24 +662,27 @@ fill_slot(VcHnswGraph *graph, BlockNumber block, const VcHnswNode *image)
 	Page			   page;
 
 	vc_hold_init(&hold);
-	page = vc_store_write(&graph->store, &hold, block, VC_HNSW_NODES, vc_hnsw_head_bytes(shape));
 	if (shape->sparse)
 	{
-		int slot = sparse_put(graph, block, page, image);
+		int slot;
 
+		page = vc_store_write(&graph->store, &hold, block, VC_HNSW_NODES, vc_hnsw_head_bytes(shape));
+		slot = sparse_put(graph, block, page, image);
 		if (slot >= 0)
 		{
 			vc_store_commit(&graph->store, &hold);
 			return block * shape->slots_per_page + slot;
 		}
+		vc_store_release(&graph->store, &hold);
+		return VC_HNSW_NONE;
 	}
-	for (uint32 slot = 0; slot < shape->slots_per_page && !shape->sparse; slot++)
+	page = vc_store_lock(&graph->store, &hold, block, VC_HNSW_NODES, vc_hnsw_head_bytes(shape));
+	for (uint32 slot = 0; slot < shape->slots_per_page; slot++)
 	{
-		VcHnswNode *node = node_on_page(graph, block, page, slot);
-
-		if (!(node->flags & VC_HNSW_USED))
+		if (!(node_on_page(graph, block, page, slot)->flags & VC_HNSW_USED))
 		{
-			memcpy(node, image, shape->slot_size);
+			page = change_slot(graph, &hold, slot);
+			memcpy(node_on_page(graph, block, page, slot), image, shape->slot_size);
 			vc_store_commit(&graph->store, &hold);
 			return block * shape->slots_per_page + slot;
 		}

@@ -17,7 +17,6 @@
 #include "miscadmin.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
-#include "storage/lmgr.h"
 #include "types/check.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -153,29 +152,8 @@ bool
 vc_hnsw_aminsert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
 				 IndexUniqueCheck check_unique, bool index_unchanged, struct IndexInfo *index_info)
 {
-	MemoryContext context;
-	MemoryContext old;
-	VcHnswGraph	  graph;
-	VcValue		  value;
-	VcKeyRow      keys;
-
-	if (isnull[0])
-		return false;
-	context = AllocSetContextCreate(CurrentMemoryContext, "vc_hnsw insert", ALLOCSET_DEFAULT_SIZES);
-	old = MemoryContextSwitchTo(context);
-	vc_hnsw_open(&graph, index, VC_HNSW_TO_LINK);
-	vc_hnsw_read_key(&graph, values[0], &value);
-	if (graph.keys)
-		vc_keys_row(&graph.keys->node, index, values, isnull, &keys);
-
-	/* Vacuum takes this lock exclusively, for a moment, to know that nobody still links to the nodes it found dead. */
-	LockPage(index, VC_HNSW_INSERT_LOCK_BLOCK, ShareLock);
-	if (!vc_hnsw_insert(vc_hnsw_inserter_new(&graph), &value, &keys, tid))
-		elog(ERROR, "no room for a node on disk");
-	UnlockPage(index, VC_HNSW_INSERT_LOCK_BLOCK, ShareLock);
-
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(context);
+	if (!isnull[0])
+		vc_hnsw_insert_row(index, values, isnull, tid);
 	return false;
 }
 

@@ -450,6 +450,12 @@ typedef enum VcHnswPurpose
 /* Open an index on disk. What can be kept is cached in the relation. */
 extern void vc_hnsw_open(VcHnswGraph *graph, Relation index, VcHnswPurpose purpose);
 
+/*
+ * Open an index with what was allocated for another, which may have been closed since; false, with nothing done, where they differ
+ * in more than their rotation's seed.
+ */
+extern bool vc_hnsw_open_again(VcHnswGraph *graph, Relation index, VcHnswPurpose purpose);
+
 /* Open a graph over an empty store that is being built. */
 extern void vc_hnsw_open_new(VcHnswGraph *graph, Relation index, const VcHnswMeta *meta);
 
@@ -683,6 +689,7 @@ typedef struct VcHnswFound
 	VcHnswId		id;
 	VcHnswId		down;
 	uint8			flags;
+	uint8			level;
 	uint8			tids;
 	bool			overflow;
 	ItemPointerData tid[VC_HNSW_INLINE_TIDS];
@@ -701,6 +708,13 @@ extern void vc_hnsw_search_return(VcHnswSearch *search);
 extern void vc_hnsw_search_reset(VcHnswSearch *search);
 extern void vc_hnsw_search_start(VcHnswSearch *search, const VcHnswQuery *query, VcHnswId entry);
 
+/*
+ * Let a search keep a copy of the value of each node it finds, up to `room` of them; the copy of the i-th, or null. Until a
+ * search is told otherwise.
+ */
+extern void		   vc_hnsw_search_keep_values(VcHnswSearch *search, char *values, Size stride, uint32 room);
+extern const void *vc_hnsw_search_value(VcHnswSearch *search, uint32 i);
+
 /* Let a search that has been started go around a node. */
 extern void vc_hnsw_search_exclude(VcHnswSearch *search, VcHnswId id);
 
@@ -710,6 +724,13 @@ extern void vc_hnsw_search_exclude(VcHnswSearch *search, VcHnswId id);
  * is left to visit.
  */
 extern bool vc_hnsw_search_run(VcHnswSearch *search, uint32 ef, uint32 max_found);
+
+/*
+ * A whole search of a coded graph that ends as another would, or when `patience` visits in a row found nothing nearer. It
+ * keeps no more of the nodes seen than it may visit, and cannot be gone on with.
+ */
+extern void vc_hnsw_search_few(VcHnswSearch *search, const VcHnswQuery *query, VcHnswId entry, uint32 ef,
+							   uint32 patience);
 
 /*
  * Visit those of some nodes that were not visited yet, and do not follow their links. Where the query has no value, and
@@ -778,6 +799,9 @@ extern void vc_hnsw_inserter_use_lists(VcHnswInserter *inserter, VcHnswLists *li
  * changed, where a build in memory is out of room. The list of keys is not kept while an index is built.
  */
 extern bool vc_hnsw_insert(VcHnswInserter *inserter, const VcValue *value, const VcKeyRow *keys, ItemPointer tid);
+
+/* Insert a row into an index on disk. */
+extern void vc_hnsw_insert_row(Relation index, Datum *values, bool *isnull, ItemPointer tid);
 
 /* The access method's entry points. */
 extern IndexBuildResult *vc_hnsw_build(Relation heap, Relation index, struct IndexInfo *index_info);

@@ -7,9 +7,9 @@
  * searched, m of them chosen so that none is nearer to another chosen one than to the value (then filled up with the nearest
  * of the rest), and the new node and each chosen one are linked both ways.
  *
- * Departures: the search for candidates stops when half of ef_construction have settled, or twice as many nodes were visited:
- * a graph's quality depends on candidates from all around rather than on the last of the nearest, and on hard data a full
- * search visits many times more. All nodes of a level have the same number of links (2m, rounded up to a FastScan block of 32), and a node that has
+ * Departures: the search for candidates stops when half of ef_construction have settled, or when three quarters as many visits
+ * found nothing nearer: a graph's quality depends on candidates from all around rather than on the last of the nearest, and on
+ * hard data a full search visits many times more. All nodes of a level have the same number of links (2m, rounded up to a FastScan block of 32), and a node that has
  * them all decides about a new link from its own page alone. Instead of pruning its neighbours against each other, it
  * compares the newcomer with them, by estimates from the codes it holds: the query table of the new value, made for the search,
  * serves for that. Each link remembers whether it is spare, that is, whether a nearer neighbour makes up for it; a newcomer takes
@@ -27,6 +27,7 @@
 #include "common/pg_prng.h"
 #include "kernels/vc_kernels.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/memutils.h"
 
 /* So often in a row no vacuum gets in the way of one insert. */
@@ -34,6 +35,13 @@
 
 /* A compact node has room for few row pointers; so many nodes of one value are made before one takes a page for them. */
 #define TWINS 4
+
+/* After so many visits that found nothing nearer, a search for candidates is over; on a level that it only passes through, so many. */
+#define PATIENCE(ef_construction) Max((ef_construction) * 3 / 4, 16)
+#define DESCEND_PATIENCE 12
+
+/* A search for candidates finds about so many nodes for each that is wanted. */
+#define KEPT 2
 
 /* What is decided for one level before anything is written. */
 typedef struct LevelPlan
@@ -59,6 +67,7 @@ struct VcHnswInserter
 	uint32		 ncandidates;
 	const void **values; /* [ef_construction], theirs; compact: as rotated vectors */
 	char		*copies; /* [ef_construction][copy_stride], where they cannot be looked at in place */
+	char		*kept;	 /* [KEPT * ef_construction][copy_stride]: values that the search kept */
 	float		*error2; /* [ef_construction], vc_hnsw_error2; compact only */
 	bool		*equal;	 /* [ef_construction]: the node is one of the new value */
 
@@ -102,6 +111,12 @@ vc_hnsw_inserter_new(VcHnswGraph *graph)
 		in->own_rotated = palloc(sizeof(float) * shape->padded);
 	}
 	in->copies = palloc_extended(copy_stride(shape) * shape->ef_construction, MCXT_ALLOC_HUGE);
+	if (graph->store.arena == NULL && !shape->compact)
+	{
+		/* A second visit for a candidate's value would cost as much as its copy. */
+		in->kept = palloc_extended(copy_stride(shape) * KEPT * shape->ef_construction, MCXT_ALLOC_HUGE);
+		vc_hnsw_search_keep_values(in->search, in->kept, copy_stride(shape), KEPT * shape->ef_construction);
+	}
 	if (shape->coded)
 	{
 		in->residual = palloc(sizeof(float) * shape->padded);
@@ -181,9 +196,29 @@ search_candidates(VcHnswInserter *in, VcHnswId start)
 	/* Without codes every neighbour seen is a node found. */
 	uint32			   limit = shape->coded ? 2 * shape->ef_construction : UINT32_MAX;
 
+	if (shape->coded)
+	{
+		vc_hnsw_search_few(in->search, &in->query, start, ef, PATIENCE(shape->ef_construction));
+		if (any_live(in))
+			return;
+	}
 	vc_hnsw_search_start(in->search, &in->query, start);
 	while (vc_hnsw_search_run(in->search, ef, limit) && !any_live(in) && limit < UINT32_MAX / 2)
 		limit *= 2;
+}
+
+/* From the entry down to (not into) `level`, as vc_hnsw_descend goes, but to the first node that has no nearer neighbour. */
+static VcHnswId
+descend(VcHnswInserter *in, VcHnswId entry, int from, int level)
+{
+	if (!in->graph->shape.coded)
+		return vc_hnsw_descend(in->search, &in->query, entry, from, level);
+	for (; from > level && entry != VC_HNSW_NONE; from--)
+	{
+		vc_hnsw_search_few(in->search, &in->query, entry, 1, DESCEND_PATIENCE);
+		entry = vc_hnsw_search_nearest(in->search, true);
+	}
+	return entry;
 }
 
 /* Find candidates of level 0 by the lists. */
@@ -244,8 +279,22 @@ collect_candidates(VcHnswInserter *in, int level)
 	{
 		uint32			  i = (uint32) in->order[o];
 		VcHold			  hold;
-		const VcHnswNode *node = vc_hnsw_node(graph, &hold, found[i].id);
+		const VcHnswNode *node;
 		uint32			  n = in->ncandidates;
+
+		in->values[n] = vc_hnsw_search_value(in->search, i);
+		if (in->values[n])
+		{
+			/* It was found to be live, and vacuum frees no node before this insertion is over. */
+			if (found[i].level == level)
+			{
+				in->candidates[n] = found[i];
+				in->equal[n] = vc_hnsw_same_value(shape, in->values[n], in->stored.value);
+				in->ncandidates++;
+			}
+			continue;
+		}
+		node = vc_hnsw_node(graph, &hold, found[i].id);
 
 		if ((node->flags & (VC_HNSW_USED | VC_HNSW_DEAD)) == VC_HNSW_USED && node->level == level)
 		{
@@ -358,6 +407,16 @@ choose_links(VcHnswInserter *in, LevelPlan *plan)
 	}
 }
 
+/* Whether the node to be has a link to this one. */
+static bool
+links_to(const LevelPlan *plan, VcHnswId id)
+{
+	for (uint32 i = 0; i < plan->nchosen; i++)
+		if (plan->chosen[i] == id)
+			return true;
+	return false;
+}
+
 /* What becomes of a newcomer at a node: the link it takes, or -1, and whether that link is spare. */
 typedef struct Place
 {
@@ -366,12 +425,17 @@ typedef struct Place
 } Place;
 
 /*
- * Find a newcomer at `distance` a place among a node's links; between[] are its neighbours' distances from the newcomer. Links it
- * makes spare are marked so. A free place is taken at once; otherwise, of the spare links the farthest gives way, and if
- * there is none the farthest of all; never to a newcomer that is spare itself or farther, unless forced.
+ * Find a newcomer at `distance` a place among a node's links; between[] are its neighbours' distances from the newcomer. A free place is
+ * taken at once; otherwise, of the spare links the farthest gives way, and if there is none the farthest of all; never to a
+ * newcomer that is spare itself or farther, unless forced.
+ *
+ * A link is not spare because of a newcomer that does not lead on to where it led, or nothing might in the end. So only
+ * those become spare that are to nodes the newcomer links to; and if there are any that are farther than the newcomer, one of
+ * them gives way.
  */
 static Place
-find_place(const VcHnswGraph *graph, VcHnswNode *node, const float *between, float distance, bool force)
+find_place(const VcHnswGraph *graph, VcHnswNode *node, const float *between, float distance, bool force,
+		   const LevelPlan *plan)
 {
 	const VcHnswShape *shape = &graph->shape;
 
@@ -379,30 +443,42 @@ find_place(const VcHnswGraph *graph, VcHnswNode *node, const float *between, flo
 	Place place = {-1, false};
 	int	  farthest = -1;
 	int	  farthest_spare = -1;
+	int	  farthest_known = -1;
 
 	vc_hnsw_link_distances(graph, node, distances);
 	for (int i = 0; i < node->links; i++)
 	{
-		float d = distances[i];
+		float	 d = distances[i];
+		VcHnswId id = vc_hnsw_links(node)[i];
+		bool	 spare;
 
-		if (vc_hnsw_links(node)[i] == VC_HNSW_NONE)
+		if (id == VC_HNSW_NONE)
 		{
 			place.link = i;
 			continue;
 		}
-		if (d <= distance && between[i] < distance)
-			place.spare = true;
-		else if (d > distance && between[i] < d)
-			vc_hnsw_link_make_spare(shape, node, i);
+		spare = vc_hnsw_link_is_spare(shape, node, i);
+		if (d <= distance)
+			place.spare |= between[i] < distance;
+		else if ((spare || between[i] < d) && links_to(plan, id))
+		{
+			if (!spare)
+				vc_hnsw_link_make_spare(shape, node, i);
+			spare = true;
+			if (farthest_known < 0 || d > distances[farthest_known])
+				farthest_known = i;
+		}
 		if (farthest < 0 || d > distances[farthest])
 			farthest = i;
-		if (vc_hnsw_link_is_spare(shape, node, i) && (farthest_spare < 0 || d > distances[farthest_spare]))
+		if (spare && (farthest_spare < 0 || d > distances[farthest_spare]))
 			farthest_spare = i;
 	}
 	if (place.link >= 0)
 		return place;
 	if (node->links < shape->degree)
 		place.link = node->links++;
+	else if (farthest_known >= 0)
+		place.link = farthest_known;
 	else if (farthest_spare >= 0 && (force || !place.spare || distances[farthest_spare] > distance))
 		place.link = farthest_spare;
 	else if (force || (!place.spare && distances[farthest] > distance))
@@ -469,7 +545,7 @@ retry:
 		CHECK_FOR_INTERRUPTS();
 		goto retry;
 	}
-	place = find_place(graph, node, between, distance, force);
+	place = find_place(graph, node, between, distance, force, &in->plans[level]);
 	at = place.link;
 	if (at < 0)
 	{
@@ -610,7 +686,7 @@ insert_value(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
 				break;
 			}
 		}
-		start = vc_hnsw_descend(in->search, &in->query, entry, entry_level, Min(level, entry_level));
+		start = descend(in, entry, entry_level, Min(level, entry_level));
 		for (int l = Min(level, entry_level); l >= 0 && start != VC_HNSW_NONE; l--)
 		{
 			if (by_lists && l == 0)
@@ -678,4 +754,76 @@ vc_hnsw_insert(VcHnswInserter *in, const VcValue *value, const VcKeyRow *keys, I
 	if (in->graph->keys && in->graph->store.wal)
 		vc_hnsw_keys_add(in->graph, in->row, tid, keys);
 	return true;
+}
+
+/* ---- rows, one by one ---- */
+
+/*
+ * What an insertion needs is kept for the next one, because getting it anew costs as much as a good part of the search. An error
+ * leaves it in use; then it is thrown away.
+ */
+#define SPARE_LIMIT ((Size) 4 * 1024 * 1024)
+
+static struct
+{
+	MemoryContext	context;
+	MemoryContext	row_context;
+	VcHnswGraph		graph;
+	VcHnswInserter *inserter;
+	bool			in_use;
+} spare;
+
+static void
+throw_away_spare(void)
+{
+	if (spare.context)
+		MemoryContextDelete(spare.context);
+	memset(&spare, 0, sizeof(spare));
+}
+
+/* Open the index, with an inserter over it. */
+static void
+borrow_spare(Relation index)
+{
+	MemoryContext old;
+
+	if (spare.in_use || (spare.context && !vc_hnsw_open_again(&spare.graph, index, VC_HNSW_TO_LINK)))
+		throw_away_spare();
+	if (spare.context == NULL)
+	{
+		spare.in_use = true;
+		spare.context = AllocSetContextCreate(TopMemoryContext, "vc_hnsw insert", ALLOCSET_DEFAULT_SIZES);
+		spare.row_context = AllocSetContextCreate(spare.context, "vc_hnsw row", ALLOCSET_DEFAULT_SIZES);
+		old = MemoryContextSwitchTo(spare.context);
+		vc_hnsw_open(&spare.graph, index, VC_HNSW_TO_LINK);
+		spare.inserter = vc_hnsw_inserter_new(&spare.graph);
+		MemoryContextSwitchTo(old);
+	}
+	spare.in_use = true;
+}
+
+void
+vc_hnsw_insert_row(Relation index, Datum *values, bool *isnull, ItemPointer tid)
+{
+	MemoryContext old;
+	VcValue		  value;
+	VcKeyRow	  keys;
+
+	borrow_spare(index);
+	old = MemoryContextSwitchTo(spare.row_context);
+	vc_hnsw_read_key(&spare.graph, values[0], &value);
+	if (spare.graph.keys)
+		vc_keys_row(&spare.graph.keys->node, index, values, isnull, &keys);
+
+	/* Vacuum takes this lock exclusively, for a moment, to know that nobody still links to the nodes it found dead. */
+	LockPage(index, VC_HNSW_INSERT_LOCK_BLOCK, ShareLock);
+	if (!vc_hnsw_insert(spare.inserter, &value, &keys, tid))
+		elog(ERROR, "no room for a node on disk");
+	UnlockPage(index, VC_HNSW_INSERT_LOCK_BLOCK, ShareLock);
+
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(spare.row_context);
+	spare.in_use = false;
+	if (MemoryContextMemAllocated(spare.context, true) > SPARE_LIMIT)
+		throw_away_spare();
 }

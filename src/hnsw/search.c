@@ -25,6 +25,7 @@
 #include "kernels/vc_quant.h"
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
 #include "utils/memutils.h"
 
 
@@ -40,6 +41,11 @@ typedef struct Seen
 #define TOUCH_STRIDE 192
 #define TOUCH_AHEAD 3
 #define LONE_TOUCH_AHEAD 8
+
+/* A search of few visits: how many of the best are touched when they are seen, of so many that are kept, and when it ends at last. */
+#define FEW_TOUCHED 4
+#define FEW_ROOM(visits) ((visits) + (visits) / 4 + 4)
+#define FEW_MOST 4
 #define SPARE_LIMIT ((Size) 4 * 1024 * 1024)
 
 #define VISITED_FREE UINT32_MAX /* visited, but there is no node */
@@ -67,6 +73,11 @@ struct VcHnswSearch
 	VcHnswFound *found;
 	uint32		 found_count;
 	uint32		 found_size;
+
+	/* Copies of the values of the first nodes found, `values_room` of them at most. */
+	char  *values;
+	Size   values_stride;
+	uint32 values_room;
 
 	/* Of the node being visited: its neighbours and what is known of their distance. */
 	VcHnswId links[VC_HNSW_MAX_DEGREE];
@@ -467,6 +478,12 @@ record(VcHnswSearch *s, VcHnswId id, const VcHnswNode *node, float distance, flo
 		s->found_size *= 2;
 		s->found = repalloc_huge(s->found, sizeof(VcHnswFound) * (Size) s->found_size);
 	}
+	if (s->found_count < s->values_room)
+	{
+		const void *value = vc_hnsw_node_value(&s->graph->shape, node);
+
+		memcpy(s->values + s->values_stride * s->found_count, value, vc_hnsw_value_size(&s->graph->shape, value));
+	}
 	f = &s->found[s->found_count++];
 	f->distance = distance;
 	f->bound = bound;
@@ -474,6 +491,7 @@ record(VcHnswSearch *s, VcHnswId id, const VcHnswNode *node, float distance, flo
 	f->id = id;
 	f->down = node->down;
 	f->flags = node->flags;
+	f->level = node->level;
 	f->tids = node->tids;
 	f->overflow = node->level == 0 && node->overflow != InvalidBlockNumber;
 	if (s->query->filter && node->level == 0)
@@ -500,29 +518,44 @@ estimate_links(VcHnswSearch *s, const VcHnswNode *node, float distance)
 	return node->links;
 }
 
+/* Of the kept neighbours from `from` on, up to 32, those that may be nearer than limit: a bit for each. */
+static inline uint32
+links_below(VcHnswSearch *s, uint32 from, uint32 n, float limit)
+{
+	static const float no_errors[VC_RABITQ_BLOCK];
+	uint32			   below = vc_kernels->quant->below32(s->estimates + from, no_errors, 0, limit);
+
+	return n - from < VC_RABITQ_BLOCK ? below & ((UINT32_C(1) << (n - from)) - 1) : below;
+}
+
 /* Put the kept neighbours that promise something into the frontier. */
 static inline void
 push_links(VcHnswSearch *s, uint32 n)
 {
 	float limit = limit_of(s);
 
-	for (uint32 i = 0; i < n; i++)
-	{
-		Seen *seen;
+	for (uint32 from = 0; from < n; from += VC_RABITQ_BLOCK)
+		for (uint32 below = links_below(s, from, n, limit); below != 0; below &= below - 1)
+		{
+			uint32 i = from + pg_rightmost_one_pos32(below);
+			Seen  *seen;
 
-		if (!(s->estimates[i] < limit) || s->links[i] == VC_HNSW_NONE)
-			continue;
-		seen = see(s, s->links[i]);
-		if (seen->visited || s->estimates[i] >= seen->best)
-			continue;
-		seen->best = s->estimates[i];
-		frontier_push(s, vc_hnsw_ordered(s->estimates[i], s->links[i]));
-	}
+			if (!(s->estimates[i] < limit) || s->links[i] == VC_HNSW_NONE)
+				continue;
+			seen = see(s, s->links[i]);
+			if (seen->visited || s->estimates[i] >= seen->best)
+				continue;
+			seen->best = s->estimates[i];
+			frontier_push(s, vc_hnsw_ordered(s->estimates[i], s->links[i]));
+		}
 }
 
-/* Visit a node of a coded graph: its distance, and its neighbours into the frontier. */
-static void
-visit_coded(VcHnswSearch *s, VcHnswId id)
+/*
+ * Visit a node of a coded graph: find its distance, and keep its neighbours with their estimates. Returns how many; nothing
+ * is found where there is no node.
+ */
+static inline uint32
+visit_links(VcHnswSearch *s, VcHnswId id)
 {
 	VcHold			  hold;
 	const VcHnswNode *node = vc_hnsw_node(s->graph, &hold, id);
@@ -533,7 +566,7 @@ visit_coded(VcHnswSearch *s, VcHnswId id)
 	if (unlikely((node->flags & (VC_HNSW_USED | VC_HNSW_APART)) != VC_HNSW_USED))
 	{
 		vc_hnsw_done(s->graph, &hold);
-		return;
+		return 0;
 	}
 	distance = exact_distance(s, node, &bound);
 	n = estimate_links(s, node, distance);
@@ -543,7 +576,14 @@ visit_coded(VcHnswSearch *s, VcHnswId id)
 	see(s, id)->visited = s->found_count;
 	if (is_live(&s->found[s->found_count - 1]))
 		note_distance(s, distance);
-	push_links(s, n);
+	return n;
+}
+
+/* The same, and its neighbours into the frontier. */
+static void
+visit_coded(VcHnswSearch *s, VcHnswId id)
+{
+	push_links(s, visit_links(s, id));
 }
 
 /* Look at a visited node's neighbours again, for those that an earlier, smaller ef left out. */
@@ -635,6 +675,20 @@ vc_hnsw_search_start(VcHnswSearch *s, const VcHnswQuery *query, VcHnswId entry)
 		s->ef = 1;
 		visit_plain(s, entry);
 	}
+}
+
+void
+vc_hnsw_search_keep_values(VcHnswSearch *s, char *values, Size stride, uint32 room)
+{
+	s->values = values;
+	s->values_stride = stride;
+	s->values_room = room;
+}
+
+const void *
+vc_hnsw_search_value(VcHnswSearch *s, uint32 i)
+{
+	return i < s->values_room ? s->values + s->values_stride * i : NULL;
 }
 
 void
@@ -740,6 +794,116 @@ vc_hnsw_search_visit(VcHnswSearch *s, const VcHnswQuery *query, const VcHnswId *
 			seen->visited = s->found_count;
 		}
 		vc_hnsw_done(s->graph, &hold);
+	}
+}
+
+/* ---- a search of few visits ---- */
+
+/*
+ * Keep a node that was seen among the `room` best. They lie in order, the best last: so few are moved sooner than a heap is put
+ * in order.
+ */
+static inline void
+few_keep(VcHnswSearch *s, uint32 room, VcHnswOrdered r)
+{
+	VcHnswOrdered *kept = s->frontier;
+	uint32		   at;
+
+	if (s->frontier_count == room)
+	{
+		/* The worst, at the start, gives way. */
+		for (at = 0; at + 1 < room && kept[at + 1] > r; at++)
+			kept[at] = kept[at + 1];
+	}
+	else
+	{
+		for (at = s->frontier_count++; at > 0 && kept[at - 1] < r; at--)
+			kept[at] = kept[at - 1];
+	}
+	kept[at] = r;
+	if (at + FEW_TOUCHED >= s->frontier_count)
+		touch(s, (VcHnswId) r);
+}
+
+/* Keep those of n neighbours that promise to be among the `room` best. */
+static inline void
+few_keep_links(VcHnswSearch *s, uint32 n, uint32 room)
+{
+	float limit = limit_of(s);
+
+	if (s->frontier_count > room)
+	{
+		memmove(s->frontier, s->frontier + s->frontier_count - room, sizeof(VcHnswOrdered) * room);
+		s->frontier_count = room;
+	}
+	for (uint32 from = 0; from < n; from += VC_RABITQ_BLOCK)
+	{
+		uint32 below;
+
+		if (s->frontier_count == room)
+			limit = Min(limit, vc_hnsw_ordered_distance(s->frontier[0]));
+		for (below = links_below(s, from, n, limit); below != 0; below &= below - 1)
+		{
+			uint32 i = from + pg_rightmost_one_pos32(below);
+			Seen  *seen;
+
+			if (!(s->estimates[i] < limit) || s->links[i] == VC_HNSW_NONE)
+				continue;
+			seen = see(s, s->links[i]);
+			if (seen->visited || s->estimates[i] >= seen->best)
+				continue;
+			seen->best = s->estimates[i];
+			few_keep(s, room, vc_hnsw_ordered(s->estimates[i], s->links[i]));
+			if (s->frontier_count == room)
+				limit = Min(limit, vc_hnsw_ordered_distance(s->frontier[0]));
+		}
+	}
+}
+
+void
+vc_hnsw_search_few(VcHnswSearch *s, const VcHnswQuery *query, VcHnswId entry, uint32 ef, uint32 patience)
+{
+	float  nearest = INFINITY;
+	uint32 visits = patience;
+
+	Assert(s->graph->shape.coded);
+	vc_hnsw_search_reset(s);
+	s->query = query;
+	widen(s, ef);
+	if (s->frontier_size < FEW_ROOM(patience))
+	{
+		s->frontier_size = FEW_ROOM(patience);
+		s->frontier = repalloc_huge(s->frontier, sizeof(VcHnswOrdered) * (Size) s->frontier_size);
+	}
+	see(s, entry)->best = -INFINITY;
+	few_keep(s, 1, vc_hnsw_ordered(-INFINITY, entry));
+	while (s->frontier_count > 0 && s->found_count < visits)
+	{
+		VcHnswOrdered best = s->frontier[--s->frontier_count];
+		VcHnswId	  id = (VcHnswId) best;
+		uint32		  before = s->found_count;
+		uint32		  n;
+		Seen		 *seen;
+
+		if (vc_hnsw_ordered_distance(best) > limit_of(s))
+			break;
+		seen = see(s, id);
+		if (seen->visited)
+			continue;
+		seen->visited = VISITED_FREE;
+		for (uint32 i = 1; i <= Min(s->frontier_count, TOUCH_AHEAD); i++)
+			touch(s, (VcHnswId) s->frontier[s->frontier_count - i]);
+		CHECK_FOR_INTERRUPTS();
+		n = visit_links(s, id);
+		if (s->found_count == before)
+			continue;
+		if (is_live(&s->found[before]) && s->found[before].distance < nearest)
+		{
+			nearest = s->found[before].distance;
+			visits = Min(s->found_count + patience, FEW_MOST * patience);
+		}
+		/* No more than can be visited. Some are kept twice, since a node may be seen again with a lower estimate. */
+		few_keep_links(s, n, FEW_ROOM(visits - s->found_count));
 	}
 }
 

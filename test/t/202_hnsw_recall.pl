@@ -15,18 +15,20 @@ $node->safe_psql('postgres', q{
 	SELECT setseed(0.5);
 	CREATE FUNCTION normal() RETURNS float8 LANGUAGE sql AS 'SELECT sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random())';
 	CREATE TABLE centre AS SELECT i, array(SELECT normal() FROM generate_series(1, 48) g WHERE i >= 0) AS c FROM generate_series(0, 99) i;
-	CREATE TABLE raw AS SELECT row_number() OVER () AS id, array(SELECT (x + normal())::real FROM unnest(c) x WHERE n > 0) AS a
-		FROM (SELECT n, c FROM generate_series(1, 12200) n JOIN centre ON i = n * 7919 % 100) s;
+	CREATE TABLE raw AS SELECT row_number() OVER () AS id, i AS cluster, array(SELECT (x + normal())::real FROM unnest(c) x WHERE n > 0) AS a
+		FROM (SELECT n, i, c FROM generate_series(1, 12200) n JOIN centre ON i = n * 7919 % 100) s;
 	CREATE TABLE data AS SELECT id, a::vector(48) AS v, a::vector(48)::halfvec(48) AS h,
-		(SELECT string_agg((x > y)::int::text, '' ORDER BY o) FROM unnest(a, a[7:48] || a[1:6]) WITH ORDINALITY AS u (x, y, o))::bit(48) AS b FROM raw;
-	CREATE TABLE query AS SELECT id, v, h, b FROM data WHERE id > 12000;
-	CREATE TABLE t (id int, v vector(48), h halfvec(48), b bit(48));
+		(SELECT string_agg((x > y)::int::text, '' ORDER BY o) FROM unnest(a, a[7:48] || a[1:6]) WITH ORDINALITY AS u (x, y, o))::bit(48) AS b,
+		(SELECT '{' || string_agg(o || ':' || x, ',' ORDER BY o) || '}/48' FROM unnest(a) WITH ORDINALITY AS u (x, o) WHERE abs(x) > 1.5 OR o = 1)::sparsevec(48) AS s FROM raw;
+	CREATE TABLE query AS SELECT id, v, h, b, s FROM data WHERE id > 12000;
+	CREATE TABLE t (id int, v vector(48), h halfvec(48), b bit(48), s sparsevec(48));
 	INSERT INTO t SELECT * FROM data WHERE id <= 6000});
 
 my %case = (
 	l2 => ['v', 'vector_l2_ops', '<->'], ip => ['v', 'vector_ip_ops', '<#>'], cosine => ['v', 'vector_cosine_ops', '<=>'], l1 => ['v', 'vector_l1_ops', '<+>'],
 	half_l2 => ['h', 'halfvec_l2_ops', '<->'], half_ip => ['h', 'halfvec_ip_ops', '<#>'], half_cosine => ['h', 'halfvec_cosine_ops', '<=>'], half_l1 => ['h', 'halfvec_l1_ops', '<+>'],
-	hamming => ['b', 'bit_hamming_ops', '<~>'], jaccard => ['b', 'bit_jaccard_ops', '<%>']);
+	hamming => ['b', 'bit_hamming_ops', '<~>'], jaccard => ['b', 'bit_jaccard_ops', '<%>'],
+	sparse_l2 => ['s', 'sparsevec_l2_ops', '<->'], sparse_ip => ['s', 'sparsevec_ip_ops', '<#>'], sparse_cosine => ['s', 'sparsevec_cosine_ops', '<=>'], sparse_l1 => ['s', 'sparsevec_l1_ops', '<+>']);
 
 # The share of the true ten nearest found, where what is as near as the tenth counts too.
 sub recall
@@ -96,6 +98,46 @@ for my $name ('l2', 'hamming')
 	my $left = recall($name);
 	whole($index);
 	cmp_ok($left, '>=', 0.98, "$name: after deleting nine tenths $left");
+	$node->safe_psql('postgres', "DROP INDEX $index");
+}
+
+# ---- whole clusters that go and come back: nothing is left of what led to their values ----
+
+for my $name ('l2', 'half_cosine', 'hamming', 'sparse_l2')
+{
+	my ($column, $opclass) = @{ $case{$name} };
+	my $index = "t_$name";
+	$node->safe_psql('postgres', "TRUNCATE t; INSERT INTO t SELECT * FROM data WHERE id <= 6000; CREATE INDEX $index ON t USING vc_hnsw ($column $opclass)");
+	my $fresh = recall($name);
+	for my $round (0 .. 2)
+	{
+		my $clusters = "SELECT id FROM raw WHERE cluster % 3 = $round AND id <= 6000";
+		$node->safe_psql('postgres', "DELETE FROM t WHERE id IN ($clusters); VACUUM (INDEX_CLEANUP ON) t");
+		$node->safe_psql('postgres', "INSERT INTO t SELECT * FROM data WHERE id IN ($clusters)");
+	}
+	my $returned = recall($name);
+	whole($index);
+	cmp_ok($returned, '>=', $fresh - 0.01, "$name: after every cluster has gone and come back $returned, built at once $fresh");
+	$node->safe_psql('postgres', "DROP INDEX $index");
+}
+
+# ---- ten thousand equal values, of each type: half of them there when the index is built, half inserted ----
+
+for my $name ('l2', 'cosine', 'half_l2', 'hamming', 'sparse_l2')
+{
+	my ($column, $opclass, $op) = @{ $case{$name} };
+	my $index = "t_$name";
+	my $equal = "(SELECT $column FROM data WHERE id = 7001)";
+	my $found = sub { return $node->safe_psql('postgres', "SET enable_seqscan = off; SELECT count(DISTINCT id) FROM (SELECT id FROM t ORDER BY $column $op $equal LIMIT $_[0]) n WHERE id > 100000") };
+	$node->safe_psql('postgres', "TRUNCATE t; INSERT INTO t (id, $column) SELECT id, $column FROM data WHERE id <= 2000;
+		INSERT INTO t (id, $column) SELECT 100000 + i, $equal FROM generate_series(1, 5000) i;
+		CREATE INDEX $index ON t USING vc_hnsw ($column $opclass);
+		INSERT INTO t (id, $column) SELECT id, $column FROM data WHERE id BETWEEN 2001 AND 4000;
+		INSERT INTO t (id, $column) SELECT 100000 + i, $equal FROM generate_series(5001, 10000) i");
+	is($found->(10000), 10000, "$name: ten thousand equal values are found");
+	$node->safe_psql('postgres', "DELETE FROM t WHERE id > 100000 AND id % 2 = 0; VACUUM (INDEX_CLEANUP ON) t");
+	is($found->(5000), 5000, "$name: and those that are left");
+	whole($index);
 	$node->safe_psql('postgres', "DROP INDEX $index");
 }
 
