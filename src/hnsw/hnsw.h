@@ -715,6 +715,9 @@ extern void vc_hnsw_search_start(VcHnswSearch *search, const VcHnswQuery *query,
 extern void		   vc_hnsw_search_keep_values(VcHnswSearch *search, char *values, Size stride, uint32 room);
 extern const void *vc_hnsw_search_value(VcHnswSearch *search, uint32 i);
 
+/* A node's value will be looked at soon: start bringing it into the CPU's cache. */
+extern void vc_hnsw_search_expect(VcHnswSearch *search, VcHnswId id);
+
 /* Let a search that has been started go around a node. */
 extern void vc_hnsw_search_exclude(VcHnswSearch *search, VcHnswId id);
 

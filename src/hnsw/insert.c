@@ -53,6 +53,15 @@ typedef struct LevelPlan
 	VcHnswNode *image;	  /* [slot_size], the node to be */
 } LevelPlan;
 
+/* A node that the new one is to link to in another's place. */
+typedef struct Adopted
+{
+	VcHnswId	  id;
+	float		  distance;
+	VcHnswFactors factors;
+	uint8		 *code; /* [padded]; coded only */
+} Adopted;
+
 struct VcHnswInserter
 {
 	VcHnswGraph	 *graph;
@@ -77,6 +86,10 @@ struct VcHnswInserter
 
 	const VcKeyRow *keys; /* of the row, where there are key columns */
 	VcHnswId        row;  /* the node of level 0 it was put into */
+
+	VcHnswId *lost; /* [m]: what links led to that have been given to the new node */
+	uint32	  nlost;
+	Adopted	 *adopted; /* [m] */
 
 	LevelPlan plans[VC_HNSW_MAX_LEVEL + 1];
 	float	 *residual; /* [padded] */
@@ -117,10 +130,14 @@ vc_hnsw_inserter_new(VcHnswGraph *graph)
 		in->kept = palloc_extended(copy_stride(shape) * KEPT * shape->ef_construction, MCXT_ALLOC_HUGE);
 		vc_hnsw_search_keep_values(in->search, in->kept, copy_stride(shape), KEPT * shape->ef_construction);
 	}
+	in->lost = palloc(sizeof(VcHnswId) * shape->m);
+	in->adopted = palloc0(sizeof(Adopted) * shape->m);
 	if (shape->coded)
 	{
 		in->residual = palloc(sizeof(float) * shape->padded);
 		in->code = palloc(shape->padded);
+		for (int i = 0; i < shape->m; i++)
+			in->adopted[i].code = palloc(shape->padded);
 	}
 	return in;
 }
@@ -417,11 +434,12 @@ links_to(const LevelPlan *plan, VcHnswId id)
 	return false;
 }
 
-/* What becomes of a newcomer at a node: the link it takes, or -1, and whether that link is spare. */
+/* What becomes of a newcomer at a node: the link it takes, or -1, whether that link is spare, and what it led to before. */
 typedef struct Place
 {
-	int	 link;
-	bool spare;
+	int		 link;
+	bool	 spare;
+	VcHnswId before;
 } Place;
 
 /*
@@ -440,10 +458,11 @@ find_place(const VcHnswGraph *graph, VcHnswNode *node, const float *between, flo
 	const VcHnswShape *shape = &graph->shape;
 
 	float distances[VC_HNSW_MAX_DEGREE];
-	Place place = {-1, false};
+	Place place = {-1, false, VC_HNSW_NONE};
 	int	  farthest = -1;
 	int	  farthest_spare = -1;
 	int	  farthest_known = -1;
+	int	  had = node->links;
 
 	vc_hnsw_link_distances(graph, node, distances);
 	for (int i = 0; i < node->links; i++)
@@ -483,6 +502,8 @@ find_place(const VcHnswGraph *graph, VcHnswNode *node, const float *between, flo
 		place.link = farthest_spare;
 	else if (force || (!place.spare && distances[farthest] > distance))
 		place.link = farthest;
+	if (place.link >= 0 && place.link < had && place.link != farthest_known)
+		place.before = vc_hnsw_links(node)[place.link];
 	return place;
 }
 
@@ -564,6 +585,89 @@ retry:
 		vc_hnsw_set_code(shape, node, at, in->code, &factors);
 	}
 	vc_hnsw_node_commit(graph, &hold, id, at);
+	if (place.before != VC_HNSW_NONE)
+	{
+		in->lost[in->nlost++] = place.before;
+		vc_hnsw_search_expect(in->search, place.before);
+	}
+}
+
+/* The code and the distance of a node that the new one is to link to; false where it is no longer there. */
+static bool
+prepare_link(VcHnswInserter *in, VcHnswId id, int level, Adopted *adopted)
+{
+	VcHnswGraph		  *graph = in->graph;
+	const VcHnswShape *shape = &graph->shape;
+	VcHold			   hold;
+	const VcHnswNode  *node = vc_hnsw_node(graph, &hold, id);
+	bool			   there = (node->flags & (VC_HNSW_USED | VC_HNSW_DEAD)) == VC_HNSW_USED && node->level == level;
+
+	if (there)
+	{
+		adopted->id = id;
+		adopted->distance = vc_hnsw_distance(graph, &in->query, node);
+		if (shape->coded)
+			vc_hnsw_rotated(graph, vc_hnsw_node_value(shape, node), node->scale, in->residual);
+	}
+	vc_hnsw_done(graph, &hold);
+	if (there && shape->coded)
+	{
+		for (uint32 j = 0; j < shape->padded; j++)
+			in->residual[j] -= in->own_rotated[j];
+		vc_hnsw_encode(graph, in->residual, in->own_rotated, adopted->code, &adopted->factors);
+	}
+	return there && !isnan(adopted->distance);
+}
+
+/*
+ * Where links gave way to the new node, let it lead on to where they led, as far as it has room. So whatever could be come to can
+ * still be.
+ */
+static void
+adopt_lost(VcHnswInserter *in, VcHnswId id, int level)
+{
+	VcHnswGraph		  *graph = in->graph;
+	const VcHnswShape *shape = &graph->shape;
+	uint32			   n = 0;
+
+	for (uint32 i = 0; i < in->nlost; i++)
+		n += prepare_link(in, in->lost[i], level, &in->adopted[n]);
+	in->nlost = 0;
+	for (uint32 i = 0; i < n;)
+	{
+		VcHold		hold;
+		VcHnswNode *node = vc_hnsw_node_for_update(graph, &hold, id);
+		int			at = -1;
+
+		/* Of a node of many pages, one link at a time can be changed. */
+		for (bool more = true; more && i < n; i++)
+		{
+			Adopted *adopted = &in->adopted[i];
+			int		 place = -1;
+			bool	 linked = node->level != level || (node->flags & (VC_HNSW_USED | VC_HNSW_DEAD)) != VC_HNSW_USED;
+
+			for (int j = 0; j < node->links; j++)
+			{
+				linked |= vc_hnsw_links(node)[j] == adopted->id;
+				if (vc_hnsw_links(node)[j] == VC_HNSW_NONE)
+					place = j;
+			}
+			if (place < 0 && node->links < shape->degree)
+				place = node->links;
+			if (linked || place < 0)
+				continue;
+			at = place;
+			node->links = Max(node->links, at + 1);
+			vc_hnsw_set_link(shape, node, at, adopted->id, adopted->distance, true);
+			if (shape->coded)
+				vc_hnsw_set_code(shape, node, at, adopted->code, &adopted->factors);
+			more = shape->pages_per_node <= VC_STORE_MAX_PAGES;
+		}
+		if (at >= 0)
+			vc_hnsw_node_commit(graph, &hold, id, at);
+		else
+			vc_hnsw_done(graph, &hold);
+	}
 }
 
 /* Fill in what a node says of itself. */
@@ -733,6 +837,7 @@ insert_value(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
 		for (uint32 i = 0; i < plan->nchosen; i++)
 			link_back(in, plan->chosen[i], id, l, plan->distance[i],
 					  graph->shape.coded ? plan->rotated + (Size) graph->shape.padded * i : NULL, i == 0);
+		adopt_lost(in, id, l);
 	}
 	if (by_lists)
 		vc_hnsw_lists_add(in->lists, in->row, in->own_rotated);
@@ -748,6 +853,7 @@ bool
 vc_hnsw_insert(VcHnswInserter *in, const VcValue *value, const VcKeyRow *keys, ItemPointer tid)
 {
 	in->keys = keys;
+	in->nlost = 0;
 	if (!insert_value(in, value, tid))
 		return false;
 	/* Last, so that whoever finds the row in the list finds it in its node. */

@@ -692,6 +692,12 @@ vc_hnsw_search_value(VcHnswSearch *s, uint32 i)
 }
 
 void
+vc_hnsw_search_expect(VcHnswSearch *s, VcHnswId id)
+{
+	touch_value(s, id);
+}
+
+void
 vc_hnsw_search_exclude(VcHnswSearch *s, VcHnswId id)
 {
 	see(s, id)->visited = VISITED_FREE;
