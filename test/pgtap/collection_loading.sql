@@ -1,5 +1,5 @@
 -- Loads from a source, leases, and memory, as far as one session can tell; 053_collection_load.pl does the rest.
-SELECT plan(45);
+SELECT plan(51);
 SET client_min_messages = error;
 SELECT vectorcoll.create_collection('cache', 2) \gset
 CREATE TABLE source_rows (id bigint, vector text);
@@ -75,6 +75,14 @@ SELECT throws_ok($$SELECT vectorcoll.load_collection('cache', timeout => '-1 s')
 SELECT throws_ok($$SELECT vectorcoll.refresh_load('cache')$$, 'VC101', NULL, 'refresh_load: not loaded');
 SELECT lives_ok($$SELECT vectorcoll.load_collection('cache', wait => true)$$, 'load_collection');
 SELECT is((vectorcoll.get_load_progress('cache')).progress, 100::float8, 'all of it');
+SELECT vectorcoll.create_alias('cache', 'cache_alias'), vectorcoll._release_blocks('cache'::regclass) > 0 AS gone \gset
+SELECT is((vectorcoll.get_load_progress('cache')).progress, 0::float8, 'pushed out, as by other traffic');
+SELECT is(vectorcoll.get_load_state('cache_alias'), 'Loaded', 'it counts as loaded');
+SELECT lives_ok($$SELECT vectorcoll.refresh_load('cache', wait => true)$$, 'refresh_load');
+SELECT is((vectorcoll.get_load_progress('cache_alias')).progress, 100::float8, 'brings it back');
+SELECT is((SELECT resident_bytes FROM vectorcoll.get_load_progress('cache')), (SELECT (vectorcoll.get_collection_stats('cache')->>'table_bytes')::bigint + sum(pg_relation_size(indexrelid))::bigint FROM pg_index WHERE indrelid = 'cache'::regclass)
+    + (SELECT coalesce(pg_relation_size(reltoastrelid) + (SELECT sum(pg_relation_size(indexrelid)) FROM pg_index WHERE indrelid = reltoastrelid), 0)::bigint FROM pg_class WHERE oid = 'cache'::regclass), 'every byte of table, indexes and TOAST');
+SELECT results_eq($$SELECT vectorcoll.get_load_state('cache'), vectorcoll.get_load_state('cache', '_default'), vectorcoll.get_load_state('nope')$$, $$VALUES ('Loaded', 'Loaded', 'NotExist')$$, 'states');
 SELECT cmp_ok(vectorcoll.release_collection('cache'), '>', 0::bigint, 'release_collection');
 SELECT is((vectorcoll.get_load_progress('cache')).resident_bytes, 0::bigint, 'none of it');
 SELECT finish();

@@ -1,5 +1,5 @@
 -- Writing and reading points: every mode, every documented error, and that an error changes nothing.
-SELECT plan(81);
+SELECT plan(96);
 SELECT lives_ok($$SELECT vectorcoll.create_collection('docs', 3, metric_type => 'L2')$$, 'a collection in quick form');
 SELECT is(vectorcoll.insert('docs', '[{"id": 1, "vector": [1, 2, 3], "color": "red"}, {"id": 2, "vector": "[1,2,4]"}]'), 2::bigint, 'insert an array');
 SELECT is(vectorcoll.insert('docs', '{"id": 3, "vector": [0, 0, 1], "$meta": {"n": 1}}'), 1::bigint, 'insert an object');
@@ -50,6 +50,24 @@ SELECT is(vectorcoll.upsert('docs', '[{"id": 1, "vector": [0,0,0]}, {"id": 8, "v
 SELECT is(vectorcoll.upsert('docs', '[{"id": 3, "vector": [5,5,5]}, {"id": 9, "vector": [8,8,8]}]', 'update_only'), 1::bigint, 'update_only');
 SELECT results_eq($$SELECT id, vector::text FROM docs WHERE id IN (1, 3, 9) ORDER BY id$$, $$VALUES (1::bigint, '[9,9,9]'), (3, '[5,5,5]')$$, 'modes do what they say');
 SELECT throws_ok($$SELECT vectorcoll.upsert('docs', '{}', 'replace')$$, 'VC110', NULL, 'unknown mode');
+
+-- every mode, whole and partial, over a row that exists and one that does not
+SELECT vectorcoll.create_collection('modes', 2) IS NOT NULL AS created \gset
+CREATE FUNCTION after_upsert(mode text, partial bool, data jsonb) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE n bigint; rows text; BEGIN
+    TRUNCATE modes;
+    INSERT INTO modes VALUES (1, '[1,1]', '{"a": 1, "b": 1}');
+    n := vectorcoll.upsert('modes', data, mode, partial);
+    SELECT string_agg(id || vector::text || "$meta", ' ' ORDER BY id) INTO rows FROM modes;
+    RETURN n || ': ' || rows;
+EXCEPTION WHEN OTHERS THEN RETURN SQLSTATE; END $$;
+SELECT is(after_upsert(mode, partial, data::jsonb), expected, mode || CASE WHEN partial THEN ' partial ' ELSE ' ' END || data) FROM (VALUES
+    ('upsert', false, '[{"id": 1, "vector": [2,2], "b": 2}, {"id": 2, "vector": [3,3]}]', '2: 1[2,2]{"b": 2} 2[3,3]{}'), ('upsert', true, '[{"id": 1, "vector": [2,2], "b": 2}, {"id": 2, "vector": [3,3]}]', '2: 1[2,2]{"a": 1, "b": 2} 2[3,3]{}'),
+    ('insert_only', false, '[{"id": 1, "vector": [2,2], "b": 2}, {"id": 2, "vector": [3,3]}]', '1: 1[1,1]{"a": 1, "b": 1} 2[3,3]{}'), ('insert_only', true, '[{"id": 1, "vector": [2,2], "b": 2}, {"id": 2, "vector": [3,3]}]', 'VC110'),
+    ('update_only', false, '[{"id": 1, "vector": [2,2], "b": 2}, {"id": 2, "vector": [3,3]}]', '1: 1[2,2]{"b": 2}'), ('update_only', true, '[{"id": 1, "vector": [2,2], "b": 2}, {"id": 2, "vector": [3,3]}]', '1: 1[2,2]{"a": 1, "b": 2}'),
+    ('upsert', true, '{"id": 1, "b": null}', '1: 1[1,1]{"a": 1, "b": null}'), ('update_only', true, '{"id": 2, "b": 5}', '0: 1[1,1]{"a": 1, "b": 1}'), ('upsert', true, '{"id": 2, "b": 5}', 'VC111'), ('insert_only', true, '{"id": 2, "b": 5}', 'VC110'),
+    ('insert_only', false, '[{"id": 2, "vector": [3,3]}, {"id": 2, "vector": [4,4]}]', '1: 1[1,1]{"a": 1, "b": 1} 2[4,4]{}'), ('update_only', false, '[{"id": 1, "vector": [3,3]}, {"id": 1, "vector": [4,4]}]', '1: 1[4,4]{}'),
+    ('upsert', false, '{"id": 1}', 'VC111'), ('update_only', false, '{"id": 1}', 'VC111'), ('upsert', false, '[]', '0: 1[1,1]{"a": 1, "b": 1}')) t(mode, partial, data, expected);
 
 -- delete
 SELECT is(vectorcoll.delete('docs', '{1,2,99}'), 2::bigint, 'delete by ids');
