@@ -1,5 +1,5 @@
 -- Schemas: every fault at once, the canonical hash, differences, and the columns that come of them.
-SELECT plan(119);
+SELECT plan(121);
 
 -- A legal schema to break in one place at a time.
 CREATE FUNCTION good(change jsonb = '{}', field jsonb = NULL) RETURNS jsonb LANGUAGE sql AS $$
@@ -111,10 +111,24 @@ INSERT INTO sample VALUES ('{"description": "does not count", "shard_num": 3, "e
     {"name": "_tags", "dtype": "array", "element_type": "varchar", "max_length": 32, "max_capacity": 7},
     {"name": "tenant", "dtype": "varchar", "max_length": 64, "is_partition_key": true},
     {"name": "bits", "dtype": "binary_vector", "dim": 64.0, "nullable": true}]}');
-SELECT s AS sample FROM sample \gset
-\setenv VC_SCHEMA :sample
+-- And 200 made at random, of fields with every dtype and every option that goes with it.
+SELECT setseed(0.25);
+CREATE TABLE samples AS SELECT 0 AS n, s FROM sample UNION ALL
+SELECT i, jsonb_strip_nulls(jsonb_build_object('enable_dynamic_field', CASE WHEN random() < 0.6 THEN random() < 0.5 END, 'shard_num', CASE WHEN random() < 0.6 THEN 1 + floor(random() * 16)::int END, 'auto_id', CASE WHEN random() < 0.4 THEN random() < 0.5 END,
+        'description', CASE WHEN random() < 0.5 THEN 'é"' || i END, 'fields', (SELECT jsonb_agg(f ORDER BY random()) FROM (
+            SELECT jsonb_build_object('name', 'P_' || i, 'dtype', 'int64', 'is_primary', true) || CASE WHEN random() < 0.4 THEN '{"auto_id": true}' ELSE '{}'::jsonb END AS f
+            UNION ALL SELECT jsonb_build_object('name', 'v' || i, 'dtype', 'float_vector', 'dim', 1 + floor(random() * 16000)::int)
+            UNION ALL SELECT jsonb_build_object('name', (ARRAY['a', 'B', '_', 'zZ', 'Zz', 'x1'])[k] || k || (i % 7), 'nullable', random() < 0.5) || CASE WHEN random() < 0.2 THEN '{"description": "no"}' ELSE '{}'::jsonb END
+                || (ARRAY['{"dtype": "bool"}', '{"dtype": "int8"}', '{"dtype": "int16", "default_value": 3}', '{"dtype": "double"}', '{"dtype": "varchar", "max_length": 65535}', '{"dtype": "varchar", "max_length": 7.0}', '{"dtype": "text", "default_value": "x"}', '{"dtype": "json"}',
+                    '{"dtype": "array", "element_type": "varchar", "max_length": 20, "max_capacity": 9}', '{"dtype": "array", "element_type": "float", "max_capacity": 4096}', '{"dtype": "timestamptz"}', '{"dtype": "uuid"}', '{"dtype": "float16_vector", "dim": 16}',
+                    '{"dtype": "binary_vector", "dim": 64.0}', '{"dtype": "sparse_float_vector"}', '{"dtype": "int64", "is_partition_key": false}'])[1 + floor(random() * 16)::int]::jsonb
+              FROM generate_series(1, 1 + i % 6) k WHERE i > 0) g))) FROM generate_series(1, 200) i;
+SELECT is_empty('SELECT n, v.* FROM samples, vectorcoll.validate_schema(s) v', 'the samples are legal');
+SELECT jsonb_agg(s ORDER BY n) AS samples FROM samples \gset
+\setenv VC_SCHEMAS :samples
 \set python `python3 test/pgtap/schema_hash.py`
-SELECT is((SELECT vectorcoll.schema_hash(s) FROM sample), :'python', 'schema_hash is what Python computes');
+SELECT is((SELECT string_agg(vectorcoll.schema_hash(s), E'\n' ORDER BY n) FROM samples), :'python', 'schema_hash is what Python computes');
+SELECT cmp_ok((SELECT count(DISTINCT vectorcoll.schema_hash(s)) FROM samples), '>', 190::bigint, 'of each another');
 SELECT is((SELECT vectorcoll.schema_hash(s) FROM sample), (SELECT vectorcoll.schema_hash(s - 'description' || jsonb_build_object('fields',
            (SELECT jsonb_agg(f - 'description' ORDER BY f->>'dtype') FROM jsonb_array_elements(s->'fields') f))) FROM sample), 'order and descriptions do not count');
 SELECT isnt(vectorcoll.schema_hash(good()), vectorcoll.schema_hash(good('{"shard_num": 2}')), 'shards do');
