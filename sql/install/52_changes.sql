@@ -63,14 +63,13 @@ BEGIN
         BEGIN
             PERFORM vectorcoll._timeout_start(timeout, attempt);
             rel := vectorcoll._resolve_locked(name, namespace);
+            PERFORM vectorcoll._hold(rel, name);
             EXECUTE format('TRUNCATE %s', vectorcoll._ident(rel));
             EXIT;
         EXCEPTION WHEN query_canceled OR deadlock_detected THEN
             IF NOT vectorcoll._again('truncate_collection', SQLSTATE, attempt) THEN
                 RAISE;
             END IF;
-        WHEN undefined_table THEN
-            PERFORM vectorcoll._gone(name);
         END;
     END LOOP;
 END $$;
@@ -203,6 +202,7 @@ DECLARE
     new_schema jsonb;
     key_columns smallint[];
     partition_columns smallint[];
+    name text;
     bad text;
 BEGIN
     PERFORM vectorcoll._require(relation, 'relation');
@@ -215,10 +215,16 @@ BEGIN
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
             PERFORM vectorcoll._timeout_start(timeout, attempt);
-            PERFORM vectorcoll._lock('definition', vectorcoll._qualified(relation));
+            name := vectorcoll._qualified(relation);
+            IF name IS NULL THEN
+                PERFORM vectorcoll._gone(NULL);
+            END IF;
+            PERFORM vectorcoll._lock('definition', name);
             -- DDL by hand asks the registry what it must follow: none may be under way while the table is not in it yet.
-            IF (SELECT c.relkind IN ('r', 'p') FROM pg_class c WHERE c.oid = relation) THEN
-                EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', relation);
+            IF NOT vectorcoll._lock_relation(relation, 'SHARE UPDATE EXCLUSIVE') THEN
+                PERFORM vectorcoll._gone(name);
+            ELSIF vectorcoll._qualified(relation) <> name THEN -- renamed while we waited, which it cannot be any more
+                PERFORM vectorcoll._lock('definition', vectorcoll._qualified(relation));
             END IF;
             IF vectorcoll._schema(relation) IS NOT NULL THEN
                 RETURN vectorcoll._describe(relation);

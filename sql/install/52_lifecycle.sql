@@ -324,6 +324,15 @@ BEGIN
                               'vectorcoll.list_collections() shows the collections there are.');
 END $$;
 
+-- ACCESS SHARE on the table of a collection, so that DDL by hand neither drops nor renames it before the statement that follows.
+CREATE FUNCTION vectorcoll._hold(relid oid, name text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT vectorcoll._lock_relation(relid, 'ACCESS SHARE') THEN
+        PERFORM vectorcoll._gone(name);
+    END IF;
+END $$;
+
 -- ACCESS EXCLUSIVE on a collection's table, after its aliases' views if those are wanted as well.
 CREATE FUNCTION vectorcoll._lock_collection(relid oid, with_aliases bool = false) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

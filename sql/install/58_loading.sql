@@ -357,6 +357,7 @@ DECLARE
     lease bigint;
     result record;
 BEGIN
+    PERFORM vectorcoll._hold(rel, NULL);
     PERFORM vectorcoll._emit(rel, 'UPSERT_OR_LOAD__START');
     IF vectorcoll._local_flag(rel) THEN
         PERFORM vectorcoll._emit(rel, 'UPSERT_OR_LOAD__LOCAL_LOAD_IN_PROGRESS');
@@ -436,15 +437,16 @@ DECLARE
     n bigint;
 BEGIN
     PERFORM vectorcoll._require(ids, 'ids');
-    SELECT f->>'name' INTO key FROM jsonb_array_elements(vectorcoll._schema(rel)->'fields') f
-            WHERE f->'is_primary' = 'true';
-    IF key IS NULL THEN
-        EXECUTE format('DELETE FROM %s WHERE false', rel::regclass); -- not a table the caller sees: the server says why
-        PERFORM vectorcoll._gone(collection);
-    END IF;
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
             PERFORM vectorcoll._timeout_start(timeout, attempt);
+            PERFORM vectorcoll._hold(rel, collection);
+            SELECT f->>'name' INTO key FROM jsonb_array_elements(vectorcoll._schema(rel)->'fields') f
+                    WHERE f->'is_primary' = 'true';
+            IF key IS NULL THEN
+                EXECUTE format('DELETE FROM %s WHERE false', vectorcoll._ident(rel)); -- not a table the caller sees: the server says why
+                PERFORM vectorcoll._gone(collection);
+            END IF;
             EXECUTE format('DELETE FROM %s WHERE %I = ANY ($1::%s[])', vectorcoll._ident(rel), key,
                 (SELECT format_type(a.atttypid,
                         NULL) FROM pg_attribute a WHERE a.attrelid = rel AND a.attname = key)) USING ids;

@@ -46,16 +46,19 @@ typedef struct Write
 
 /* ---- partitions and keys ---- */
 
-/* Raises VC200 unless the partition exists; true when rows must say which they go to. */
+/*
+ * Raises VC200 unless the partition exists, which _default does unless it was dropped by hand; true when rows must say which
+ * they go to.
+ */
 static bool
 check_partition(const VcCollection *coll, text *name)
 {
-	Datum names[1] = {PointerGetDatum(name)};
+	Datum names[1] = {name ? PointerGetDatum(name) : CStringGetTextDatum("_default")};
 
-	if (name == NULL)
+	if (name == NULL && !coll->named_partitions)
 		return false;
 	vc_check_partitions(coll, construct_array(names, 1, TEXTOID, -1, false, TYPALIGN_INT));
-	return coll->named_partitions;
+	return name && coll->named_partitions;
 }
 
 /* The columns of the primary key, quoted: what ON CONFLICT names. */

@@ -1,5 +1,5 @@
 -- Partitions, namespaces and indexes: each function's success, effect and errors.
-SELECT plan(61);
+SELECT plan(64);
 SET client_min_messages = error;
 
 -- Named partitions.
@@ -42,6 +42,12 @@ SELECT throws_ok($$SELECT vectorcoll.release_partitions('docs', '{cold}')$$, 'VC
 SELECT throws_ok($$SELECT vectorcoll.load_partitions('docs', NULL)$$, 'VC111', NULL, 'load: null');
 SELECT lives_ok($$SELECT vectorcoll.drop_partition('docs', 'hot')$$, 'drop_partition');
 SELECT is((SELECT count(*) FROM docs), 300::bigint, 'its rows are gone');
+-- Partitions by hand: what they hold is gone, and writes are told what is missing.
+SELECT vectorcoll.create_collection('halved', 3), vectorcoll.create_partition('halved', 'p') \gset
+DROP TABLE halved__default;
+SELECT throws_ok($$SELECT vectorcoll.insert('halved', '{"id": 1, "vector": [1,2,3]}')$$, 'VC200', NULL, 'insert where the default partition was dropped by hand');
+SELECT throws_ok($$SELECT vectorcoll.upsert('halved', '{"id": 1, "vector": [1,2,3]}')$$, 'VC200', NULL, 'likewise upsert');
+SELECT is(vectorcoll.insert('halved', '{"id": 1, "vector": [1,2,3]}', 'p') + vectorcoll.insert('halved', '{2}', '{"[1,2,3]"}', NULL, 'p'), 2::bigint, 'the other partition is there');
 SELECT vectorcoll.create_collection('watched', 3) \gset
 CREATE VIEW on_watched AS SELECT * FROM watched;
 SELECT throws_like($$SELECT vectorcoll.create_partition('watched', 'x')$$, '%cannot be partitioned%', 'dependants are named, not broken');

@@ -1,4 +1,4 @@
-# Sixteen sessions create, index, fill, load, release, rename, alias, search and drop the same ten collections. No deadlock error
+# Sixteen sessions create, index, fill, load, release, rename, alias, search and drop the same ten collections, and load them from a source. No deadlock error
 # escapes, every error is one the reference documents, and registry and tables agree at the end.
 # VC_STRESS_SECONDS (10) sets how long; a minute is what the design asks for.
 use strict;
@@ -19,12 +19,13 @@ $node->safe_psql('postgres', <<'END');
 CREATE EXTENSION vectorcoll;
 CREATE SCHEMA s;
 CREATE TABLE outcome (op text, sqlstate text, message text, at timestamptz DEFAULT clock_timestamp());
+CREATE FUNCTION source() RETURNS SETOF jsonb LANGUAGE sql AS $$ SELECT jsonb_build_object('id', i, 'vector', '[1,2,3]') FROM generate_series(1, 3) i $$;
 CREATE PROCEDURE churn(seed float8, seconds float8, by_hand bool) LANGUAGE plpgsql AS $$
 DECLARE
     until timestamptz := clock_timestamp() + seconds * interval '1 second';
     ops text[] := ARRAY['create', 'create', 'create', 'create_other', 'index', 'index', 'drop_index', 'insert', 'insert', 'insert', 'load', 'load_wait',
                         'state', 'release', 'release', 'rename', 'drop', 'drop_unsafe', 'truncate', 'alias', 'move_alias', 'drop_alias',
-                        'search', 'search', 'describe', 'list', 'add_field', 'partition'];
+                        'search', 'search', 'describe', 'list', 'add_field', 'partition', 'load_records', 'rebuild', 'upsert_or_load', 'remove', 'upsert', 'stats', 'adopt'];
     op text; c text; c2 text; a text; state text; message text; detail text;
 BEGIN
     IF by_hand THEN
@@ -61,6 +62,13 @@ BEGIN
                 WHEN 'describe' THEN PERFORM vectorcoll.describe_collection(c);
                 WHEN 'list' THEN PERFORM vectorcoll.list_collections();
                 WHEN 'add_field' THEN PERFORM vectorcoll.add_collection_field(c, '{"name": "extra", "dtype": "int64", "nullable": true}');
+                WHEN 'load_records' THEN PERFORM vectorcoll.load_records(c, 'source');
+                WHEN 'rebuild' THEN PERFORM vectorcoll.rebuild_collection(c, 'source');
+                WHEN 'upsert_or_load' THEN PERFORM vectorcoll.upsert_or_load(c, '{"id": 5, "vector": [1,2,3]}', 'source');
+                WHEN 'remove' THEN PERFORM vectorcoll.remove_records(c, '{1,2}');
+                WHEN 'upsert' THEN PERFORM vectorcoll.upsert(c, '[{"id": 1, "vector": [1,2,3]}, {"id": 2, "vector": [1,2,3]}]');
+                WHEN 'stats' THEN PERFORM vectorcoll.get_collection_stats(c);
+                WHEN 'adopt' THEN PERFORM vectorcoll.adopt_table(to_regclass(c)) WHERE to_regclass(c) IS NOT NULL;
                 WHEN 'partition' THEN PERFORM vectorcoll.create_partition(c, 'p1');
                 WHEN 'to_s' THEN PERFORM vectorcoll.rename_collection(c, split_part(c2, '.', -1), new_namespace => 's');
                 WHEN 'hand_drop' THEN EXECUTE format('DROP TABLE IF EXISTS %s', c);
@@ -122,12 +130,13 @@ sub churn
 churn('false', $seconds);
 sub check_outcome
 {
-	my ($what) = @_;
+	my ($what, @more) = @_;
+	my $more = join('', map { ", '$_'" } @more);
 	my $count = $node->safe_psql('postgres', q{SELECT count(*) FROM outcome WHERE sqlstate = '00000' AND op NOT LIKE 'hand%'});
 	cmp_ok($count, '>', 200, "$what: operations that succeeded: $count");
 	# What the reference documents for these functions; 22000 is a vector of the wrong size, 3F000 a schema that is not there.
-	is( $node->safe_psql('postgres', q{SELECT op, sqlstate, min(message), count(*) FROM outcome WHERE op NOT LIKE 'hand%'
-		AND sqlstate NOT IN ('00000', 'VC100', 'VC105', 'VC110', 'VC700', 'VC704', 'VC705', 'VC706', 'VC902', 'VC903', 'VC904', 'VC906', '22000', '3F000')
+	is( $node->safe_psql('postgres', qq{SELECT op, sqlstate, min(message), count(*) FROM outcome WHERE op NOT LIKE 'hand%'
+		AND sqlstate NOT IN ('00000', 'VC100', 'VC105', 'VC110', 'VC700', 'VC704', 'VC705', 'VC706', 'VC902', 'VC903', 'VC904', 'VC906', '22000', '3F000'$more)
 		GROUP BY 1, 2 ORDER BY 1, 2}), '', "$what: every error is documented, and none is a deadlock");
 }
 check_outcome('through the functions');
@@ -135,7 +144,8 @@ check_outcome('through the functions');
 # DDL by hand takes its locks in orders of its own. Where that is a deadlock, one of the statements by hand may be told, no function.
 $node->safe_psql('postgres', 'TRUNCATE outcome');
 churn('true', $seconds);
-check_outcome('with DDL by hand');
+# Moved by hand, a table leaves its partitions behind, for DROP SCHEMA to take: then the partition is not found.
+check_outcome('with DDL by hand', 'VC200');
 is($node->safe_psql('postgres', q{SELECT op, sqlstate, min(message) FROM outcome WHERE op LIKE 'hand%'
 	AND sqlstate NOT IN ('00000', '40P01', '2BP01', '23505', '42P07', '42P01', '3F000', '42P06') GROUP BY 1, 2}), '', 'DDL by hand meets the errors of DDL');
 done_testing();
