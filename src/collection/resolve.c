@@ -293,6 +293,7 @@ drop_model(VcCacheEntry *entry)
 static void
 cache_invalidate(Datum arg, Oid relid)
 {
+	vc_statement_tables_changed(); /* by way of this callback, since the server has room for ten */
 	if (OidIsValid(relid))
 	{
 		VcCacheEntry *entry = hash_search(cache, &relid, HASH_FIND, NULL);

@@ -151,8 +151,8 @@ plan_forget(PlanEntry *entry)
 	nplans--;
 }
 
-static void
-note_changed_table(Datum arg, Oid relid)
+void
+vc_statement_tables_changed(void)
 {
 	tables_changed = true;
 }
@@ -226,7 +226,6 @@ plan_get(VcStatement *st, const VcCollection *coll)
 		HASHCTL ctl = {.keysize = sizeof(PlanKey), .entrysize = sizeof(PlanEntry), .hcxt = CacheMemoryContext};
 
 		plans = hash_create("vectorcoll plans", 128, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-		CacheRegisterRelcacheCallback(note_changed_table, (Datum)0);
 	}
 	key.hash = hash_bytes_extended((const unsigned char *)st->sql.data, st->sql.len, st->generic + 2 * st->fast_start);
 	key.hash ^= hash_bytes_extended((const unsigned char *)st->types, sizeof(Oid) * st->nparams, 1);

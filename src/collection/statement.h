@@ -51,4 +51,7 @@ extern uint64 vc_statement_run(VcStatement *st, const VcCollection *coll, bool r
 /* A cursor over the rows of the statement, in the order of one forward pass; it lives as any cursor of the transaction. */
 extern Portal vc_statement_open(VcStatement *st, const VcCollection *coll);
 
+/* Tables were changed or dropped, perhaps: plans for those that are gone are freed before the next one is made. */
+extern void vc_statement_tables_changed(void);
+
 #endif /* VC_STATEMENT_H */
