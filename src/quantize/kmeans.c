@@ -37,7 +37,7 @@ typedef struct State
 	uint32_t *bounds; /* [parts + 1]: rows of each part, after reordering */
 	uint32_t *home;	  /* [clusters]: the part of each */
 	char *nearest;	  /* memory for comparing by codes */
-	uint32_t parts;	  /* that clusters are in, where rows are compared by codes */
+	uint32_t parts;	  /* that clusters are in */
 	double work_done;
 	double work_total;
 } State;
@@ -337,11 +337,14 @@ keep_used(State *state, const float *rows, size_t n, float *centroids, uint32_t 
 	return drop_empty(state, n, centroids, k);
 }
 
-/* A round over all clusters by their codes: the rows' clusters, and their means. */
+/* A round over clusters that are in parts: where rows belong among all of them, and their means. */
 static void
-coded_round(State *state, const float *rows, size_t n, float *centroids, uint32_t k)
+refine(State *state, const float *rows, size_t n, float *centroids, uint32_t k)
 {
-	assign_coded(state, rows, n, centroids, k);
+	if (vc_nearest_pays(state->params->dim, k))
+		assign_coded(state, rows, n, centroids, k);
+	else
+		assign(state, rows, n, centroids, k);
 	memcpy(state->part, state->next, n * sizeof(uint32_t));
 	take_means(state, rows, n, centroids, k);
 }
@@ -485,8 +488,8 @@ vc_kmeans(const VcKmeans *params, float *rows, size_t nrows, float *centroids, v
 	state.work_total =
 		per_round * (parts * (some * (params->iterations + 1) + (some < 1.0)) +
 					 (double) params->clusters / parts * (params->iterations + 1)) +
-		(vc_nearest_pays(dim, params->clusters) ? nrows * coded_work(params, parts) * params->refinements
-												: per_round * params->clusters * (params->refinements + 1));
+		(vc_nearest_pays(dim, params->clusters) ? nrows * coded_work(params, parts) : per_round * params->clusters) *
+			(params->refinements > 0 ? params->refinements : 1);
 	parts = cut_parts(&state, rows, nrows, parts);
 	for (uint32_t p = 0; p < parts; p++)
 	{
@@ -503,15 +506,12 @@ vc_kmeans(const VcKmeans *params, float *rows, size_t nrows, float *centroids, v
 		made += k;
 		left -= k;
 	}
-	if (params->refinements > 0 && vc_nearest_pays(dim, made))
-	{
-		/* Centroids stay in their parts, so one that loses all rows is not moved to where another has too many. */
-		state.parts = parts;
-		for (uint32_t round = 0; round < params->refinements; round++)
-			coded_round(&state, rows, nrows, centroids, made);
-		return drop_empty(&state, nrows, centroids, made);
-	}
-	if (params->refinements > 0)
-		lloyd(&state, rows, nrows, centroids, made, params->refinements);
-	return keep_used(&state, rows, nrows, centroids, made);
+	if (params->refinements == 0)
+		return keep_used(&state, rows, nrows, centroids, made);
+
+	/* A cluster that loses all rows is not given others: there are few, and it would leave its part. */
+	state.parts = parts;
+	for (uint32_t round = 0; round < params->refinements; round++)
+		refine(&state, rows, nrows, centroids, made);
+	return drop_empty(&state, nrows, centroids, made);
 }
