@@ -11,8 +11,8 @@
 #include "kernels/vc_quant.h"
 #include "quantize/rabitq.h"
 
-/* The bounds of codes, in standard errors: one centroid in two hundred is off by more, and seldom the nearest. */
-#define EPSILON 2.5f
+/* The bounds of codes, in standard errors: one centroid in forty is off by more, and seldom the nearest. */
+#define EPSILON 2.0f
 
 /* 32 centroids of one part, followed by their codes. */
 typedef struct Block
