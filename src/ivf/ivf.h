@@ -250,6 +250,9 @@ extern Buffer vc_ivf_read_block(VcIvf *ivf, BlockNumber block);
 /* Pin and lock the first page of a segment, checked. */
 extern Buffer vc_ivf_read_segment(VcIvf *ivf, const VcIvfShape *shape, BlockNumber block, int mode);
 
+/* Bring the start of a segment that will be read soon into the CPU's cache, if it is in shared buffers where it was last seen. */
+extern void vc_ivf_prefetch_segment(VcIvf *ivf, const VcIvfShape *shape, BlockNumber block);
+
 static inline VcIvfSegment *
 vc_ivf_segment(Page page)
 {

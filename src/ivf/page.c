@@ -223,6 +223,22 @@ vc_ivf_read_block(VcIvf *ivf, BlockNumber block)
 	return ReadBufferExtended(ivf->index, ivf->fork, block, RBM_NORMAL, NULL);
 }
 
+void
+vc_ivf_prefetch_segment(VcIvf *ivf, const VcIvfShape *shape, BlockNumber block)
+{
+	const char *page = ivf->cached != NULL && block != InvalidBlockNumber ? vc_cache_whereabouts(ivf->cached, block) : NULL;
+
+	if (page == NULL)
+		return;
+	__builtin_prefetch(GetBufferDescriptor(ivf->cached->recent[block] - 1));
+	__builtin_prefetch(page + BLCKSZ - 1); /* what tells the page's kind */
+	for (Size at = 0; at < PREFETCHED_BYTES; at += PG_CACHE_LINE_SIZE / 2)
+	{
+		__builtin_prefetch(page + at);
+		__builtin_prefetch(page + SizeOfPageHeaderData + shape->codes + at);
+	}
+}
+
 Buffer
 vc_ivf_read_segment(VcIvf *ivf, const VcIvfShape *shape, BlockNumber block, int mode)
 {

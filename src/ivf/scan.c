@@ -340,10 +340,11 @@ gather_values(VcIvfScan *state, const VcIvfBlock *block, uint32 rows, float floo
 }
 
 /*
- * Gather rows with bounds in [floor, ceiling) from a list. With search_ceiling, the ceiling comes down as rows are seen.
+ * Gather rows with bounds in [floor, ceiling) from a list. With search_ceiling, the ceiling comes down as rows are seen. The list that
+ * will be read after it may be named.
  */
 static void
-gather_list(VcIvfScan *state, const VcIvfProbe *probe, float floor, bool search_ceiling, bool count_rows)
+gather_list(VcIvfScan *state, const VcIvfProbe *probe, BlockNumber next_list, float floor, bool search_ceiling, bool count_rows)
 {
 	const VcQuantKernels *quant = vc_kernels->quant;
 	VcIvf				 *ivf = &state->ivf;
@@ -357,7 +358,9 @@ gather_list(VcIvfScan *state, const VcIvfProbe *probe, float floor, bool search_
 		Buffer		buffer = vc_ivf_read_segment(ivf, shape, segment, BUFFER_LOCK_SHARE);
 		Page		page = BufferGetPage(buffer);
 		VcIvfBlock *blocks = vc_ivf_blocks(page);
+		BlockNumber next = vc_ivf_segment(page)->next;
 
+		vc_ivf_prefetch_segment(ivf, shape, next != InvalidBlockNumber ? next : next_list);
 		for (uint32 i = 0; i < shape->segment_blocks; i++)
 		{
 			const uint8 *codes;
@@ -400,7 +403,7 @@ gather_list(VcIvfScan *state, const VcIvfProbe *probe, float floor, bool search_
 				gather_row(state, &blocks[i], slot, &item, floor, search_ceiling, estimate[slot]);
 			}
 		}
-		segment = vc_ivf_segment(page)->next;
+		segment = next;
 		UnlockReleaseBuffer(buffer);
 		CHECK_FOR_INTERRUPTS();
 		vc_ivf_check_length(ivf, probe->head, ++nsegments);
@@ -420,7 +423,8 @@ raise_ceiling(VcIvfScan *state, bool count_rows)
 	if (state->nearest == NULL)
 		state->nearest = palloc_extended(sizeof(float) * state->horizon, MCXT_ALLOC_HUGE);
 	for (uint32 i = 0; i < state->nprobes; i++)
-		gather_list(state, &state->probes[i], floor, true, count_rows);
+		gather_list(state, &state->probes[i], i + 1 < state->nprobes ? state->probes[i + 1].head : InvalidBlockNumber, floor, true,
+					count_rows);
 
 	/* Rows gathered before the ceiling came down to where it is now belong to a later gathering. */
 	for (uint64 i = before; i < state->waiting.count; i++)
@@ -471,7 +475,8 @@ widen(VcIvfScan *state, uint32 n)
 	uint32 first = probe_more(state, n);
 
 	for (uint32 i = first; i < state->nprobes; i++)
-		gather_list(state, &state->probes[i], -INFINITY, false, true);
+		gather_list(state, &state->probes[i], i + 1 < state->nprobes ? state->probes[i + 1].head : InvalidBlockNumber, -INFINITY,
+					false, true);
 	heap_order(&state->waiting);
 }
 
