@@ -267,7 +267,7 @@ ivf_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *s
 	scan.start_visits = VISITS_TO_START + (ivf.meta.lists + probed) / rows_per_page +
 						doubtful_rows(&ivf.meta, probed * passing) *
 							(ivf.meta.storage == VC_IVF_STORAGE_HEAP ? TABLE_ROW_VISITS : 1);
-	scan.start_visits *= passing; /* all there is to know about conditions is in it already */
+	scan.start_visits *= Max(passing, 1 / Max(info->tuples, 1)); /* all there is to know about conditions is in it already */
 	scan.key_visits = 0;
 	scan.row_visits = passing;
 	if (wanted > EARLY_ROWS && ivf.meta.bits > 0)
