@@ -87,6 +87,17 @@ is(sqlstate(q{SELECT vectorcoll.load_collection('docs')}, 'SET vectorcoll.load_m
 like(($node->psql('postgres', q{SET vectorcoll.load_max_share = 0.01; SELECT vectorcoll.load_collection('docs', wait => true)}))[2],
 	qr/of the 64 MB of shared_buffers/, 'with the sizes');
 
+# A worker that cannot load says why; one that is asked for in a transaction which is rolled back never starts.
+sql(q{SELECT vectorcoll.create_collection('grown', 2000); BEGIN; SELECT vectorcoll.load_collection('grown');
+	INSERT INTO grown SELECT i, array_fill(i::real, ARRAY[2000]) FROM generate_series(1, 8000) i; COMMIT});
+ok($node->poll_query_until('postgres', q{SELECT state = 'Failed' FROM vectorcoll.loads WHERE relid = 'grown'::regclass}), 'a load that outgrew its memory while it waited for the commit fails');
+like(sql(q{SELECT failure FROM vectorcoll.loads WHERE relid = 'grown'::regclass}), qr/too large to load/, 'with the reason');
+is(sql(q{SELECT vectorcoll.get_load_state('grown')}), 'NotLoad', 'and is no load');
+sql(q{TRUNCATE grown; SELECT vectorcoll.load_collection('grown', wait => true)});
+is(sql(q{SELECT vectorcoll.get_load_state('grown')}), 'Loaded', 'smaller again, it loads');
+sql(q{SELECT vectorcoll.release_collection('grown'); BEGIN; SELECT vectorcoll.load_collection('grown'); ROLLBACK});
+is(sql(q{SELECT vectorcoll.get_load_state('grown'), pg_sleep(1)}) . sql(q{SELECT vectorcoll.get_load_state('grown')}), 'NotLoad|NotLoad', 'a load that was rolled back');
+
 # ---- an index being built ----
 
 sql(q{SELECT vectorcoll.create_collection('big', 100); INSERT INTO big SELECT i, (SELECT array_agg(random()) FROM generate_series(1, 100)
