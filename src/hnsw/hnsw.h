@@ -729,8 +729,8 @@ extern void vc_hnsw_search_exclude(VcHnswSearch *search, VcHnswId id);
 extern bool vc_hnsw_search_run(VcHnswSearch *search, uint32 ef, uint32 max_found);
 
 /*
- * A whole search of a coded graph that ends as another would, or when `patience` visits in a row found nothing nearer. It
- * keeps no more of the nodes seen than it may visit, and cannot be gone on with.
+ * A whole search of a coded graph that ends as another would, or when `patience` visits in a row found nothing nearer; later if what
+ * it found is so far away that it may have gone astray. It keeps no more of the nodes seen than it may visit, and cannot be gone on with.
  */
 extern void vc_hnsw_search_few(VcHnswSearch *search, const VcHnswQuery *query, VcHnswId entry, uint32 ef,
 							   uint32 patience);

@@ -7,8 +7,8 @@
  * searched, m of them chosen so that none is nearer to another chosen one than to the value (then filled up with the nearest
  * of the rest), and the new node and each chosen one are linked both ways.
  *
- * Departures: the search for candidates stops when half of ef_construction have settled, or when three quarters as many visits
- * found nothing nearer: a graph's quality depends on candidates from all around rather than on the last of the nearest, and on
+ * Departures: the search for candidates stops when half of ef_construction have settled, or when more visits than that
+ * (PATIENCE) found nothing nearer: a graph's quality depends on candidates from all around rather than on the last of the nearest, and on
  * hard data a full search visits many times more. All nodes of a level have the same number of links (2m, rounded up to a FastScan block of 32), and a node that has
  * them all decides about a new link from its own page alone. Instead of pruning its neighbours against each other, it
  * compares the newcomer with them, by estimates from the codes it holds: the query table of the new value, made for the search,
@@ -37,7 +37,7 @@
 #define TWINS 4
 
 /* After so many visits that found nothing nearer, a search for candidates is over; on a level that it only passes through, so many. */
-#define PATIENCE(ef_construction) Max((ef_construction) * 3 / 4, 16)
+#define PATIENCE(ef_construction) Max((ef_construction) * 5 / 8, 16)
 #define DESCEND_PATIENCE 12
 
 /* A search for candidates finds about so many nodes for each that is wanted. */

@@ -46,6 +46,13 @@ typedef struct Seen
 #define FEW_TOUCHED 4
 #define FEW_ROOM(visits) ((visits) + (visits) / 4 + 4)
 #define FEW_MOST 4
+
+/*
+ * A node that is farther from a value than the mean of its own neighbours are from it is hardly the nearest: the search went astray, or
+ * the value lies apart from all others, and then its links are worth more visits, too. So much farther, and so many times longer.
+ */
+#define FEW_ASTRAY 0.2f
+#define FEW_MOST_ASTRAY 8
 #define SPARE_LIMIT ((Size) 4 * 1024 * 1024)
 
 #define VISITED_FREE UINT32_MAX /* visited, but there is no node */
@@ -73,6 +80,10 @@ struct VcHnswSearch
 	VcHnswFound *found;
 	uint32		 found_count;
 	uint32		 found_size;
+
+	/* Of a search of few visits: the least distance of a live node, and the mean of its neighbours' distances from that one. */
+	float least;
+	float around;
 
 	/* Copies of the values of the first nodes found, `values_room` of them at most. */
 	char  *values;
@@ -550,12 +561,28 @@ push_links(VcHnswSearch *s, uint32 n)
 		}
 }
 
+/* The mean distance of a node's neighbours from it; infinite where nodes do not say. */
+static float
+mean_distance(const VcHnswShape *shape, const VcHnswNode *node)
+{
+	float  sum = 0;
+	uint32 n = 0;
+
+	for (uint32 i = 0; i < node->links && !shape->compact; i++)
+		if (vc_hnsw_links(node)[i] != VC_HNSW_NONE)
+		{
+			sum += vc_hnsw_unpack_distance(vc_hnsw_links_distance(shape, node)[i]);
+			n++;
+		}
+	return n > 0 ? sum / (float) n : INFINITY;
+}
+
 /*
  * Visit a node of a coded graph: find its distance, and keep its neighbours with their estimates. Returns how many; nothing
- * is found where there is no node.
+ * is found where there is no node. In a search of few visits, note what its end depends on.
  */
 static inline uint32
-visit_links(VcHnswSearch *s, VcHnswId id)
+visit_links(VcHnswSearch *s, VcHnswId id, bool few)
 {
 	VcHold			  hold;
 	const VcHnswNode *node = vc_hnsw_node(s->graph, &hold, id);
@@ -570,6 +597,11 @@ visit_links(VcHnswSearch *s, VcHnswId id)
 	}
 	distance = exact_distance(s, node, &bound);
 	n = estimate_links(s, node, distance);
+	if (few && distance < s->least && !(node->flags & VC_HNSW_DEAD))
+	{
+		s->least = distance;
+		s->around = mean_distance(&s->graph->shape, node);
+	}
 	record(s, id, node, distance, bound);
 	vc_hnsw_done(s->graph, &hold);
 
@@ -583,7 +615,7 @@ visit_links(VcHnswSearch *s, VcHnswId id)
 static void
 visit_coded(VcHnswSearch *s, VcHnswId id)
 {
-	push_links(s, visit_links(s, id));
+	push_links(s, visit_links(s, id, false));
 }
 
 /* Look at a visited node's neighbours again, for those that an earlier, smaller ef left out. */
@@ -866,10 +898,18 @@ few_keep_links(VcHnswSearch *s, uint32 n, uint32 room)
 	}
 }
 
+/* When the search is to end: later while it may have gone astray. */
+static inline uint32
+few_visits(VcHnswSearch *s, uint32 ef, uint32 patience)
+{
+	if (ef > 1 && s->least > s->around + FEW_ASTRAY * fabsf(s->around))
+		return FEW_MOST_ASTRAY * patience;
+	return Min(s->found_count + patience, FEW_MOST * patience);
+}
+
 void
 vc_hnsw_search_few(VcHnswSearch *s, const VcHnswQuery *query, VcHnswId entry, uint32 ef, uint32 patience)
 {
-	float  nearest = INFINITY;
 	uint32 visits = patience;
 
 	Assert(s->graph->shape.coded);
@@ -881,13 +921,14 @@ vc_hnsw_search_few(VcHnswSearch *s, const VcHnswQuery *query, VcHnswId entry, ui
 		s->frontier_size = FEW_ROOM(patience);
 		s->frontier = repalloc_huge(s->frontier, sizeof(VcHnswOrdered) * (Size) s->frontier_size);
 	}
+	s->least = INFINITY;
 	see(s, entry)->best = -INFINITY;
 	few_keep(s, 1, vc_hnsw_ordered(-INFINITY, entry));
 	while (s->frontier_count > 0 && s->found_count < visits)
 	{
 		VcHnswOrdered best = s->frontier[--s->frontier_count];
 		VcHnswId	  id = (VcHnswId) best;
-		uint32		  before = s->found_count;
+		float		  least = s->least;
 		uint32		  n;
 		Seen		 *seen;
 
@@ -900,16 +941,11 @@ vc_hnsw_search_few(VcHnswSearch *s, const VcHnswQuery *query, VcHnswId entry, ui
 		for (uint32 i = 1; i <= Min(s->frontier_count, TOUCH_AHEAD); i++)
 			touch(s, (VcHnswId) s->frontier[s->frontier_count - i]);
 		CHECK_FOR_INTERRUPTS();
-		n = visit_links(s, id);
-		if (s->found_count == before)
-			continue;
-		if (is_live(&s->found[before]) && s->found[before].distance < nearest)
-		{
-			nearest = s->found[before].distance;
-			visits = Min(s->found_count + patience, FEW_MOST * patience);
-		}
+		n = visit_links(s, id, true);
+		if (s->least < least)
+			visits = few_visits(s, ef, patience);
 		/* No more than can be visited. Some are kept twice, since a node may be seen again with a lower estimate. */
-		few_keep_links(s, n, FEW_ROOM(visits - s->found_count));
+		few_keep_links(s, n, FEW_ROOM(Min(visits - s->found_count, patience)));
 	}
 }
 

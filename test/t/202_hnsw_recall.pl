@@ -135,6 +135,10 @@ for my $name ('l2', 'cosine', 'half_l2', 'hamming', 'sparse_l2')
 		INSERT INTO t (id, $column) SELECT id, $column FROM data WHERE id BETWEEN 2001 AND 4000;
 		INSERT INTO t (id, $column) SELECT 100000 + i, $equal FROM generate_series(5001, 10000) i");
 	is($found->(10000), 10000, "$name: ten thousand equal values are found");
+	my $values = $node->safe_psql('postgres', "SELECT nodes FROM vectorcoll.hnsw_stats('$index')");
+	$node->safe_psql('postgres', "INSERT INTO t (id, $column) SELECT id, $column FROM t WHERE id <= 4000");
+	my $twins = $node->safe_psql('postgres', "SELECT nodes FROM vectorcoll.hnsw_stats('$index')") - $values;
+	cmp_ok($twins, '<=', 0.01 * $values, "$name: of $values values inserted once more, $twins were not found");
 	$node->safe_psql('postgres', "DELETE FROM t WHERE id > 100000 AND id % 2 = 0; VACUUM (INDEX_CLEANUP ON) t");
 	is($found->(5000), 5000, "$name: and those that are left");
 	whole($index);
