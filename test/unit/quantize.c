@@ -919,7 +919,7 @@ test_kmeans(void)
 	free(data);
 }
 
-/* Clusters found by codes: in sixteen parts at most the nearest, in more one that is hardly farther. */
+/* Clusters found by codes: in twelve parts at most the nearest, in more one that is hardly farther. */
 static void
 test_nearest(uint32_t dim, uint32_t n, uint32_t parts)
 {
@@ -1000,7 +1000,7 @@ main(void)
 	test_sq8();
 	test_kmeans();
 	test_nearest(64, 1, 1);
-	test_nearest(32, 700, 16);
+	test_nearest(32, 700, 12);
 	test_nearest(128, 1500, 40);
 	test_nearest(100, 300, 200);
 	ok(vc_nearest_size(UINT32_MAX - 3, UINT32_MAX, UINT32_MAX) == SIZE_MAX, "sizes that overflow are told");
