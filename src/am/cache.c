@@ -97,7 +97,9 @@ vc_cache_read(VcCached *cached, Relation relation, BlockNumber block)
 	if (likely(block < cached->nrecent))
 	{
 		buffer = cached->recent[block];
-		if (buffer != InvalidBuffer && ReadRecentBuffer(VC_INDEX_FILE(relation), MAIN_FORKNUM, block, buffer))
+		/* A temporary relation's file may have another one's number. */
+		if (buffer != InvalidBuffer && BufferIsLocal(buffer) == RelationUsesLocalBuffers(relation) &&
+			ReadRecentBuffer(VC_INDEX_FILE(relation), MAIN_FORKNUM, block, buffer))
 			return buffer;
 	}
 	buffer = ReadBuffer(relation, block);
