@@ -170,11 +170,11 @@ BEGIN
                     f->'dim'); hint := 'Pad the vectors with zero bits.';
             RETURN NEXT;
         END IF;
-        IF f ? 'default_value' THEN
-            message := 'vector field cannot have a default_value'; hint := 'Make the field nullable instead.'; RETURN NEXT;
-        END IF;
     ELSIF f ? 'dim' AND dtype = ANY (dtypes) THEN
         message := format('%s takes no dim', dtype); hint := 'Drop dim.'; RETURN NEXT;
+    END IF;
+    IF dtype = ANY (dtypes) AND dtype LIKE '%\_vector' AND f ? 'default_value' THEN
+        message := 'vector field cannot have a default_value'; hint := 'Make the field nullable instead.'; RETURN NEXT;
     END IF;
 
     IF dtype = 'varchar' AND f->'max_length' IS NULL THEN
@@ -221,7 +221,7 @@ BEGIN
        AND (dtype <> 'array' OR vectorcoll._int_between(f->'max_capacity', 1, 4096) IS NOT NULL
             AND f->>'element_type' IN ('bool', 'int8', 'int16', 'int32', 'int64', 'float', 'double', 'varchar', 'text', 'timestamptz', 'uuid')
             AND (f->>'element_type' <> 'varchar' OR vectorcoll._int_between(f->'max_length', 1, 65535) IS NOT NULL)) THEN
-        message := vectorcoll._default_fault(f);
+        message := vectorcoll._default_fault(vectorcoll._whole_numbers(f, 'max_length', 'max_capacity'));
         IF message IS NOT NULL THEN
             hint := 'Write a value that insert would take for the field.'; RETURN NEXT;
         END IF;
@@ -357,16 +357,24 @@ BEGIN
     END IF;
 END $$;
 
+-- The object with its whole numbers written as such: what JSON calls 8.0 is no integer to a type's modifier or a cast.
+CREATE FUNCTION vectorcoll._whole_numbers(object jsonb, VARIADIC keys text[]) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT object || coalesce(jsonb_object_agg(k, trunc((object->k)::numeric)), '{}') FROM unnest(keys) k
+     WHERE jsonb_typeof(object->k) = 'number'
+$$;
+
 -- The schema with every optional key of its functional part filled in; what the registry stores.
 CREATE FUNCTION vectorcoll._normalise_schema(schema jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT jsonb_build_object('description', coalesce(schema->'description', '""'),
                               'enable_dynamic_field', coalesce(schema->'enable_dynamic_field', 'false'),
-                              'shard_num', coalesce(schema->'shard_num', '1'))
+                              'shard_num', trunc(coalesce(schema->'shard_num', '1')::numeric))
            || CASE WHEN bool_or(e.value->'is_partition_key' = 'true')
-                   THEN jsonb_build_object('num_partitions', coalesce(schema->'num_partitions', '16')) ELSE '{}' END
+                   THEN jsonb_build_object('num_partitions', trunc(coalesce(schema->'num_partitions', '16')::numeric)) ELSE '{}' END
            || jsonb_build_object('fields', jsonb_agg(
-                  '{"description": "", "is_primary": false, "auto_id": false, "is_partition_key": false, "nullable": false}' || e.value
+                  '{"description": "", "is_primary": false, "auto_id": false, "is_partition_key": false, "nullable": false}'
+                  || vectorcoll._whole_numbers(e.value, 'dim', 'max_length', 'max_capacity')
                   || CASE WHEN e.value->'is_primary' = 'true' AND schema->'auto_id' = 'true'
                           THEN '{"auto_id": true}' ELSE '{}'::jsonb END
                   ORDER BY e.ordinality))

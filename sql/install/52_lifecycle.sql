@@ -8,8 +8,10 @@ CREATE FUNCTION vectorcoll._default_literal(field jsonb) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT format('%L::%s', CASE
         WHEN field->>'dtype' = 'array' AND jsonb_typeof(field->'default_value') = 'array'
-            THEN (SELECT '{' || coalesce(string_agg(to_json(e.value)::text, ',' ORDER BY e.ordinality), '') || '}'
+            THEN (SELECT '{' || coalesce(string_agg(CASE WHEN field->>'element_type' LIKE 'int%' THEN trunc(e.value::numeric)::text
+                                                         ELSE to_json(e.value)::text END, ',' ORDER BY e.ordinality), '') || '}'
                     FROM jsonb_array_elements_text(field->'default_value') WITH ORDINALITY e)
+        WHEN field->>'dtype' LIKE 'int%' THEN trunc((field->'default_value')::numeric)::text -- 5.0 is one of them
         WHEN field->>'dtype' = 'json' THEN (field->'default_value')::text
         ELSE field->>'default_value' END, vectorcoll._sql_type(field))
 $$;

@@ -21,5 +21,10 @@ def canonical(schema):
     }
 
 
-for schema in json.loads(os.environ["VC_SCHEMAS"]):
-    print(hashlib.sha256(json.dumps(canonical(schema), sort_keys=True).encode()).hexdigest())
+def schema_hash(schema):
+    return hashlib.sha256(json.dumps(canonical(schema), sort_keys=True).encode()).hexdigest()
+
+
+if __name__ == "__main__":
+    for schema in json.loads(os.environ["VC_SCHEMAS"]):
+        print(schema_hash(schema))
