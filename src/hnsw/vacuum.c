@@ -25,6 +25,9 @@
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
 
+/* Before codes tell whether an offer is dominated, so many of the nearest neighbours do, which takes far less. */
+#define GUARDS 6
+
 typedef struct UpperNode
 {
 	VcHnswId id;
@@ -52,6 +55,10 @@ typedef struct VacuumState
 	uint8	   *code;
 	char	   *own;	  /* the repaired node's value */
 	char	   *theirs;	  /* a new neighbour's */
+	char	   *guards;	  /* [GUARDS][value_bytes]: the nearest neighbours' */
+	float		guard_scale[GUARDS];
+	float		guard_distance[GUARDS];
+	int			nguards;
 } VacuumState;
 
 static bool
@@ -302,6 +309,12 @@ typedef struct Offers
 /* Beyond this many dead nodes we do not look for live ones behind them. */
 #define MAX_EXPANDED 128
 
+/*
+ * Of the live ones so many, the nearest first, are looked at for the places of `dead` links: about as many as an insert chooses from. Later
+ * ones are nearly always dominated, and each look costs as much as a visit of a search.
+ */
+#define OFFERS_LOOKED_AT(shape, dead) (2 * (shape)->m + 2 * (dead))
+
 static int
 compare_offers(const void *a, const void *b)
 {
@@ -410,6 +423,58 @@ static void
 prepare_offer(VacuumState *v, float scale)
 {
 	vc_hnsw_query_init_node(&v->graph, &v->offer_query, v->theirs, scale);
+}
+
+/* Keep the values of a node's nearest live neighbours; the node's own is the query. */
+static void
+find_guards(VacuumState *v, const VcHnswId *links, const float *distances, int nlinks)
+{
+	VcHnswGraph		  *graph = &v->graph;
+	const VcHnswShape *shape = &graph->shape;
+	int				   nearest[GUARDS];
+	int				   n = 0;
+
+	v->nguards = 0;
+	if (!shape->coded || shape->compact)
+		return;
+	for (int i = 0; i < nlinks; i++)
+	{
+		int at;
+
+		if (links[i] == VC_HNSW_NONE || is_dead(v, links[i]) || (n == GUARDS && !(distances[i] < distances[nearest[n - 1]])))
+			continue;
+		for (at = n < GUARDS ? n++ : n - 1; at > 0 && distances[i] < distances[nearest[at - 1]]; at--)
+			nearest[at] = nearest[at - 1];
+		nearest[at] = i;
+	}
+	for (int i = 0; i < n; i++)
+	{
+		VcHold			  hold;
+		const VcHnswNode *node = vc_hnsw_node(graph, &hold, links[nearest[i]]);
+
+		if ((node->flags & (VC_HNSW_USED | VC_HNSW_DEAD | VC_HNSW_APART)) == VC_HNSW_USED)
+		{
+			memcpy(v->guards + v->nguards * shape->value_bytes, vc_hnsw_node_value(shape, node), shape->value_bytes);
+			v->guard_scale[v->nguards] = node->scale;
+			v->guard_distance[v->nguards++] = vc_hnsw_distance(graph, &v->query, node);
+		}
+		vc_hnsw_done(graph, &hold);
+	}
+}
+
+/* Whether one of them is nearer to the node than the offer accepted last, and nearer to the offer than the node is. */
+static bool
+is_guarded(VacuumState *v, const Offer *offer, float scale)
+{
+	const VcHnswGraph *graph = &v->graph;
+	const VcHnswShape *shape = &graph->shape;
+
+	for (int i = 0; i < v->nguards; i++)
+		if (v->guard_distance[i] < offer->distance &&
+			graph->metric->distance(v->guards + i * shape->value_bytes, v->guard_scale[i], v->theirs, scale, shape->dim) <
+				offer->distance)
+			return true;
+	return false;
 }
 
 static bool
@@ -563,6 +628,7 @@ repair_node(VacuumState *v, VcHnswId id)
 	int				   had = nlinks;
 	int				   at = 0;
 	float			   scale;
+	float			   distances[VC_HNSW_MAX_DEGREE];
 
 	if ((node->flags & (VC_HNSW_USED | VC_HNSW_DEAD)) != VC_HNSW_USED)
 	{
@@ -579,9 +645,11 @@ repair_node(VacuumState *v, VcHnswId id)
 	}
 	memcpy(v->own, vc_hnsw_node_value(shape, node), vc_hnsw_value_size(shape, vc_hnsw_node_value(shape, node)));
 	scale = node->scale;
+	vc_hnsw_link_distances(graph, node, distances);
 	vc_hnsw_done(graph, &hold);
 
 	vc_hnsw_query_init_node(graph, &v->query, v->own, scale);
+	find_guards(v, links, distances, nlinks);
 	collect_offers(v, links, nlinks, ndead, &offers);
 
 	/*
@@ -591,7 +659,10 @@ repair_node(VacuumState *v, VcHnswId id)
 	for (int i = 0; i < nlinks; i++)
 		nlive += links[i] != VC_HNSW_NONE && !is_dead(v, links[i]);
 	for (int pass = 0; pass < 2; pass++)
-		for (Size next = 0; next < offers.nlive; next++)
+	{
+		int looked_at = 0;
+
+		for (Size next = 0; next < offers.nlive && looked_at < OFFERS_LOOKED_AT(shape, ndead); next++)
 		{
 			Offer *offer = &offers.live[next];
 			float  their_scale;
@@ -609,6 +680,9 @@ repair_node(VacuumState *v, VcHnswId id)
 				break;
 			if (offer->id == id || is_linked(links, nlinks, offer->id) || !accept_offer(v, offer, level, &their_scale))
 				continue;
+			looked_at++;
+			if (pass == 0 && is_guarded(v, offer, their_scale))
+				continue;
 			prepare_offer(v, their_scale);
 			if (pass == 0 && is_dominated(v, id, links, nlinks, offer))
 				continue;
@@ -617,6 +691,7 @@ repair_node(VacuumState *v, VcHnswId id)
 			links[at] = offer->id;
 			nlive++;
 		}
+	}
 	for (int i = 0; i < nlinks; i++)
 		if (is_dead(v, links[i]))
 			replace_link(v, id, i, links[i], NULL);
@@ -745,6 +820,7 @@ vc_hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats, IndexBu
 	vc_hnsw_query_alloc(&v.graph, &v.offer_query);
 	v.own = palloc(v.graph.shape.value_bytes);
 	v.theirs = palloc(v.graph.shape.value_bytes);
+	v.guards = palloc(GUARDS * v.graph.shape.value_bytes);
 	if (v.graph.shape.coded)
 	{
 		v.residual = palloc(sizeof(float) * v.graph.shape.padded);
