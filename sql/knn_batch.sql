@@ -78,8 +78,8 @@ SELECT count(*) FILTER (WHERE distance = 0) AS new FROM vectorcoll.knn_batch('v_
 CREATE TEMP TABLE mine AS SELECT id, v FROM items;
 CREATE INDEX mine_v ON mine USING vc_hnsw (v);
 SET client_min_messages = debug1;
-SELECT count(*) FROM workers('v_l2', 31);
-SELECT count(*) FROM workers('v_l2', 63);
+SELECT count(*) FROM workers('v_l2', 199);
+SELECT count(*) FROM workers('v_l2', 399);
 SELECT count(*) FROM workers('v_l2', 1000);
 SELECT count(*) FROM workers('mine_v', 1000);
 SET max_parallel_workers_per_gather = 0;

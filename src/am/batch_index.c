@@ -35,8 +35,8 @@
 
 #define MAX_PIVOTS 64
 
-/* A worker takes some milliseconds to start: as long as some tens of searches. */
-#define QUERIES_PER_WORKER 32
+/* A worker takes some milliseconds to start: as long as some tens of searches, which the others must have left by then. */
+#define QUERIES_PER_WORKER 200
 
 /* How many queries a process takes at a time: some, for what the cache still holds, but few, so that all end together. */
 #define QUERIES_AT_A_TIME 4
