@@ -1,4 +1,5 @@
 -- vc_hnsw: building, searching, inserting, deleting, refusing.
+\getenv inputdir PG_ABS_SRCDIR
 SET client_min_messages = warning;
 CREATE TABLE points (id int, v vector(6));
 -- A fixed set without ties: multiples of irrational steps, modulo 1.
@@ -47,17 +48,8 @@ SELECT bool_and(d >= before) AS ordered FROM (SELECT d, lag(d, 1, 0) OVER () AS 
 SELECT count(*) FROM (SELECT id FROM points WHERE id % 100 = 3 ORDER BY v <-> point(7) LIMIT 20) s;
 RESET vc_hnsw.ef_search;
 
--- The nodes of a plan: what else EXPLAIN says of them differs between versions of the server.
-CREATE FUNCTION nodes(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE line text; result text;
-BEGIN
-    FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-        IF result IS NULL OR line ~ '^ *->' THEN
-            result := concat_ws(' / ', result, regexp_replace(line, '^[ >-]+', ''));
-        END IF;
-    END LOOP;
-    RETURN result;
-END $$;
+\set file :inputdir '/sql/include/nodes.sql'
+\i :file
 -- Not for what it cannot do, however strongly it is suggested.
 CREATE INDEX points_part ON points USING vc_hnsw (v vector_l2_ops) WHERE id < 1000;
 SELECT count(*) FROM points WHERE id < 1000;
@@ -113,7 +105,18 @@ RESET vc_hnsw.ef_search;
 SET enable_indexscan = off;
 SELECT avg((SELECT count(*) FROM (SELECT id FROM positive p ORDER BY p.v <#> d.v LIMIT 10) s WHERE id = ANY (ids))) >= 9.5 AS found FROM directions d JOIN found USING (i);
 RESET enable_indexscan;
+-- How long a query is changes nothing about the order of inner products, nor about the way to the largest.
+CREATE FUNCTION pages(direction vector, length float8) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    query vector := ARRAY(SELECT x * length FROM unnest(direction::real[]) x);
+BEGIN
+    PERFORM id FROM positive ORDER BY v <#> query LIMIT 10;
+    RETURN (SELECT last_pages FROM vectorcoll.scan_stats());
+END $$;
+SELECT count(*), sum(pages(v, 1)) > 1000 AS searched, sum(abs(pages(v, 1) - pages(v, 2 ^ -10))) AS shorter, sum(abs(pages(v, 1) - pages(v, 2 ^ 10))) AS longer
+FROM directions;
 DROP TABLE positive, directions, found;
+DROP FUNCTION pages;
 
 -- NULLs are not indexed; zero vectors under cosine are, and come last.
 CREATE TABLE odd (id int, v vector(2));
@@ -222,3 +225,27 @@ CREATE INDEX measured_id ON measured (id);
 SELECT vectorcoll.index_recall('measured_id', 50);
 SELECT vectorcoll.index_recall('measured_v', 0);
 DROP TABLE measured;
+
+-- Vectors without any order, the hardest there are. A search ends after 16 visits for each of ef and 64 more, however hard, beside those on
+-- upper levels; it does not take having left neighbours out for having seen all. Codes take the room that a page of six nodes has.
+CREATE TABLE hard (id int, v vector(100));
+INSERT INTO hard SELECT i, array(SELECT random() - 0.5 FROM generate_series(1, 100) WHERE i > 0)::vector(100) FROM generate_series(1, 6000) i;
+CREATE INDEX hard_v ON hard USING vc_hnsw (v vector_l2_ops);
+CREATE FUNCTION most_visits(ef int) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE q vector; most bigint := 0;
+BEGIN
+    SET LOCAL enable_seqscan = off;
+    PERFORM set_config('vc_hnsw.ef_search', ef::text, true);
+    FOR i IN 1..100 LOOP
+        q := array(SELECT random() - 0.5 FROM generate_series(1, 100) WHERE i > 0)::vector;
+        PERFORM id FROM (SELECT id FROM hard ORDER BY v <-> q LIMIT 1) x;
+        most := greatest(most, (SELECT last_distances FROM vectorcoll.scan_stats()));
+    END LOOP;
+    RETURN most;
+END $$;
+SELECT ef, most_visits(ef) BETWEEN ef AND 16 * ef + 64 + 120 AS bounded FROM unnest(ARRAY[1, 5, 10]) ef;
+CREATE EXTENSION pageinspect;
+SELECT lower > 24 + 6 * 1300 AS filled, lower <= special AS fits FROM page_header(get_raw_page('hard_v', 1));
+DROP EXTENSION pageinspect;
+DROP TABLE hard;
+DROP FUNCTION most_visits;

@@ -1,9 +1,11 @@
 -- vc_hnsw with storage = compact: codes in place of values, rows ranked by the distances of the values in the table.
+\getenv inputdir PG_ABS_SRCDIR
 CREATE TABLE small (id int, grp int, v vector(60), h halfvec(60)) WITH (autovacuum_enabled = off);
 INSERT INTO small SELECT i, i % 100, w, w::vector(60)::halfvec(60)
     FROM (SELECT i, array(SELECT sin(i * s * 0.37 + s * s) + cos(i / 7.0 * s) / 3 FROM generate_series(1, 60) s)::vector AS w
           FROM generate_series(1, 6000) i) x;
 SET enable_seqscan = off;
+SET jit = off; -- or costs of a disabled scan have each statement compiled, which takes longer than all else here
 
 -- The order is that of exact distances and nothing is twice or missing, whatever the metric, the type and the number of rows.
 -- (When all rows are asked for, a few may have been found too late and come last.)
@@ -33,7 +35,14 @@ CREATE FUNCTION compare_all(value text, operator text, OUT n int, OUT filter tex
 
 CREATE INDEX i ON small USING vc_hnsw (v vector_l2_ops) WITH (storage = compact);
 SELECT * FROM compare_all('v', '<->');
+-- Nothing but values takes room: there are hubs in place of upper levels, one in 128 (the chance of fewer or more than this is one in a million).
+SELECT nodes, levels, free_slots < 30 AS full, pages - 1 = node_pages AS no_others, upper_nodes BETWEEN 14 AND 90 AS hubs FROM vectorcoll.hnsw_stats('i');
 SELECT vectorcoll.index_recall('i', 40) > 0.95 AS recall;
+-- By compiled expressions, too.
+SET jit = on;
+SELECT count(*), array_agg(id) FILTER (WHERE d = 0) AS itself
+    FROM (SELECT id, v <-> (SELECT v FROM small WHERE id = 1013) AS d FROM small WHERE grp = 13 ORDER BY d LIMIT 20) x;
+SET jit = off;
 DROP INDEX i;
 CREATE INDEX i ON small USING vc_hnsw (v vector_ip_ops) WITH (storage = compact);
 SELECT * FROM compare_all('v', '<#>');
@@ -85,17 +94,8 @@ SELECT rows, tid_pages FROM vectorcoll.hnsw_stats('shared_v');
 VACUUM (INDEX_CLEANUP ON) shared;
 SELECT rows, dead, vectorcoll.hnsw_check('shared_v', true) FROM vectorcoll.hnsw_stats('shared_v');
 
--- The nodes of a plan: what else EXPLAIN says of them differs between versions of the server.
-CREATE FUNCTION nodes(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE line text; result text;
-BEGIN
-    FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-        IF result IS NULL OR line ~ '^ *->' THEN
-            result := concat_ws(' / ', result, regexp_replace(line, '^[ >-]+', ''));
-        END IF;
-    END LOOP;
-    RETURN result;
-END $$;
+\set file :inputdir '/sql/include/nodes.sql'
+\i :file
 -- A value is fetched by an expression where the index is on one; partial indexes; NULLs.
 CREATE INDEX e ON small USING vc_hnsw (((v + v)::vector(60)) vector_l2_ops) WITH (storage = compact) WHERE grp < 50;
 SELECT bool_and(d >= before) AS in_order, count(*) FROM (SELECT d, lag(d) OVER () AS before FROM

@@ -1,4 +1,5 @@
 -- vc_hnsw: conditions on key columns, tested inside the index.
+\getenv inputdir PG_ABS_SRCDIR
 SET client_min_messages = warning;
 CREATE TABLE items (id int, v vector(4), b bool, i2 int2, i4 int4, i8 int8, f4 float4, f8 float8, d date, ts timestamp,
     tz timestamptz, s text, c varchar(20), u uuid);
@@ -22,26 +23,8 @@ ANALYZE items;
 CREATE INDEX items_v ON items USING vc_hnsw (v, b, i2, i4, i8, f4, f8, d, ts, tz, s, c, u);
 SELECT vectorcoll.hnsw_check('items_v', true);
 
--- Whether the index gives, in order, what a sequential scan gives: all rows that meet a condition, and no fewer than are asked for.
-CREATE FUNCTION same(condition text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE query text := format('SELECT id, v <-> ''[0.5,0.5,0.5,0.5]'' AS d FROM items WHERE v IS NOT NULL AND (%s)', condition);
-    line text; cond bool := false; filter bool := false; expected int[]; got int[]; few int; ordered bool;
-BEGIN
-    SET LOCAL enable_seqscan = on; SET LOCAL enable_indexscan = off;
-    EXECUTE format('SELECT coalesce(array_agg(id ORDER BY id), ''{}'') FROM (%s) s', query) INTO expected;
-    SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = on; SET LOCAL enable_sort = off;
-    query := query || ' ORDER BY v <-> ''[0.5,0.5,0.5,0.5]''';
-    FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-        cond := cond OR line ~ 'Index Cond';
-        filter := filter OR line ~ 'Filter';
-    END LOOP;
-    EXECUTE format('SELECT coalesce(array_agg(id ORDER BY id), ''{}'') FROM (%s LIMIT 100000) s', query) INTO got;
-    EXECUTE format('SELECT count(*), coalesce(bool_and(d >= before), true) FROM (SELECT d, lag(d, 1, d) OVER () AS before FROM (%s LIMIT 10) s) s',
-        query) INTO few, ordered;
-    RETURN CASE WHEN NOT cond THEN 'no Index Cond' WHEN filter THEN 'Filter' WHEN got <> expected THEN
-        format('%s rows instead of %s', cardinality(got), cardinality(expected)) WHEN few <> least(10, cardinality(expected))
-        THEN few || ' rows' WHEN NOT ordered THEN 'wrong order' ELSE 'same' END;
-END $$;
+\set file :inputdir '/sql/include/same.sql'
+\i :file
 CREATE TABLE conditions (n serial, condition text);
 INSERT INTO conditions (condition) VALUES
     ('i2 < -1'), ('i2 <= -1'), ('i2 = -1'), ('i2 >= 2'), ('i2 > 2'), ('i2 = 2::int4'), ('i2 < 40000'), ('i2 > -100000'),
@@ -77,17 +60,8 @@ EXECUTE nearest(3, 's3');
 EXECUTE nearest(3, NULL);
 EXECUTE nearest(28, 's3');
 RESET plan_cache_mode;
--- The nodes of a plan: what else EXPLAIN says of them differs between versions of the server.
-CREATE FUNCTION nodes(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE line text; result text;
-BEGIN
-    FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-        IF result IS NULL OR line ~ '^ *->' THEN
-            result := concat_ws(' / ', result, regexp_replace(line, '^[ >-]+', ''));
-        END IF;
-    END LOOP;
-    RETURN result;
-END $$;
+\set file :inputdir '/sql/include/nodes.sql'
+\i :file
 -- A query with conditions alone is not for this index, nor one for rows without a vector.
 SELECT nodes($$SELECT id FROM items WHERE i4 = 3$$);
 SELECT id FROM items WHERE v IS NULL ORDER BY v <-> '[0,0,0,0]' LIMIT 3;

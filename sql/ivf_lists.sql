@@ -39,3 +39,27 @@ SELECT rows FROM vectorcoll.ivf_stats('spots_v');
 SELECT spots_recall() >= 0.98 AS later;
 DROP TABLE spots;
 DROP FUNCTION spots_recall();
+
+-- Lists that several processes look for together, in a table where some blocks have fewer rows than others, or none: no list is made of anything but
+-- rows, so none is empty.
+SET min_parallel_table_scan_size = 0;
+SET max_parallel_maintenance_workers = 2;
+CREATE TABLE gaps (id int, v vector(64));
+INSERT INTO gaps SELECT i, CASE WHEN i < 16000 OR i % 3 = 0 THEN array(SELECT 10 + random() FROM generate_series(1, 64) WHERE i > 0)::vector END
+    FROM generate_series(1, 24000) i;
+DELETE FROM gaps WHERE id BETWEEN 4000 AND 6000;
+VACUUM ANALYZE gaps;
+CREATE INDEX gaps_v ON gaps USING vc_ivf (v) WITH (lists = 60);
+CREATE FUNCTION gaps_made(OUT lists bigint, OUT sampled bool, OUT rows bigint, OUT no_empty_list bool, OUT balanced bool) LANGUAGE sql AS $$
+    SELECT lists, trained_on BETWEEN 8000 AND 10000, rows, list_sizes[1] > 0, imbalance < 3 FROM vectorcoll.ivf_stats('gaps_v') $$;
+SELECT * FROM gaps_made();
+SELECT vectorcoll.ivf_check('gaps_v', true);
+REINDEX INDEX CONCURRENTLY gaps_v;
+SELECT * FROM gaps_made();
+SELECT vectorcoll.ivf_check('gaps_v', true);
+-- Too little memory for all to have their own: one process trains, and the others put rows into lists.
+SET maintenance_work_mem = '64MB';
+CREATE INDEX gaps_2 ON gaps USING vc_ivf (v) WITH (lists = 16000);
+SELECT lists > 10000 AS lists, rows FROM vectorcoll.ivf_stats('gaps_2');
+DROP TABLE gaps;
+DROP FUNCTION gaps_made();

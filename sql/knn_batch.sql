@@ -63,11 +63,28 @@ SET work_mem = '64kB';
 SELECT differences('v_l2', 'v', '<->', 100, 200) AS chunks;
 RESET work_mem;
 
--- Workers take a share of many queries: the same answers, all work counted, rows of this transaction seen.
+-- Workers take a share of many queries: the same answers, all work counted, rows of this transaction seen. How soon they are worth while
+-- is a matter of time, unless they cost nothing.
+SET parallel_setup_cost = 0;
 CREATE FUNCTION workers(relation regclass, n int) RETURNS SETOF int LANGUAGE sql AS $$
     SELECT query_no FROM vectorcoll.knn_batch($1, (SELECT array_agg(item(q)) FROM generate_series(1, $2) q), 1) $$;
 SELECT differences('v_l2', 'v', '<->', 10, 400) AS workers;
 SELECT last_index, last_searches, last_distances > 400 * 10 AS distances FROM vectorcoll.scan_stats();
+-- One that is asked for may come when all is done; of some tries it has a share in one.
+DO $$
+DECLARE result text; shares bigint := 0;
+BEGIN
+    FOR i IN 1 .. 50 LOOP
+        result := differences('v_l2', 'v', '<->', 10, 600);
+        SELECT last_workers INTO shares FROM vectorcoll.scan_stats();
+        EXIT WHEN shares > 0 OR result <> 'same';
+    END LOOP;
+    RAISE INFO 'with a worker: %, %', shares BETWEEN 1 AND 5, result;
+END $$;
+SET max_parallel_workers_per_gather = 0;
+SELECT differences('v_l2', 'v', '<->', 10, 400) AS alone;
+SELECT last_searches, last_workers FROM vectorcoll.scan_stats();
+RESET max_parallel_workers_per_gather;
 BEGIN;
 INSERT INTO items SELECT i, 0, item(i) FROM generate_series(6001, 6300) i;
 UPDATE items SET grp = 9 WHERE id % 7 = 0;

@@ -28,7 +28,24 @@ BEGIN
     EXECUTE query INTO found;
     RETURN (SELECT count(*) FROM unnest(exact, found) x (e, f) WHERE e IS DISTINCT FROM f);
 END $$;
+-- What the values compared take: how many of them the TOAST table's index was asked for, and blocks of the TOAST table for each.
+-- The server's counts are of the transaction, and of what has not been reported yet: their difference is the function's.
+CREATE FUNCTION fetching(relation regclass, OUT compared bigint, OUT asked bigint, OUT blocks numeric) LANGUAGE plpgsql AS $$
+DECLARE
+    toast oid := (SELECT reltoastrelid FROM pg_class WHERE oid = relation);
+    toast_index oid := (SELECT indexrelid FROM pg_index WHERE indrelid = toast);
+    asked_before bigint := pg_stat_get_xact_numscans(toast_index);
+    blocks_before bigint := pg_stat_get_xact_blocks_fetched(toast);
+    compared_before bigint := (SELECT distances FROM vectorcoll.scan_stats());
+BEGIN
+    SET LOCAL enable_seqscan = off;
+    EXECUTE format('SELECT count(*) FROM query, LATERAL (SELECT id FROM %s t ORDER BY t.v <-> query.v LIMIT 10) s', relation);
+    compared := (SELECT distances FROM vectorcoll.scan_stats()) - compared_before;
+    asked := pg_stat_get_xact_numscans(toast_index) - asked_before;
+    blocks := round((pg_stat_get_xact_blocks_fetched(toast) - blocks_before)::numeric / compared, 1);
+END $$;
 SELECT differ('wide') AS ivf, differ('other') AS compact;
+SELECT r, asked * 50 <= compared AS without_index, blocks <= 2.2 AS one_look FROM unnest('{wide,other}'::regclass[]) r, fetching(r);
 -- Chunks of new versions lie where there is room, not in the order of their ids.
 DELETE FROM wide WHERE id % 5 = 0;
 DELETE FROM other WHERE id % 5 = 0;
@@ -36,6 +53,7 @@ VACUUM wide, other;
 UPDATE wide SET v = wide(id + 3000) WHERE id % 3 = 0;
 UPDATE other SET v = wide(id + 3000) WHERE id % 3 = 0;
 SELECT differ('wide') AS ivf, differ('other') AS compact;
+SELECT asked < 0.75 * compared AS without_index FROM fetching('wide');
 -- Many misses in turn, then hits again.
 SELECT sum(differ('wide')) AS ivf, sum(differ('other')) AS compact FROM generate_series(1, 3);
 VACUUM FULL wide, other;
@@ -58,4 +76,4 @@ ALTER TABLE wide SET (toast_tuple_target = 8160);
 INSERT INTO wide SELECT i, wide(i) FROM generate_series(301, 400) i;
 SELECT differ('wide') AS ivf;
 DROP TABLE wide, other, query;
-DROP FUNCTION differ, wide;
+DROP FUNCTION differ, fetching, wide;

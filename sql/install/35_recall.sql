@@ -1,9 +1,9 @@
 -- vectorcoll.index_recall: how many of the true nearest neighbours an index finds, measured on a sample of the table's own rows.
 
--- The k nearest distances to a query, as the planner finds them under the settings of the function that asks.
+-- The k nearest distances to a query, as the planner finds them under the settings of the function that asks, whatever those of the session.
 CREATE FUNCTION vectorcoll._nearest_by_scan(query text, q anyelement, k int) RETURNS float8[]
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-    SET enable_indexscan = off SET enable_indexonlyscan = off SET enable_bitmapscan = off AS $$
+    SET enable_seqscan = on SET enable_sort = on SET enable_indexscan = off SET enable_indexonlyscan = off SET enable_bitmapscan = off AS $$
 DECLARE nearest float8[];
 BEGIN
     EXECUTE query INTO nearest USING q, k;
@@ -12,7 +12,7 @@ END $$;
 
 CREATE FUNCTION vectorcoll._nearest_by_index(query text, q anyelement, k int) RETURNS float8[]
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-    SET enable_seqscan = off SET enable_sort = off AS $$
+    SET enable_indexscan = on SET enable_seqscan = off SET enable_sort = off AS $$
 DECLARE nearest float8[];
 BEGIN
     EXECUTE query INTO nearest USING q, k;
@@ -26,8 +26,6 @@ DECLARE
     query text;
     q record;
     rows float8;
-    exact float8[];
-    nearest float8[];
     hits bigint := 0;
     wanted bigint := 0;
 BEGIN
@@ -55,15 +53,15 @@ BEGIN
     query := format('SELECT array(SELECT (%1$s) %2$s $1 FROM %3$s WHERE %4$s ORDER BY (%1$s) %2$s $1 LIMIT $2)',
                     i.value, i.operator, i.tab, coalesce(i.predicate, '(' || i.value || ') IS NOT NULL'));
     EXECUTE format('SELECT count(*) FROM %s', i.tab) INTO rows;
-    FOR q IN EXECUTE format('SELECT (%s) AS v FROM %s TABLESAMPLE BERNOULLI (%s) WHERE %s LIMIT %s', i.value, i.tab,
+    -- One more than k, because the sampled row itself is among them and would always be found. Values do not come out of the statement: what
+    -- PL/pgSQL has planned for those of one type fails for those of another.
+    FOR q IN EXECUTE format('SELECT vectorcoll._nearest_by_scan($1, s.v, $2) AS exact, vectorcoll._nearest_by_index($1, s.v, $2) AS nearest
+                               FROM (SELECT (%s) AS v FROM %s TABLESAMPLE BERNOULLI (%s) WHERE %s LIMIT %s) s', i.value, i.tab,
                             least(100, 100.0 * 1.5 * sample / greatest(rows, 1)),
-                            coalesce(i.predicate, '(' || i.value || ') IS NOT NULL'), sample) LOOP
-        -- One more than k, because the sampled row itself is among them and would always be found.
-        exact := vectorcoll._nearest_by_scan(query, q.v, k + 1);
-        nearest := vectorcoll._nearest_by_index(query, q.v, k + 1);
-        wanted := wanted + cardinality(exact) - 1;
+                            coalesce(i.predicate, '(' || i.value || ') IS NOT NULL'), sample) USING query, k + 1 LOOP
+        wanted := wanted + cardinality(q.exact) - 1;
         -- A neighbour is found when its distance is at most the last true one's; of equal ones any will do.
-        hits := hits + (SELECT count(*) FROM unnest(nearest) d WHERE d <= exact[cardinality(exact)]) - 1;
+        hits := hits + (SELECT count(*) FROM unnest(q.nearest) d WHERE d <= q.exact[cardinality(q.exact)]) - 1;
     END LOOP;
     RETURN CASE WHEN wanted > 0 THEN hits / wanted::float8 END;
 END $$;

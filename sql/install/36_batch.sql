@@ -10,7 +10,7 @@ COMMENT ON FUNCTION vectorcoll.knn_batch IS
     'the k rows of a table, or of a vc_hnsw or vc_ivf index, nearest to each of many queries, to be joined by ctid';
 
 CREATE FUNCTION vectorcoll.scan_stats(OUT scans bigint, OUT pages bigint, OUT distances bigint, OUT last_index regclass,
-        OUT last_searches bigint, OUT last_pages bigint, OUT last_distances bigint) RETURNS record
+        OUT last_searches bigint, OUT last_pages bigint, OUT last_distances bigint, OUT last_workers bigint) RETURNS record
     AS 'MODULE_PATHNAME', 'vc_scan_stats' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION vectorcoll.scan_stats IS
     'index pages visited and exact distances computed by this session, and by its vc_hnsw or vc_ivf scan that ended last';

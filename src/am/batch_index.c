@@ -6,6 +6,9 @@
  * around it: rows are found visible or not under the statement's snapshot, and their distances are those that the index has
  * computed. Queries near each other are taken one after another, since they visit the same pages.
  *
+ * The first few queries are answered alone, to see how long the others will take: a worker has to be started, and then meets every page
+ * of the index for the first time, which costs as much as thousands of quick searches.
+ *
  * With workers, queries and answers are in dynamic shared memory. A process takes the next few queries when it is done with its last
  * ones, so the leader does not wait for workers to start, and does everything where none can be had. Fetching rows evaluates nothing but the
  * column, so what runs in a worker is safe there; an index over an expression, and a temporary table, stay with one process.
@@ -24,6 +27,7 @@
 #include "executor/instrument.h"
 #include "miscadmin.h"
 #include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
 #include "pgstat.h"
 #include "port/atomics.h"
 #include "tcop/tcopprot.h"
@@ -35,8 +39,12 @@
 
 #define MAX_PIVOTS 64
 
-/* A worker takes some milliseconds to start: as long as some tens of searches, which the others must have left by then. */
+/* There is a worker for so many queries at most, and for so many milliseconds of searching where parallel_setup_cost is the usual 1000. */
 #define QUERIES_PER_WORKER 200
+#define MS_PER_WORKER 150
+
+/* Queries answered before that is known. */
+#define QUERIES_ALONE 32
 
 /* How many queries a process takes at a time: some, for what the cache still holds, but few, so that all end together. */
 #define QUERIES_AT_A_TIME 4
@@ -114,56 +122,89 @@ order_queries(const VcBatch *batch, const VcMetric *metric)
 	return order;
 }
 
-/* Take queries, in this order, until there are none left, and answer them. */
-static void
-answer_share(VcBatch *batch, Relation table, Relation index, const int *order, pg_atomic_uint32 *next)
+/* What a process answers queries with. */
+typedef struct Answerer
 {
-	TupleTableSlot *slot = table_slot_create(table, NULL);
-	Snapshot		snapshot = GetActiveSnapshot();
-	RegProcedure	procedure = get_opcode(batch->target.operator);
+	VcBatch		   *batch;
+	Relation		index;
+	const int	   *order;
+	RegProcedure	procedure;
+	TupleTableSlot *slot;
 	IndexScanDesc	scan;
-	uint32			first;
+} Answerer;
 
+static void
+answerer_begin(Answerer *answerer, VcBatch *batch, Relation table, Relation index, const int *order)
+{
+	answerer->batch = batch;
+	answerer->index = index;
+	answerer->order = order;
+	answerer->procedure = get_opcode(batch->target.operator);
+	answerer->slot = table_slot_create(table, NULL);
 #if PG_VERSION_NUM >= 180000
-	scan = index_beginscan(table, index, snapshot, NULL, 0, 1);
+	answerer->scan = index_beginscan(table, index, GetActiveSnapshot(), NULL, 0, 1);
 #else
-	scan = index_beginscan(table, index, snapshot, 0, 1);
+	answerer->scan = index_beginscan(table, index, GetActiveSnapshot(), 0, 1);
 #endif
-	while ((first = pg_atomic_fetch_add_u32(next, QUERIES_AT_A_TIME)) < (uint32) batch->n)
+}
+
+static void
+answerer_end(Answerer *answerer)
+{
+	index_endscan(answerer->scan);
+	ExecDropSingleTupleTableSlot(answerer->slot);
+}
+
+/* Take queries, in their order, until there are none left before `end`, and answer them. */
+static void
+answer_share(Answerer *answerer, pg_atomic_uint32 *next, uint32 end)
+{
+	VcBatch		 *batch = answerer->batch;
+	IndexScanDesc scan = answerer->scan;
+	uint32		  first;
+
+	while ((first = pg_atomic_fetch_add_u32(next, QUERIES_AT_A_TIME)) < end)
 	{
-		for (uint32 i = first; i < Min(first + QUERIES_AT_A_TIME, (uint32) batch->n); i++)
+		for (uint32 i = first; i < Min(first + QUERIES_AT_A_TIME, end); i++)
 		{
-			int			query = order[i];
+			int			query = answerer->order[i];
 			ScanKeyData key;
 
-			ScanKeyEntryInitialize(&key, SK_ORDER_BY, 1, 1, batch->target.type, index->rd_indcollation[0], procedure,
-								   batch->queries[query]);
+			ScanKeyEntryInitialize(&key, SK_ORDER_BY, 1, 1, batch->target.type, answerer->index->rd_indcollation[0],
+								   answerer->procedure, batch->queries[query]);
 			index_rescan(scan, NULL, 0, &key, 1);
-			while (batch->counts[query] < batch->k && index_getnext_slot(scan, ForwardScanDirection, slot))
+			while (batch->counts[query] < batch->k && index_getnext_slot(scan, ForwardScanDirection, answerer->slot))
 			{
 				VcBatchAnswer *answer = vc_batch_add(batch, query);
 
 				CHECK_FOR_INTERRUPTS();
 				answer->table = batch->target.table;
-				answer->tid = slot->tts_tid;
+				answer->tid = answerer->slot->tts_tid;
 				answer->isnull = scan->xs_orderbynulls[0];
 				answer->distance = answer->isnull ? 0 : DatumGetFloat8(scan->xs_orderbyvals[0]);
 			}
 		}
 	}
-	index_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
 }
 
-/* How many workers to ask for. */
+/* How many workers there may be. */
 static int
-workers_wanted(const VcBatch *batch, Relation table)
+most_workers(const VcBatch *batch, Relation table)
 {
 	int workers = RelationGetParallelWorkers(table, max_parallel_workers_per_gather);
 
 	if (IsParallelWorker() || batch->target.attno == 0 || table->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
 		return 0;
 	return Min(Min(workers, max_parallel_workers_per_gather), batch->n / QUERIES_PER_WORKER);
+}
+
+/* How many of them are worth while, for what is left to be done. */
+static int
+workers_wanted(int most, double milliseconds)
+{
+	double setup = parallel_setup_cost / 1000 * MS_PER_WORKER;
+
+	return milliseconds < setup * most ? (int) (milliseconds / setup) : most;
 }
 
 PGDLLEXPORT void vc_batch_worker(dsm_segment *segment, shm_toc *toc);
@@ -179,6 +220,7 @@ vc_batch_worker(dsm_segment *segment, shm_toc *toc)
 	VcBatch		   batch = {.target = shared->target, .n = shared->n, .k = shared->k};
 	Relation	   table;
 	Relation	   index;
+	Answerer	   answerer;
 
 	debug_query_string = shm_toc_lookup(toc, KEY_TEXT, true);
 	if (debug_query_string)
@@ -198,7 +240,9 @@ vc_batch_worker(dsm_segment *segment, shm_toc *toc)
 		batch.rooms[i] = batch.k;
 		batch.answers[i] = answers + (Size) i * batch.k;
 	}
-	answer_share(&batch, table, index, shm_toc_lookup(toc, KEY_ORDER, false), &shared->next);
+	answerer_begin(&answerer, &batch, table, index, shm_toc_lookup(toc, KEY_ORDER, false));
+	answer_share(&answerer, &shared->next, batch.n);
+	answerer_end(&answerer);
 	worker->scan = vc_scan_last();
 	index_close(index, AccessShareLock);
 	table_close(table, AccessShareLock);
@@ -206,21 +250,22 @@ vc_batch_worker(dsm_segment *segment, shm_toc *toc)
 	(void) segment;
 }
 
-/* Put queries, order and places for answers where workers find them; the batch uses them there, too. */
+/* Put queries, order, and answers and places for them, where workers find them; the batch uses them there, too. */
 static Shared *
-share_batch(VcBatch *batch, ParallelContext *context, const int *order, Size query_size, Size answers_size)
+share_batch(VcBatch *batch, ParallelContext *context, const int *order, uint32 done, Size query_size, Size answers_size)
 {
 	Shared *shared = shm_toc_allocate(context->toc, sizeof(Shared));
 	int	   *shared_order = shm_toc_allocate(context->toc, sizeof(int) * batch->n);
 	char   *queries = shm_toc_allocate(context->toc, query_size);
 	char   *next = queries;
 	VcBatchAnswer *answers = shm_toc_allocate(context->toc, answers_size);
+	int	   *counts = shm_toc_allocate(context->toc, sizeof(int) * batch->n);
 
 	shared->target = batch->target;
 	shared->target.value = NULL;
 	shared->n = batch->n;
 	shared->k = batch->k;
-	pg_atomic_init_u32(&shared->next, 0);
+	pg_atomic_init_u32(&shared->next, done);
 	shm_toc_insert(context->toc, KEY_SHARED, shared);
 
 	memcpy(shared_order, order, sizeof(int) * batch->n);
@@ -230,13 +275,17 @@ share_batch(VcBatch *batch, ParallelContext *context, const int *order, Size que
 		datumSerialize(batch->queries[i], false, false, -1, &next);
 	shm_toc_insert(context->toc, KEY_QUERIES, queries);
 
-	batch->counts = shm_toc_allocate(context->toc, sizeof(int) * batch->n);
-	memset(batch->counts, 0, sizeof(int) * batch->n);
-	shm_toc_insert(context->toc, KEY_COUNTS, batch->counts);
+	memcpy(counts, batch->counts, sizeof(int) * batch->n);
+	batch->counts = counts;
+	shm_toc_insert(context->toc, KEY_COUNTS, counts);
 	for (int i = 0; i < batch->n; i++)
 	{
+		VcBatchAnswer *places = answers + (Size) i * batch->k;
+
+		if (counts[i] > 0)
+			memcpy(places, batch->answers[i], sizeof(VcBatchAnswer) * counts[i]);
 		batch->rooms[i] = batch->k;
-		batch->answers[i] = answers + (Size) i * batch->k;
+		batch->answers[i] = places;
 	}
 	shm_toc_insert(context->toc, KEY_ANSWERS, answers);
 	return shared;
@@ -260,8 +309,9 @@ keep_answers(VcBatch *batch, int *counts)
 }
 
 static void
-answer_in_parallel(VcBatch *batch, Relation table, Relation index, const int *order, int nworkers)
+answer_in_parallel(Answerer *answerer, uint32 done, int nworkers)
 {
+	VcBatch			*batch = answerer->batch;
 	ParallelContext *context;
 	Shared			*shared;
 	Worker			*workers;
@@ -285,7 +335,7 @@ answer_in_parallel(VcBatch *batch, Relation table, Relation index, const int *or
 	shm_toc_estimate_keys(&context->estimator, 7);
 	InitializeParallelDSM(context);
 
-	shared = share_batch(batch, context, order, query_size, answers_size);
+	shared = share_batch(batch, context, answerer->order, done, query_size, answers_size);
 	workers = shm_toc_allocate(context->toc, mul_size(sizeof(Worker), nworkers));
 	memset(workers, 0, sizeof(Worker) * nworkers);
 	shm_toc_insert(context->toc, KEY_WORKERS, workers);
@@ -298,7 +348,8 @@ answer_in_parallel(VcBatch *batch, Relation table, Relation index, const int *or
 	}
 
 	LaunchParallelWorkers(context);
-	answer_share(batch, table, index, order, &shared->next);
+	answer_share(answerer, &shared->next, batch->n);
+	answerer_end(answerer);
 	WaitForParallelWorkersToFinish(context);
 	for (int i = 0; i < context->nworkers_launched; i++)
 	{
@@ -316,18 +367,32 @@ vc_batch_by_index(VcBatch *batch)
 	Relation table = table_open(batch->target.table, AccessShareLock);
 	Relation index = index_open(batch->target.index, AccessShareLock);
 	int		*order = order_queries(batch, vc_metric_of(index, 1));
-	int		 nworkers = workers_wanted(batch, table);
+	int		 nworkers = most_workers(batch, table);
+	uint32	 done = nworkers > 0 ? Min(QUERIES_ALONE, batch->n) : 0;
+	Answerer answerer;
+	pg_atomic_uint32 next;
+	instr_time start;
+	instr_time time;
 
+	pg_atomic_init_u32(&next, 0);
+	answerer_begin(&answerer, batch, table, index, order);
+	if (done > 0)
+	{
+		INSTR_TIME_SET_CURRENT(start);
+		answer_share(&answerer, &next, done);
+		INSTR_TIME_SET_CURRENT(time);
+		INSTR_TIME_SUBTRACT(time, start);
+		nworkers = workers_wanted(nworkers, INSTR_TIME_GET_MILLISEC(time) / done * (batch->n - done));
+		pg_atomic_write_u32(&next, done);
+	}
 	ereport(DEBUG1, (errmsg_internal("answering %d queries by index \"%s\" with up to %d parallel workers", batch->n,
 									 RelationGetRelationName(index), nworkers)));
 	if (nworkers > 0)
-		answer_in_parallel(batch, table, index, order, nworkers);
+		answer_in_parallel(&answerer, done, nworkers);
 	else
 	{
-		pg_atomic_uint32 next;
-
-		pg_atomic_init_u32(&next, 0);
-		answer_share(batch, table, index, order, &next);
+		answer_share(&answerer, &next, batch->n);
+		answerer_end(&answerer);
 	}
 	pfree(order);
 	index_close(index, NoLock);

@@ -3,9 +3,10 @@
  *		What a backend remembers of an index from one scan to the next: what follows from its meta page, and in which buffer
  *		each block was last seen.
  *
- * Entries are keyed by the index's file, whose meta page never changes in what is cached; the access method checks the
+ * An entry is good for one file of the index, whose meta page never changes in what is cached; the access method checks the
  * rotation's seed against the meta page, because the number of a dropped file may be used again. Pointers into an entry
- * stay valid until the end of the transaction: entries are only discarded there, when there are too many.
+ * stay valid until the end of the transaction: only there memory is freed, of indexes that are gone or have another file, and of
+ * all when it is too much.
  */
 #ifndef VC_CACHE_H
 #define VC_CACHE_H
@@ -19,12 +20,18 @@
 /* What names an index's file, which PostgreSQL 16 renamed. */
 #if PG_VERSION_NUM >= 160000
 #define VC_INDEX_FILE(index) ((index)->rd_locator)
+typedef RelFileLocator VcIndexFile;
 #else
 #define VC_INDEX_FILE(index) ((index)->rd_node)
+typedef RelFileNode VcIndexFile;
 #endif
 
 typedef struct VcCached
 {
+	MemoryContext	 context; /* all of it is there */
+	VcIndexFile		 file;
+	struct VcCached *next; /* once given up: another one */
+
 	void	   *data;	 /* the access method's, or null in a new entry */
 	BlockNumber nblocks; /* the index is at least so long */
 	Buffer	   *recent;	 /* [nrecent], InvalidBuffer where unknown */
@@ -32,11 +39,11 @@ typedef struct VcCached
 	VcToastMap	toast; /* where the table's values lie */
 } VcCached;
 
-/* The entry of an index, made if there is none. */
-extern VcCached *vc_cache_get(Relation index);
+/* The entry of an index or a table, made if there is none. */
+extern VcCached *vc_cache_get(Relation relation);
 
 /* Memory for an entry's data. */
-extern void *vc_cache_alloc(Size bytes);
+extern void *vc_cache_alloc(VcCached *cached, Size bytes);
 
 /* Make room for hints about blocks up to nblocks. */
 extern void vc_cache_grow(VcCached *cached, BlockNumber nblocks);

@@ -16,6 +16,7 @@
 #include "am/toast.h"
 #include "catalog/index.h"
 #include "executor/executor.h"
+#include "kernels/prefetch.h"
 #include "storage/buf_internals.h"
 #include "storage/bufmgr.h"
 #include "utils/memutils.h"
@@ -184,9 +185,9 @@ vc_fetch_prepare(const VcFetch *fetch, const ItemPointerData *tid)
 
 	if (page == NULL)
 		return;
-	__builtin_prefetch(GetBufferDescriptor(fetch->cached->recent[block] - 1));
-	__builtin_prefetch(page);
-	__builtin_prefetch(page + SizeOfPageHeaderData + sizeof(ItemIdData) * ItemPointerGetOffsetNumberNoCheck(tid));
+	vc_prefetch(GetBufferDescriptor(fetch->cached->recent[block] - 1), sizeof(BufferDesc));
+	vc_prefetch(page, SizeOfPageHeaderData);
+	vc_prefetch(page + SizeOfPageHeaderData + sizeof(ItemIdData) * ItemPointerGetOffsetNumberNoCheck(tid), sizeof(ItemIdData));
 }
 
 void
@@ -200,8 +201,8 @@ vc_fetch_prefetch(const VcFetch *fetch, const ItemPointerData *tid)
 		return;
 	/* Read without pin or lock: whatever it says, it is only an address within the page to start with. */
 	memcpy(&item, page + SizeOfPageHeaderData + sizeof(ItemIdData) * (ItemPointerGetOffsetNumberNoCheck(tid) - 1), sizeof(item));
-	for (Size at = 0; at < Min(ItemIdGetLength(&item), PREFETCHED_BYTES); at += PG_CACHE_LINE_SIZE / 2)
-		__builtin_prefetch(page + (ItemIdGetOffset(&item) + at) % BLCKSZ);
+	if (ItemIdGetOffset(&item) < BLCKSZ)
+		vc_prefetch(page + ItemIdGetOffset(&item), Min(ItemIdGetLength(&item), PREFETCHED_BYTES));
 }
 
 bool

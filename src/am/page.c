@@ -1,11 +1,16 @@
 /*
  * page.c
- *		Pages of both access methods. See page.h. Takes the relation extension lock in vc_page_extend; writes no WAL: what
- *		a page holds is logged by whoever fills it.
+ *		Pages of both access methods. See page.h. Takes the relation extension lock in vc_page_extend and vc_page_extend_among; writes
+ *		no WAL: what a page holds is logged by whoever fills it.
  */
 #include "am/page.h"
 
+#include "storage/freespace.h"
 #include "storage/lmgr.h"
+
+/* Where others wait to extend a relation, whoever does extends it by so many pages for each of them, too. */
+#define SPARES_FOR_EACH 8
+#define SPARES_AT_MOST 64
 
 void
 vc_page_init(Page page, uint32 magic, uint16 kind, Size used)
@@ -83,4 +88,59 @@ vc_page_extend(Relation index, ForkNumber fork, int count, Buffer *buffers)
 		buffers[i] = ReadBufferExtended(index, fork, P_NEW, RBM_ZERO_AND_LOCK, NULL);
 #endif
 	UnlockRelationForExtension(index, ExclusiveLock);
+}
+
+/* Extend by a page that stays as it is, all zeros. The extension lock is held. */
+static BlockNumber
+extend_by_spare(Relation index)
+{
+	Buffer		buffer;
+	BlockNumber block;
+
+#if PG_VERSION_NUM >= 160000
+	buffer = ExtendBufferedRel(BMR_REL(index), MAIN_FORKNUM, NULL, EB_SKIP_EXTENSION_LOCK);
+#else
+	buffer = ReadBufferExtended(index, MAIN_FORKNUM, P_NEW, RBM_NORMAL, NULL);
+#endif
+	block = BufferGetBlockNumber(buffer);
+	ReleaseBuffer(buffer);
+	return block;
+}
+
+BlockNumber
+vc_page_extend_among(Relation index, Size bytes, Buffer *buffer)
+{
+	BlockNumber block;
+	BlockNumber first;
+	BlockNumber spare = InvalidBlockNumber;
+	int			spares = 0;
+
+	*buffer = InvalidBuffer;
+	if (!ConditionalLockRelationForExtension(index, ExclusiveLock))
+	{
+		LockRelationForExtension(index, ExclusiveLock);
+		block = GetPageWithFreeSpace(index, bytes);
+		if (block != InvalidBlockNumber)
+		{
+			UnlockRelationForExtension(index, ExclusiveLock);
+			return block;
+		}
+		spares = Min(RelationExtensionLockWaiterCount(index) * SPARES_FOR_EACH, SPARES_AT_MOST);
+	}
+#if PG_VERSION_NUM >= 160000
+	*buffer = ExtendBufferedRel(BMR_REL(index), MAIN_FORKNUM, NULL, EB_SKIP_EXTENSION_LOCK | EB_LOCK_FIRST);
+#else
+	*buffer = ReadBufferExtended(index, MAIN_FORKNUM, P_NEW, RBM_ZERO_AND_LOCK, NULL);
+#endif
+	first = BufferGetBlockNumber(*buffer);
+	for (int i = 0; i < spares; i++)
+	{
+		spare = extend_by_spare(index);
+		RecordPageWithFreeSpace(index, spare, bytes);
+	}
+	/* What the map's leaves say is seen by those who search it from its root. */
+	if (spares > 0)
+		FreeSpaceMapVacuumRange(index, first, spare + 1);
+	UnlockRelationForExtension(index, ExclusiveLock);
+	return first;
 }

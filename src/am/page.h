@@ -50,4 +50,11 @@ pg_noreturn extern void vc_page_corrupted(Relation index, BlockNumber block, con
 /* Extend a fork by `count` consecutive pages, returned pinned and exclusively locked in buffers[], not yet initialised. */
 extern void vc_page_extend(Relation index, ForkNumber fork, int count, Buffer *buffers);
 
+/*
+ * The same for one page among many writers, who otherwise wait for each other: whoever had to wait looks whether the free space map has a
+ * page with so many bytes by now, and returns that, with *buffer invalid; or extends by pages for all who wait, too, which are left as zeros
+ * and told to the map.
+ */
+extern BlockNumber vc_page_extend_among(Relation index, Size bytes, Buffer *buffer);
+
 #endif /* VC_PAGE_H */

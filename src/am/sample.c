@@ -10,6 +10,7 @@
 #include "miscadmin.h"
 #include "quantize/random.h"
 #include "storage/bufmgr.h"
+#include "storage/shmem.h"
 #include "types/check.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -60,24 +61,59 @@ scan_range(VcSample *sample, BlockNumber first, BlockNumber count)
 								 !sample->index_info->ii_Concurrent, false, first, count, sample_row, sample, NULL);
 }
 
-static void
-sample_blocks(VcSample *sample, BlockNumber nblocks, BlockNumber count)
+/* So many blocks at random, in order. */
+void
+vc_sample_choose(VcSample *sample, BlockNumber *blocks, BlockNumber count)
 {
 	BlockSamplerData sampler;
 
+	BlockSampler_Init(&sampler, RelationGetNumberOfBlocks(sample->heap), count, (uint32)vc_random_next(&sample->random));
+	for (BlockNumber i = 0; i < count; i++)
+		blocks[i] = BlockSampler_Next(&sampler);
+}
+
+static void
+read_blocks(VcSample *sample, const BlockNumber *blocks, BlockNumber count)
+{
 	sample->count = 0;
 	sample->seen = 0;
+	for (BlockNumber i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		scan_range(sample, blocks[i], 1);
+	}
+}
+
+static void
+sample_blocks(VcSample *sample, BlockNumber nblocks, BlockNumber count)
+{
+	BlockNumber *blocks;
+
 	if (count >= nblocks)
 	{
+		sample->count = 0;
+		sample->seen = 0;
 		scan_range(sample, 0, InvalidBlockNumber);
 		return;
 	}
-	BlockSampler_Init(&sampler, nblocks, count, (uint32)vc_random_next(&sample->random));
-	while (BlockSampler_HasMore(&sampler))
-	{
-		CHECK_FOR_INTERRUPTS();
-		scan_range(sample, BlockSampler_Next(&sampler), 1);
-	}
+	blocks = palloc_extended(sizeof(BlockNumber) * count, MCXT_ALLOC_HUGE);
+	vc_sample_choose(sample, blocks, count);
+	read_blocks(sample, blocks, count);
+	pfree(blocks);
+}
+
+void
+vc_sample_helper(VcSample *sample, Relation heap, Relation index, IndexInfo *index_info, const VcMetric *metric,
+				 const VcRotation *rotation)
+{
+	memset(sample, 0, sizeof(*sample));
+	sample->heap = heap;
+	sample->index = index;
+	sample->index_info = index_info;
+	sample->metric = metric;
+	sample->rotation = rotation;
+	vc_detoast_place_init(&sample->place);
+	sample->row_context = AllocSetContextCreate(CurrentMemoryContext, "vectorcoll sample row", ALLOCSET_DEFAULT_SIZES);
 }
 
 void
@@ -86,17 +122,10 @@ vc_sample_begin(VcSample *sample, Relation heap, Relation index, IndexInfo *inde
 {
 	BlockNumber nblocks = RelationGetNumberOfBlocks(heap);
 
-	memset(sample, 0, sizeof(*sample));
-	sample->heap = heap;
-	sample->index = index;
-	sample->index_info = index_info;
-	sample->metric = metric;
-	sample->rotation = rotation;
+	vc_sample_helper(sample, heap, index, index_info, metric, rotation);
 	sample->room = Max(room, 2);
 	sample->random = seed;
-	vc_detoast_place_init(&sample->place);
 	sample->rows = palloc_extended(mul_size(sample->room, sizeof(float) * rotation->padded), MCXT_ALLOC_HUGE);
-	sample->row_context = AllocSetContextCreate(CurrentMemoryContext, "vectorcoll sample row", ALLOCSET_DEFAULT_SIZES);
 	sample_blocks(sample, nblocks, FIRST_BLOCKS);
 	sample->table_rows = nblocks > FIRST_BLOCKS ? sample->seen / FIRST_BLOCKS * nblocks : sample->seen;
 }
@@ -123,8 +152,27 @@ keep_some(VcSample *sample, uint64 wanted)
 	sample->count = Min(sample->count, wanted);
 }
 
+/* Of how many blocks so many rows are to be expected. */
+static BlockNumber
+blocks_for(VcSample *sample, BlockNumber nblocks, uint64 wanted)
+{
+	return (BlockNumber)Min(nblocks, ceil((double)wanted * nblocks / Max(sample->table_rows, 1)));
+}
+
+/* From here on the rows are elsewhere. */
+static void
+move_rows(VcSample *sample, float *place)
+{
+	if (place == NULL)
+		return;
+	memcpy(place, sample->rows, sizeof(float) * sample->rotation->padded * sample->count);
+	pfree(sample->rows);
+	sample->rows = place;
+	sample->placed = true;
+}
+
 void
-vc_sample_fill(VcSample *sample, uint64 wanted)
+vc_sample_fill(VcSample *sample, uint64 wanted, float *place)
 {
 	BlockNumber nblocks = RelationGetNumberOfBlocks(sample->heap);
 
@@ -132,16 +180,53 @@ vc_sample_fill(VcSample *sample, uint64 wanted)
 	if (nblocks <= FIRST_BLOCKS || sample->count >= wanted)
 	{
 		keep_some(sample, wanted);
+		move_rows(sample, place);
 		return;
 	}
 	sample->room = wanted;
-	sample_blocks(sample, nblocks,
-				  (BlockNumber)Min(nblocks, ceil((double)wanted * nblocks / Max(sample->table_rows, 1))));
+	sample->count = 0;
+	move_rows(sample, place);
+	sample_blocks(sample, nblocks, blocks_for(sample, nblocks, wanted));
+}
+
+BlockNumber
+vc_sample_blocks(VcSample *sample, uint64 wanted)
+{
+	BlockNumber nblocks = RelationGetNumberOfBlocks(sample->heap);
+	BlockNumber count;
+
+	wanted = Min(wanted, sample->room);
+	if (nblocks <= FIRST_BLOCKS || sample->count >= wanted)
+		return 0;
+	count = blocks_for(sample, nblocks, wanted);
+	return count < nblocks ? count : 0;
+}
+
+uint64
+vc_sample_read(VcSample *sample, const BlockNumber *blocks, BlockNumber count, float *place, uint64 room, uint64 seed)
+{
+	VcSample own = *sample;
+
+	own.rows = place;
+	own.room = room;
+	own.random = seed;
+	read_blocks(&own, blocks, count);
+	sample->place = own.place;
+	return own.count;
+}
+
+void
+vc_sample_use(VcSample *sample, float *rows, uint64 count)
+{
+	sample->count = 0;
+	move_rows(sample, rows);
+	sample->count = count;
 }
 
 void
 vc_sample_end(VcSample *sample)
 {
-	pfree(sample->rows);
+	if (!sample->placed)
+		pfree(sample->rows);
 	MemoryContextDelete(sample->row_context);
 }

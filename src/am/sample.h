@@ -28,6 +28,7 @@ typedef struct VcSample
 	MemoryContext row_context;
 	VcDetoastPlace place;
 	uint64 room;
+	bool placed; /* the rows are in somebody else's memory */
 	double seen;
 	uint64 random;
 } VcSample;
@@ -37,8 +38,25 @@ typedef struct VcSample
 extern void vc_sample_begin(VcSample *sample, Relation heap, Relation index, IndexInfo *index_info,
 							const VcMetric *metric, const VcRotation *rotation, uint64 room, uint64 seed);
 
-/* Read so many rows that `wanted` of them, at most the room, can be kept, where there are so many. */
-extern void vc_sample_fill(VcSample *sample, uint64 wanted);
+/*
+ * Read so many rows that `wanted` of them, at most the room, can be kept, where there are so many. `place` is memory for so many that the
+ * rows are to be in; null: they stay in the sample's own.
+ */
+extern void vc_sample_fill(VcSample *sample, uint64 wanted, float *place);
+
+/*
+ * The same by several processes. So many blocks at random are to be read; 0 where this is not worth sharing. Who reads has a sample of
+ * its own, vc_sample_helper's or the one begun, and reads some blocks' rows into some place for `room` of them; how many there are is
+ * returned.
+ */
+extern BlockNumber vc_sample_blocks(VcSample *sample, uint64 wanted);
+extern void vc_sample_choose(VcSample *sample, BlockNumber *blocks, BlockNumber count);
+extern void vc_sample_helper(VcSample *sample, Relation heap, Relation index, IndexInfo *index_info, const VcMetric *metric,
+							 const VcRotation *rotation);
+extern uint64 vc_sample_read(VcSample *sample, const BlockNumber *blocks, BlockNumber count, float *place, uint64 room, uint64 seed);
+
+/* These are the sample's rows now. */
+extern void vc_sample_use(VcSample *sample, float *rows, uint64 count);
 
 /* Free the rows. */
 extern void vc_sample_end(VcSample *sample);

@@ -55,6 +55,7 @@ void
 vc_scan_add_share(const VcScan *share)
 {
 	last.searches += share->searches;
+	last.workers += share->searches > 0;
 	last.work.pages += share->work.pages;
 	last.work.distances += share->work.distances;
 	vc_work.pages += share->work.pages;
@@ -67,8 +68,8 @@ Datum
 vc_scan_stats(PG_FUNCTION_ARGS)
 {
 	TupleDesc desc;
-	Datum	  values[7];
-	bool	  isnull[7] = {0};
+	Datum	  values[8];
+	bool	  isnull[8] = {0};
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -79,7 +80,8 @@ vc_scan_stats(PG_FUNCTION_ARGS)
 	values[4] = Int64GetDatum((int64) last.searches);
 	values[5] = Int64GetDatum((int64) last.work.pages);
 	values[6] = Int64GetDatum((int64) last.work.distances);
-	for (int i = 3; i < 7; i++)
+	values[7] = Int64GetDatum((int64) last.workers);
+	for (int i = 3; i < 8; i++)
 		isnull[i] = ended == 0;
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, isnull)));
 }

@@ -27,6 +27,7 @@ extern VcWork vc_work;
 typedef struct VcScan
 {
 	uint64 searches; /* queries answered, the first and those of rescans */
+	uint64 workers;	 /* parallel workers that answered some of them */
 	VcWork work;
 	VcWork before; /* vc_work when the access method was entered last */
 } VcScan;

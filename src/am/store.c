@@ -4,6 +4,8 @@
  */
 #include "am/store.h"
 
+#include "access/xloginsert.h"
+#include "catalog/pg_control.h"
 #include "am/scan.h"
 #include "miscadmin.h"
 #include "storage/smgr.h"
@@ -12,6 +14,11 @@
 #ifdef __linux__
 #include <sys/mman.h>
 #endif
+
+/* Pages written out at a time: as many as a WAL record takes, and a whole part of a chunk. */
+#define WRITE_BATCH XLR_MAX_BLOCK_ID
+
+StaticAssertDecl(VC_STORE_CHUNK_PAGES % WRITE_BATCH == 0, "a chunk must be written by whole batches");
 
 void
 vc_store_open(VcStore *store, Relation index, uint32 magic, bool wal)
@@ -53,6 +60,7 @@ void
 vc_arena_init(VcArena *arena, uint32 max_blocks, bool shared, int tranche)
 {
 	pg_atomic_init_u32(&arena->nblocks, 0);
+	pg_atomic_init_u32(&arena->written, 0);
 	arena->max_blocks = max_blocks;
 	arena->shared = shared;
 	arena->nchunks = 0;
@@ -186,6 +194,19 @@ disk_read(VcStore *store, BlockNumber block)
 
 /* ---- both ---- */
 
+static void
+let_go(VcStore *store, VcHold *hold)
+{
+	for (int i = hold->npages - 1; i >= 0; i--)
+	{
+		if (!store->arena)
+			UnlockReleaseBuffer(hold->buffer[i]);
+		else if (hold->locked[i])
+			LWLockRelease(arena_lock(store, hold->block[i]));
+	}
+	vc_hold_init(hold);
+}
+
 /* Lock a page of the arena unless it is owned by one that is locked. */
 static Page
 arena_take(VcStore *store, VcHold *hold, int i, BlockNumber block, bool owned, LWLockMode mode)
@@ -236,22 +257,26 @@ vc_store_read_any(VcStore *store, VcHold *hold, BlockNumber block, uint16 *kind)
 {
 	Page page;
 
-	Assert(!store->arena);
 	vc_work.pages++;
 	vc_hold_init(hold);
-	hold->buffer[0] = disk_read(store, block);
-	LockBuffer(hold->buffer[0], BUFFER_LOCK_SHARE);
-	page = BufferGetPage(hold->buffer[0]);
+	if (store->arena)
+		page = arena_take(store, hold, 0, block, false, LW_SHARED);
+	else
+	{
+		hold->buffer[0] = disk_read(store, block);
+		LockBuffer(hold->buffer[0], BUFFER_LOCK_SHARE);
+		page = BufferGetPage(hold->buffer[0]);
+	}
+	hold->npages = 1;
+	hold->block[0] = block;
+	hold->page[0] = page;
 	if (PageIsNew(page))
 	{
-		UnlockReleaseBuffer(hold->buffer[0]);
+		let_go(store, hold);
 		*kind = 0;
 		return NULL;
 	}
 	*kind = vc_page_kind(store->index, block, page, store->magic);
-	hold->npages = 1;
-	hold->block[0] = block;
-	hold->page[0] = page;
 	return page;
 }
 
@@ -323,6 +348,14 @@ vc_store_change(VcStore *store, VcHold *hold, int from, int to)
 	return hold->page[0];
 }
 
+void
+vc_store_change_strided(VcStore *store, VcHold *hold, int at, int count, const uint8 *bytes)
+{
+	Assert(!store->arena && hold->npages == 1 && hold->wal);
+	vc_wal_set_strided(hold->wal, at, count, bytes);
+	(void) store;
+}
+
 Page
 vc_store_write(VcStore *store, VcHold *hold, BlockNumber block, uint16 kind, Size used)
 {
@@ -373,19 +406,6 @@ finish_changes(VcStore *store, VcHold *hold)
 	hold->wal = NULL;
 }
 
-static void
-let_go(VcStore *store, VcHold *hold)
-{
-	for (int i = hold->npages - 1; i >= 0; i--)
-	{
-		if (!store->arena)
-			UnlockReleaseBuffer(hold->buffer[i]);
-		else if (hold->locked[i])
-			LWLockRelease(arena_lock(store, hold->block[i]));
-	}
-	vc_hold_init(hold);
-}
-
 void
 vc_store_commit(VcStore *store, VcHold *hold)
 {
@@ -423,28 +443,53 @@ vc_store_leave_arena(VcStore *store)
 	(void) vc_store_nblocks(store);
 }
 
-void
-vc_store_write_out(VcStore *store)
+/* Append so many of the arena's pages: those of the blocks that the relation is extended by, whichever they are. */
+static void
+write_pages(VcStore *store, int count, bool log)
 {
-	BlockNumber total = vc_store_nblocks(store);
+	Buffer buffers[WRITE_BATCH];
 
-	Assert(RelationGetNumberOfBlocks(store->index) == 0);
-	for (BlockNumber block = 0; block < total; block++)
+	vc_page_extend(store->index, MAIN_FORKNUM, count, buffers);
+	for (int i = 0; i < count; i++)
+		memcpy(BufferGetPage(buffers[i]), arena_page(store, BufferGetBlockNumber(buffers[i])), BLCKSZ);
+	if (log)
+		XLogEnsureRecordSpace(WRITE_BATCH - 1, 0);
+	START_CRIT_SECTION();
+	for (int i = 0; i < count; i++)
+		MarkBufferDirty(buffers[i]);
+	if (log)
 	{
-		Buffer buffer;
+		XLogRecPtr end;
 
+		XLogBeginInsert();
+		for (int i = 0; i < count; i++)
+			XLogRegisterBuffer(i, buffers[i], REGBUF_FORCE_IMAGE | REGBUF_STANDARD);
+		end = XLogInsert(RM_XLOG_ID, XLOG_FPI);
+		for (int i = 0; i < count; i++)
+			PageSetLSN(BufferGetPage(buffers[i]), end);
+	}
+	END_CRIT_SECTION();
+	for (int i = 0; i < count; i++)
+		UnlockReleaseBuffer(buffers[i]);
+}
+
+void
+vc_store_write_out(VcStore *store, bool log)
+{
+	VcArena	   *arena = store->arena;
+	BlockNumber total = vc_store_nblocks(store);
+	BlockNumber from;
+
+	while ((from = pg_atomic_fetch_add_u32(&arena->written, WRITE_BATCH)) < total)
+	{
 		CHECK_FOR_INTERRUPTS();
-		vc_page_extend(store->index, MAIN_FORKNUM, 1, &buffer);
-		Assert(BufferGetBlockNumber(buffer) == block);
-		memcpy(BufferGetPage(buffer), arena_page(store, block), BLCKSZ);
-		MarkBufferDirty(buffer);
-		UnlockReleaseBuffer(buffer);
+		write_pages(store, (int) Min(total - from, WRITE_BATCH), log);
 
 		/* A chunk of our own goes as soon as it is written, so that memory does not count twice. */
-		if (!store->arena->shared && (block + 1) % VC_STORE_CHUNK_PAGES == 0)
+		if (!arena->shared && (from + WRITE_BATCH) % VC_STORE_CHUNK_PAGES == 0)
 		{
-			pfree(store->chunks[block / VC_STORE_CHUNK_PAGES]);
-			store->chunks[block / VC_STORE_CHUNK_PAGES] = NULL;
+			pfree(store->chunks[from / VC_STORE_CHUNK_PAGES]);
+			store->chunks[from / VC_STORE_CHUNK_PAGES] = NULL;
 		}
 	}
 	vc_store_leave_arena(store);

@@ -20,18 +20,25 @@
 #include "am/cache.h"
 #include "am/page.h"
 #include "am/wal.h"
+#include "kernels/prefetch.h"
 #include "storage/buf_internals.h"
 #include "storage/lwlock.h"
 #include "utils/dsa.h"
 
 #define VC_STORE_MAX_PAGES VC_WAL_MAX_PAGES
-#define VC_STORE_CHUNK_PAGES 512
+
+/*
+ * Dynamic shared memory comes in segments of powers of two, and each has some pages of its own: chunks are a little smaller than one, so
+ * that several fill a segment.
+ */
+#define VC_STORE_CHUNK_PAGES 480
 #define VC_STORE_LOCKS 4096
 
 /* The arena of a build: lies in shared memory where several processes build, else in the builder's own. */
 typedef struct VcArena
 {
 	pg_atomic_uint32 nblocks;	 /* pages handed out */
+	pg_atomic_uint32 written;	 /* of those, how many somebody writes out */
 	uint32			 max_blocks; /* no more than this: the memory limit */
 	bool			 shared;
 	LWLock			 grow;		 /* held to add a chunk */
@@ -77,8 +84,12 @@ extern void vc_store_attach_arena(VcStore *store, VcArena *arena, dsa_area *dsa)
 /* Go over to disk, where another process has written the arena out. */
 extern void vc_store_leave_arena(VcStore *store);
 
-/* Append the arena's pages to the relation, which has none yet, unlogged; the store then works on disk, without WAL. */
-extern void vc_store_write_out(VcStore *store);
+/*
+ * Append the arena's pages to the relation, which has none yet, in the order of their blocks, and log them if asked to; the store
+ * then works on disk, without WAL. Several processes may do so together, at a time when nobody changes pages: each returns when no
+ * page is left that another is not writing.
+ */
+extern void vc_store_write_out(VcStore *store, bool log);
 
 /* Start an empty hold. */
 static inline void
@@ -118,6 +129,9 @@ extern Page vc_store_write_owned(VcStore *store, VcHold *hold, BlockNumber block
 extern Page vc_store_lock(VcStore *store, VcHold *hold, BlockNumber block, uint16 kind, Size used);
 extern Page vc_store_change(VcStore *store, VcHold *hold, int from, int to);
 
+/* Where that page is a copy, change bytes behind `to`, too, which lie VC_WAL_STRIDE from each other. Once, before the commit. */
+extern void vc_store_change_strided(VcStore *store, VcHold *hold, int at, int count, const uint8 *bytes);
+
 /*
  * Extend by `count` consecutive blocks, not yet initialised; on disk buffers[] gets them pinned and locked. False where an
  * arena is at its limit; on disk it always succeeds. Each page is then added to a hold, initialised with `used` bytes of
@@ -155,7 +169,7 @@ vc_store_whereabouts(VcStore *store, BlockNumber block)
 	{
 		Buffer buffer = store->cached->recent[block];
 
-		__builtin_prefetch(GetBufferDescriptor(buffer - 1));
+		vc_prefetch(GetBufferDescriptor(buffer - 1), sizeof(BufferDesc));
 		return BufferGetBlock(buffer);
 	}
 	return NULL;

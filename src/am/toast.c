@@ -15,6 +15,7 @@
 #include "access/detoast.h"
 #include "access/heapam.h"
 #include "access/table.h"
+#include "am/cache.h"
 #include "storage/bufmgr.h"
 #include "types/chunks.h"
 #include "utils/rel.h"
@@ -26,11 +27,18 @@
 #define MAX_LOOKS 6
 #define MAX_WAIT 1024
 
+/* After so many values in turn that were not found the marks are forgotten. */
+#define MISSES_TO_START_ANEW 3
+
+/* Of tables of more blocks, 16 GB, pages are not remembered: it would take too much memory in each backend. */
+#define MAX_REMEMBERED_BLOCKS (2 * 1024 * 1024)
+
 struct VcToast
 {
 	VcToastMap *map;
 	Relation	table; /* once needed */
 	BlockNumber nblocks;
+	VcCached   *cached; /* where the table's pages are, or null */
 };
 
 VcToast *
@@ -92,66 +100,130 @@ add_mark(VcToastMap *map, Oid id, BlockNumber block)
 	map->n++;
 }
 
-/* The table's ends, which all values lie between. */
+/* Forget a mark. The ends are to be looked at again, since it may have been one. */
+static void
+forget_mark(VcToastMap *map, int at)
+{
+	map->n--;
+	memmove(map->mark + at, map->mark + at + 1, sizeof(VcToastMark) * (map->n - at));
+	map->ends = 0;
+}
+
+/* Forget the marks in a block. */
+static void
+forget_marks_in(VcToastMap *map, BlockNumber block)
+{
+	for (int i = map->n; i-- > 0;)
+		if (map->mark[i].block == block)
+			forget_mark(map, i);
+}
+
+static Buffer
+pin_block(void *arg, Relation table, BlockNumber block)
+{
+	VcToast *toast = arg;
+
+	return toast->cached ? vc_cache_read(toast->cached, table, block) : ReadBuffer(table, block);
+}
+
+static void
+look(VcToast *toast, BlockNumber block, Oid id, VcChunksSeen *seen)
+{
+	Buffer buffer = pin_block(toast, toast->table, block);
+
+	vc_chunks_look(buffer, id, seen);
+	ReleaseBuffer(buffer);
+}
+
+/* The table's ends, which nearly all values lie between. */
 static void
 mark_ends(VcToast *toast)
 {
-	Oid			 first;
-	Oid			 last;
-	OffsetNumber offset;
+	VcChunksSeen seen;
 
-	toast->map->n = 0;
-	if (vc_chunks_look(toast->table, 0, InvalidOid, &first, &last, &offset))
-		add_mark(toast->map, first, 0);
-	if (vc_chunks_look(toast->table, toast->nblocks - 1, InvalidOid, &first, &last, &offset))
-		add_mark(toast->map, last, toast->nblocks - 1);
+	look(toast, 0, InvalidOid, &seen);
+	if (seen.greater != InvalidOid)
+		add_mark(toast->map, seen.greater, 0);
+	look(toast, toast->nblocks - 1, OID_MAX, &seen);
+	if (seen.smaller != InvalidOid)
+		add_mark(toast->map, seen.smaller, toast->nblocks - 1);
+	toast->map->ends = toast->nblocks;
 }
 
-/* Where a value's first chunk lies. */
+/* The marks to both sides of an id; false where it is beyond all of them. */
+static bool
+marks_around(VcToast *toast, Oid id, VcToastMark *low, VcToastMark *high)
+{
+	VcToastMap *map = toast->map;
+	int			at = marks_up_to(map, id);
+	bool		beyond = at == 0 || (at == map->n && map->mark[at - 1].id < id);
+
+	if (beyond && map->ends != toast->nblocks)
+	{
+		mark_ends(toast);
+		at = marks_up_to(map, id);
+		beyond = at == 0 || (at == map->n && map->mark[at - 1].id < id);
+	}
+	if (beyond)
+		return false;
+	*low = map->mark[at - 1];
+	*high = map->mark[Min(at, map->n - 1)];
+	return true;
+}
+
+/*
+ * Where a value's first chunk lies. What is seen on a longer way is remembered. A value that does not lie where its id belongs, because an
+ * update has put it where there was room, misleads the search for its neighbours, if it is a mark: that one is forgotten.
+ */
 static bool
 find(VcToast *toast, Oid id, BlockNumber *block, OffsetNumber *offset)
 {
 	VcToastMap *map = toast->map;
 	VcToastMark low;
 	VcToastMark high;
-	int			at;
 
-	at = marks_up_to(map, id);
-	if (at == 0 || (at == map->n && map->mark[at - 1].id < id))
+	/* The table may have been cut short. */
+	while (map->n > 0 && map->mark[map->n - 1].block >= toast->nblocks)
+		forget_mark(map, map->n - 1);
+	if (!marks_around(toast, id, &low, &high))
+		return false;
+	for (int looks = 0; looks < MAX_LOOKS; looks++)
 	{
-		mark_ends(toast);
-		at = marks_up_to(map, id);
-		if (at == 0 || (at == map->n && map->mark[at - 1].id < id))
-			return false;
-	}
-	low = map->mark[at - 1];
-	high = map->mark[Min(at, map->n - 1)];
-	for (int look = 0; look < MAX_LOOKS; look++)
-	{
-		Oid first;
-		Oid last;
+		VcChunksSeen seen;
+		bool		 right;
 
 		*block = low.block;
 		if (high.id > low.id)
 			*block += (BlockNumber) ((double) (id - low.id) / (high.id - low.id) * (high.block - low.block));
-		if (*block >= toast->nblocks || !vc_chunks_look(toast->table, *block, id, &first, &last, offset))
-			return false;
+		look(toast, *block, id, &seen);
+		*offset = seen.offset;
 		if (*offset != InvalidOffsetNumber)
 		{
-			if (look > 0)
+			if (looks > 0)
 				add_mark(map, id, *block);
 			return true;
 		}
-		if (id <= first && *block > low.block)
-			high = (VcToastMark){first, *block - 1};
-		else if (id > last && *block < high.block)
-			low = (VcToastMark){last, *block + 1};
+
+		/* Where old and new values share a block, it belongs where the nearer id does. */
+		right = seen.smaller != InvalidOid && (seen.greater == InvalidOid || id - seen.smaller <= seen.greater - id);
+		if (right && *block < high.block)
+		{
+			low = (VcToastMark){seen.smaller, *block + 1};
+			if (seen.smaller_starts && looks > 0)
+				add_mark(map, seen.smaller, *block);
+		}
+		else if (!right && seen.greater != InvalidOid && *block > low.block)
+		{
+			high = (VcToastMark){seen.greater, *block - 1};
+			if (seen.greater_starts && looks > 0)
+				add_mark(map, seen.greater, *block);
+		}
 		else
+		{
+			/* Beyond the mark that was to be its neighbour. */
+			forget_marks_in(map, *block);
 			return false;
-		if (high.id < id)
-			high.id = id;
-		if (low.id > id)
-			low.id = id;
+		}
 	}
 	return false;
 }
@@ -178,6 +250,8 @@ vc_toast_fetch(VcToast *toast, struct varlena *value)
 	{
 		toast->table = table_open(pointer.va_toastrelid, AccessShareLock);
 		toast->nblocks = RelationGetNumberOfBlocks(toast->table);
+		if (toast->table->rd_tableam == GetHeapamTableAmRoutine() && toast->nblocks <= MAX_REMEMBERED_BLOCKS)
+			toast->cached = vc_cache_get(toast->table);
 	}
 	if (toast->table->rd_tableam != GetHeapamTableAmRoutine() || RelationGetRelid(toast->table) != pointer.va_toastrelid ||
 		toast->nblocks == 0)
@@ -187,16 +261,21 @@ vc_toast_fetch(VcToast *toast, struct varlena *value)
 	result = palloc(size + VARHDRSZ);
 	SET_VARSIZE(result, size + VARHDRSZ);
 	if (find(toast, pointer.va_valueid, &block, &offset) &&
-		vc_chunks_read(toast->table, toast->nblocks, &block, &offset, pointer.va_valueid, VARDATA(result), size))
+		vc_chunks_read(toast->table, toast->nblocks, &block, &offset, pointer.va_valueid, VARDATA(result), size,
+					   pin_block, toast))
 	{
 		map->wrong = 0;
 		return result;
 	}
 	pfree(result);
 
-	/* The marks may be of before the table was cut short, or of rows since gone. */
-	map->n = 0;
+	/* Once may be because of an update. Where it goes on, all marks may be of rows since gone. */
 	map->wrong++;
+	if (map->wrong % MISSES_TO_START_ANEW == 0)
+	{
+		map->n = 0;
+		map->ends = 0;
+	}
 	map->wait = map->wrong < 2 ? 0 : Min(1 << Min(map->wrong, 10), MAX_WAIT);
 	return detoast_attr(value);
 }

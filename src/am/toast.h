@@ -23,6 +23,7 @@ typedef struct VcToastMap
 {
 	int			n;
 	VcToastMark mark[VC_TOAST_MARKS]; /* by id, and then also by block */
+	BlockNumber ends;				  /* the ends are marked as they were when the table had so many blocks; 0: not */
 	int			wait;				  /* values to leave to the server before guessing again */
 	int			wrong;				  /* guesses failed since one was right */
 } VcToastMap;

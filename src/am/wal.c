@@ -28,8 +28,11 @@ typedef struct WalPage
 	bool   whole;
 	int	   from; /* only these bytes may have been changed; 0 and BLCKSZ: all, the header too */
 	int	   to;
+	int	   strided_at;
+	int	   strided_count; /* of strided[] */
+	uint8  strided[VC_WAL_MAX_STRIDES];
 	int	   delta_bytes;
-	char   delta[MAX_DELTA];
+	char   delta[MAX_DELTA + FRAGMENT_HEADER + 1];
 } WalPage;
 
 struct VcWal
@@ -86,6 +89,7 @@ add_page(VcWal *wal, Buffer buffer, bool whole, int from, int to)
 	wal->page[i].whole = whole;
 	wal->page[i].from = from;
 	wal->page[i].to = to;
+	wal->page[i].strided_count = 0;
 	return wal->image[i].data;
 }
 
@@ -108,6 +112,18 @@ vc_wal_register_part(VcWal *wal, Buffer buffer, int from, int to)
 	memcpy(image, page, SizeOfPageHeaderData);
 	memcpy(image + from, (char *) page + from, to - from);
 	return image;
+}
+
+void
+vc_wal_set_strided(VcWal *wal, int at, int count, const uint8 *bytes)
+{
+	WalPage *page = &wal->page[wal->npages - 1];
+
+	Assert(page->strided_count == 0 && page->from > 0 && at >= page->to);
+	Assert(count <= VC_WAL_MAX_STRIDES && at + (count - 1) * VC_WAL_STRIDE < BLCKSZ);
+	page->strided_at = at;
+	page->strided_count = count;
+	memcpy(page->strided, bytes, count);
 }
 
 static void
@@ -165,6 +181,27 @@ add_differences(WalPage *page, const char *old, const char *image, int from, int
 		add_fragment(page, image, known, to);
 }
 
+/*
+ * Fragments of a byte each. Whether one is needed is as good as random, so all are written, and what is not needed is written over:
+ * the last may begin where a delta of MAX_DELTA bytes ends.
+ */
+static void
+add_strided(WalPage *page, const char *old)
+{
+	char *p = page->delta + page->delta_bytes;
+	int	  at = page->strided_at;
+
+	for (int i = 0; i < page->strided_count; i++, at += VC_WAL_STRIDE)
+	{
+		OffsetNumber header[2] = {(OffsetNumber) at, 1};
+
+		memcpy(p, header, FRAGMENT_HEADER);
+		p[FRAGMENT_HEADER] = (char) page->strided[i];
+		p += (uint8) old[at] != page->strided[i] ? FRAGMENT_HEADER + 1 : 0;
+	}
+	page->delta_bytes = (int) (p - page->delta);
+}
+
 static void
 compute_delta(WalPage *page, const char *old, const char *image)
 {
@@ -177,6 +214,7 @@ compute_delta(WalPage *page, const char *old, const char *image)
 	if (page->from > 0)
 	{
 		add_differences(page, old, image, page->from, page->to, page->to);
+		add_strided(page, old);
 		return;
 	}
 	add_differences(page, old, image, 0, Min(lower, old_lower), lower);
@@ -207,6 +245,8 @@ vc_wal_finish(VcWal *wal)
 		if (page->from == 0)
 			memset(image + header->pd_lower, 0, header->pd_upper - header->pd_lower);
 		memcpy((char *) target + page->from, image + page->from, page->to - page->from);
+		for (int s = 0; s < page->strided_count; s++)
+			((uint8 *) target)[page->strided_at + s * VC_WAL_STRIDE] = page->strided[s];
 		MarkBufferDirty(page->buffer);
 		if (!wal->logged)
 			continue;

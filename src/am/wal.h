@@ -35,6 +35,15 @@ extern Page vc_wal_register(VcWal *wal, Buffer buffer, bool whole);
  */
 extern Page vc_wal_register_part(VcWal *wal, Buffer buffer, int from, int to);
 
+/*
+ * Of the page registered last, in part, change `count` bytes that lie VC_WAL_STRIDE from each other, too: the first at `at`, which the
+ * bytes registered do not reach. Where they lie is known, so nothing need be copied and compared to find it out.
+ */
+#define VC_WAL_STRIDE 16
+#define VC_WAL_MAX_STRIDES (BLCKSZ / VC_WAL_STRIDE)
+
+extern void vc_wal_set_strided(VcWal *wal, int at, int count, const uint8 *bytes);
+
 extern void vc_wal_finish(VcWal *wal);
 extern void vc_wal_abort(VcWal *wal);
 

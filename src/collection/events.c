@@ -47,7 +47,6 @@ end_of_transaction(XactEvent event, void *arg)
 		if (aborted || pending[i].lost)
 			vc_outbox_put_event(&pending[i].event);
 	pending_count = 0;
-	vc_outbox_wake();
 }
 
 static void

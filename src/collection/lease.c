@@ -108,13 +108,13 @@ vc_lease_perform(const VcLeaseOrder *order)
 	{
 		case VC_LEASE_ACQUIRE:
 			reply = lease_statement("INSERT INTO vectorcoll.lease (relid, holder, token, acquired_at, expires_at)"
-									" VALUES ($1, $4, 1, clock_timestamp(), clock_timestamp() + $3)"
+									" SELECT $1, $4, 1, now.at, now.at + $3 FROM (SELECT clock_timestamp() AS at) now"
 									" ON CONFLICT (relid) DO NOTHING RETURNING token, expires_at",
 									4, argtypes, values);
 			if (reply.token == 0) /* a row that is locked is one whose holder commits this moment */
 				reply = lease_statement("UPDATE vectorcoll.lease l SET holder = $4, token = l.token + 1,"
-										"       acquired_at = clock_timestamp(), expires_at = clock_timestamp() + $3"
-										"  FROM (SELECT relid FROM vectorcoll.lease WHERE relid = $1"
+										"       acquired_at = free.at, expires_at = free.at + $3"
+										"  FROM (SELECT relid, clock_timestamp() AS at FROM vectorcoll.lease WHERE relid = $1"
 										"           AND (holder IS NULL OR expires_at <= clock_timestamp()) FOR UPDATE SKIP LOCKED) free"
 										" WHERE l.relid = free.relid RETURNING l.token, l.expires_at",
 										4, argtypes, values);

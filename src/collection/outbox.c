@@ -107,6 +107,14 @@ vc_outbox_wake(void)
 	}
 }
 
+/* What found no worker when it was put in is handed over after whatever transaction comes next. */
+static void
+end_of_transaction(XactEvent event, void *arg)
+{
+	if (outbox && (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE))
+		vc_outbox_wake();
+}
+
 /* The session detaches: at its end, after its last transaction was rolled back. */
 static void
 session_leaves(dsm_segment *segment, Datum arg)
@@ -140,6 +148,8 @@ vc_outbox_open(void)
 	SpinLockInit(&outbox->mutex);
 	outbox->session = MyProc;
 	on_dsm_detach(segment, session_leaves, (Datum) 0);
+	/* Before those of whoever puts items in, and so called after them. */
+	RegisterXactCallback(end_of_transaction, NULL);
 }
 
 /* Puts an item in if no more than so many are there. *place: its number. */
@@ -278,6 +288,8 @@ drain(VcOutbox *box)
 	return true;
 }
 
+static bool worker_left = false; /* this worker has; the flag in the outbox may be its successor's by then */
+
 /* Leaves if the outbox is empty, or by force: the worker goes, and takes the segment along if the session is gone. */
 static bool
 worker_leaves(VcOutbox *box, dsm_handle handle, bool force)
@@ -291,6 +303,7 @@ worker_leaves(VcOutbox *box, dsm_handle handle, bool force)
 	if (leave)
 		box->worker_active = false;
 	SpinLockRelease(&box->mutex);
+	worker_left = leave;
 	if (unpin)
 		dsm_unpin_segment(handle);
 	return leave;
@@ -299,10 +312,8 @@ worker_leaves(VcOutbox *box, dsm_handle handle, bool force)
 static void
 worker_detaches(dsm_segment *segment, Datum arg)
 {
-	VcOutbox *box = dsm_segment_address(segment);
-
-	if (box->worker_active)
-		worker_leaves(box, dsm_segment_handle(segment), true);
+	if (!worker_left)
+		worker_leaves(dsm_segment_address(segment), dsm_segment_handle(segment), true);
 }
 
 PGDLLEXPORT void vc_outbox_worker_main(Datum arg);

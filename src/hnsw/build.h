@@ -9,14 +9,22 @@
 #include "hnsw/lists.h"
 
 #include "nodes/execnodes.h"
+#include "types/detoast.h"
 
 typedef struct VcHnswShared VcHnswShared;
+
+/*
+ * What dynamic shared memory may take beside the arena's pages: its first segment, which is too small for a chunk, and its
+ * maps.
+ */
+#define VC_HNSW_ARENA_OVERHEAD ((Size) 2 * 1024 * 1024)
 
 /* One process that inserts rows. */
 typedef struct VcHnswBuild
 {
 	VcHnswGraph		graph;
 	VcHnswInserter *inserter;
+	VcDetoastPlace	place;	/* of the next value of the table */
 	MemoryContext	row_context;
 	double			rows;	/* inserted by this process */
 	bool			leader; /* reports progress */
@@ -34,15 +42,19 @@ extern void vc_hnsw_build_use_lists(VcHnswBuild *build, VcHnswListsShared *lists
 extern void vc_hnsw_build_meta(VcHnswGraph *graph, const VcHnswMeta *meta);
 
 /*
- * build_parallel.c: load all rows with up to `workers` workers beside this process. Returns false, with nothing done, where
- * none could be started or where shared memory is short. Otherwise build->graph.store is as a serial load leaves it.
+ * The steps after the last row, each of which may be taken by several processes together: measure how wide searches must be, and put
+ * the pages on disk, logged if they are to be. `next` counts the blocks that are logged where all pages are on disk already.
+ */
+extern void vc_hnsw_build_measure(VcHnswBuild *build, const VcHnswMeta *meta, VcHnswMeasure *measure);
+extern void vc_hnsw_build_write(VcHnswBuild *build, bool log, pg_atomic_uint32 *next);
+
+/*
+ * build_parallel.c: load all rows with up to `workers` workers beside this process, measure, and write the pages. Returns
+ * false, with nothing done, where none could be started or where shared memory is short.
  */
 extern bool vc_hnsw_build_parallel(VcHnswBuild *build, Relation heap, Relation index, IndexInfo *index_info,
 								   const VcHnswMeta *meta, uint32 max_blocks, const VcHnswListsPlan *plan,
-								   int workers, double *heap_rows, double *index_rows);
-
-/* Be done with shared memory, after the pages are written out. */
-extern void vc_hnsw_build_parallel_end(VcHnswBuild *build);
+								   int workers, IndexBuildResult *result, VcHnswCalibration *calibration);
 
 /* Around each insertion where several processes insert: waits while one of them writes the pages out. */
 extern void vc_hnsw_build_enter(VcHnswBuild *build);

@@ -6,6 +6,9 @@
  * When the arena is full, one process writes it out while the others stand still between two rows; from then on all work on disk.
  * Standing still is arranged with a counter of those at work and a condition variable, not with a lock, so that the build can
  * be cancelled while it writes.
+ *
+ * After the last row all processes measure the graph and write it out, each of these steps begun by all together, because either
+ * needs a graph that nobody changes. A worker that starts late begins with the step that the others are at.
  */
 #include "hnsw/build.h"
 
@@ -18,6 +21,7 @@
 #include "commands/progress.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "storage/barrier.h"
 #include "storage/condition_variable.h"
 #include "storage/dsm_impl.h"
 #include "storage/spin.h"
@@ -30,31 +34,37 @@
 #define KEY_QUERY UINT64CONST(0x56430003)
 #define KEY_LISTS UINT64CONST(0x56430004)
 
+/* What all processes do, one after the other. */
+enum
+{
+	STEP_LOAD,
+	STEP_MEASURE,
+	STEP_WRITE
+};
+
 struct VcHnswShared
 {
 	Oid				  heap_oid;
 	Oid				  index_oid;
 	bool			  concurrent;
+	bool			  logged; /* the index is */
 	VcHnswMeta		  meta;
 	dsa_handle		  dsa;
 	pg_atomic_uint64  rows; /* inserted so far, for the progress report */
 	ConditionVariable changed;
+	Barrier			  barrier; /* its phases are the steps */
+	VcHnswMeasure	  measure;
+	pg_atomic_uint32  next_block; /* to be logged, where all are on disk */
 
 	slock_t mutex; /* protects the rest */
 	int		inserting;	/* processes between enter and leave */
 	bool	spilling;	/* one waits for them to leave, or writes */
 	bool	on_disk;	/* the arena has been written out */
-	int		finished;	/* workers that have seen their last row */
 	double	heap_rows;
 	double	index_rows;
 
 	VcArena arena; /* variable length */
 };
-
-/* What the leader keeps until vc_hnsw_build_parallel_end. */
-static ParallelContext *context;
-static dsa_area		   *area;
-static Snapshot			snapshot;
 
 void
 vc_hnsw_build_enter(VcHnswBuild *build)
@@ -122,7 +132,7 @@ vc_hnsw_build_spill(VcHnswBuild *build)
 		ConditionVariableSleep(&shared->changed, WAIT_EVENT_PARALLEL_CREATE_INDEX_SCAN);
 	}
 	ConditionVariableCancelSleep();
-	vc_store_write_out(&build->graph.store);
+	vc_store_write_out(&build->graph.store, false);
 	SpinLockAcquire(&shared->mutex);
 	shared->on_disk = true;
 	shared->spilling = false;
@@ -152,10 +162,48 @@ load_share(VcHnswBuild *build, Relation heap, Relation index, IndexInfo *index_i
 	SpinLockAcquire(&shared->mutex);
 	shared->heap_rows += heap_rows;
 	shared->index_rows += build->rows;
-	if (!build->leader)
-		shared->finished++;
 	SpinLockRelease(&shared->mutex);
-	ConditionVariableBroadcast(&shared->changed);
+}
+
+/* Another process may have written the arena out since this one put its last row in. */
+static void
+leave_arena_if_written(VcHnswBuild *build)
+{
+	bool on_disk;
+
+	SpinLockAcquire(&build->shared->mutex);
+	on_disk = build->shared->on_disk;
+	SpinLockRelease(&build->shared->mutex);
+	if (on_disk && build->graph.store.arena)
+		vc_store_leave_arena(&build->graph.store);
+}
+
+/* Take part in the steps that are not over yet. */
+static void
+take_part(VcHnswBuild *build, Relation heap, Relation index, IndexInfo *index_info, ParallelTableScanDesc scan)
+{
+	VcHnswShared *shared = build->shared;
+	int			  step = BarrierAttach(&shared->barrier);
+
+	if (step == STEP_LOAD)
+	{
+		load_share(build, heap, index, index_info, scan);
+		BarrierArriveAndWait(&shared->barrier, WAIT_EVENT_PARALLEL_CREATE_INDEX_SCAN);
+		step++;
+	}
+	leave_arena_if_written(build);
+	if (step == STEP_MEASURE)
+	{
+		vc_hnsw_build_measure(build, &shared->meta, &shared->measure);
+		BarrierArriveAndWait(&shared->barrier, WAIT_EVENT_PARALLEL_CREATE_INDEX_SCAN);
+		step++;
+	}
+	if (step == STEP_WRITE)
+	{
+		vc_hnsw_build_write(build, shared->logged, &shared->next_block);
+		BarrierArriveAndWait(&shared->barrier, WAIT_EVENT_PARALLEL_CREATE_INDEX_SCAN);
+	}
+	BarrierDetach(&shared->barrier);
 }
 
 PGDLLEXPORT void vc_hnsw_build_worker(dsm_segment *segment, shm_toc *toc);
@@ -181,13 +229,14 @@ vc_hnsw_build_worker(dsm_segment *segment, shm_toc *toc)
 	dsa = dsa_attach(shared->dsa);
 
 	build.shared = shared;
-	vc_hnsw_open_new(&build.graph, index, &shared->meta);
+	vc_hnsw_open_new(&build.graph, index, &shared->meta, VC_HNSW_TO_LINK);
 	vc_store_attach_arena(&build.graph.store, &shared->arena, dsa);
+	vc_hnsw_origin_join(&build.graph);
 	vc_hnsw_build_prepare(&build);
 	lists = shm_toc_lookup(toc, KEY_LISTS, true);
 	if (lists)
 		vc_hnsw_build_use_lists(&build, lists);
-	load_share(&build, heap, index, BuildIndexInfo(index), shm_toc_lookup(toc, KEY_SCAN, false));
+	take_part(&build, heap, index, BuildIndexInfo(index), shm_toc_lookup(toc, KEY_SCAN, false));
 
 	index_close(index, index_lock);
 	table_close(heap, heap_lock);
@@ -208,12 +257,24 @@ shared_memory_suffices(uint32 max_blocks, Size lists_size)
 	return true;
 }
 
+static void
+end_parallel(ParallelContext *context, Snapshot snapshot)
+{
+	if (IsMVCCSnapshot(snapshot))
+		UnregisterSnapshot(snapshot);
+	DestroyParallelContext(context);
+	ExitParallelMode();
+}
+
 bool
 vc_hnsw_build_parallel(VcHnswBuild *build, Relation heap, Relation index, IndexInfo *index_info,
 					   const VcHnswMeta *meta, uint32 max_blocks, const VcHnswListsPlan *plan, int workers,
-					   double *heap_rows, double *index_rows)
+					   IndexBuildResult *result, VcHnswCalibration *calibration)
 {
 	Size				  shared_size = add_size(offsetof(VcHnswShared, arena), vc_arena_size(max_blocks));
+	ParallelContext		 *context;
+	dsa_area			 *area;
+	Snapshot			  snapshot;
 	Size				  scan_size;
 	Size				  query_size = debug_query_string ? strlen(debug_query_string) + 1 : 0;
 	ParallelTableScanDesc scan;
@@ -226,7 +287,6 @@ vc_hnsw_build_parallel(VcHnswBuild *build, Relation heap, Relation index, IndexI
 		ereport(DEBUG1, (errmsg("not building in parallel, because shared memory is short")));
 		return false;
 	}
-	area = NULL;
 	EnterParallelMode();
 	context = CreateParallelContext("vectorcoll", "vc_hnsw_build_worker", workers);
 	snapshot = index_info->ii_Concurrent ? RegisterSnapshot(GetTransactionSnapshot()) : SnapshotAny;
@@ -239,7 +299,7 @@ vc_hnsw_build_parallel(VcHnswBuild *build, Relation heap, Relation index, IndexI
 	InitializeParallelDSM(context);
 	if (context->seg == NULL)
 	{
-		vc_hnsw_build_parallel_end(build);
+		end_parallel(context, snapshot);
 		return false;
 	}
 
@@ -248,12 +308,18 @@ vc_hnsw_build_parallel(VcHnswBuild *build, Relation heap, Relation index, IndexI
 	shared->heap_oid = RelationGetRelid(heap);
 	shared->index_oid = RelationGetRelid(index);
 	shared->concurrent = index_info->ii_Concurrent;
+	shared->logged = RelationNeedsWAL(index);
 	shared->meta = *meta;
 	pg_atomic_init_u64(&shared->rows, 0);
 	ConditionVariableInit(&shared->changed);
+	BarrierInit(&shared->barrier, 0);
+	vc_hnsw_measure_init(&shared->measure);
+	pg_atomic_init_u32(&shared->next_block, 0);
 	SpinLockInit(&shared->mutex);
 	vc_arena_init(&shared->arena, max_blocks, true, LWTRANCHE_PARALLEL_QUERY_DSA);
 	area = dsa_create(LWTRANCHE_PARALLEL_QUERY_DSA);
+	/* Its segments double in size, and could be twice as large as what is in them. */
+	dsa_set_size_limit(area, (Size) Max(max_blocks, VC_STORE_CHUNK_PAGES) * BLCKSZ + VC_HNSW_ARENA_OVERHEAD);
 	shared->dsa = dsa_get_handle(area);
 	shm_toc_insert(context->toc, KEY_SHARED, shared);
 	scan = shm_toc_allocate(context->toc, scan_size);
@@ -281,41 +347,15 @@ vc_hnsw_build_parallel(VcHnswBuild *build, Relation heap, Relation index, IndexI
 	if (lists)
 		vc_hnsw_build_use_lists(build, lists);
 	LaunchParallelWorkers(context);
-	load_share(build, heap, index, index_info, scan);
+	take_part(build, heap, index, index_info, scan);
 
 	/* Workers that could not be started, or died, are noticed here. */
-	WaitForParallelWorkersToAttach(context);
-	for (;;)
-	{
-		bool done;
-
-		SpinLockAcquire(&shared->mutex);
-		done = shared->finished == context->nworkers_launched;
-		SpinLockRelease(&shared->mutex);
-		if (done)
-			break;
-		ConditionVariableSleep(&shared->changed, WAIT_EVENT_PARALLEL_CREATE_INDEX_SCAN);
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, (int64) pg_atomic_read_u64(&shared->rows));
-	}
-	ConditionVariableCancelSleep();
 	WaitForParallelWorkersToFinish(context);
-	if (shared->on_disk && build->graph.store.arena)
-		vc_store_leave_arena(&build->graph.store);
-	*heap_rows = shared->heap_rows;
-	*index_rows = shared->index_rows;
-	return true;
-}
-
-void
-vc_hnsw_build_parallel_end(VcHnswBuild *build)
-{
+	result->heap_tuples = shared->heap_rows;
+	result->index_tuples = shared->index_rows;
+	vc_hnsw_measured(&shared->measure, &build->graph, calibration);
 	build->shared = NULL;
-	if (area)
-		dsa_detach(area);
-	area = NULL;
-	if (IsMVCCSnapshot(snapshot))
-		UnregisterSnapshot(snapshot);
-	DestroyParallelContext(context);
-	context = NULL;
-	ExitParallelMode();
+	dsa_detach(area);
+	end_parallel(context, snapshot);
+	return true;
 }

@@ -23,6 +23,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "storage/spin.h"
 #include "tcop/utility.h"
 #include "utils/memutils.h"
 
@@ -32,7 +33,7 @@ const double vc_hnsw_targets[VC_HNSW_TARGETS] = {0.5, 0.8, 0.9, 0.95, 0.98, 0.99
 #define MIN_NODES 1000 /* smaller indexes are swept, or nearly so */
 #define TRIES_A_SAMPLE 50 /* places looked at for one node that will do */
 #define FIRST_EF 10
-#define MAX_STEPS 9 /* each twice as wide as the one before: up to 2560 */
+#define MAX_STEPS VC_HNSW_MEASURE_STEPS /* up to 2560 */
 #define FEW 10
 #define MANY 100
 
@@ -40,17 +41,8 @@ const double vc_hnsw_targets[VC_HNSW_TARGETS] = {0.5, 0.8, 0.9, 0.95, 0.98, 0.99
 static const uint32 unmeasured[VC_HNSW_TARGETS][2] = {{10, 100},  {20, 120},  {40, 200},   {80, 320},
 													  {200, 600}, {400, 1000}, {800, 1600}, {2500, 4000}};
 
-/* Of all samples, how many of the nearest rows each step missed. */
-typedef struct Misses
-{
-	double few[MAX_STEPS];
-	double many[MAX_STEPS];
-	double few_of;
-	double many_of;
-} Misses;
-
-static int
-compare_floats(const void *a, const void *b)
+int
+vc_hnsw_compare_floats(const void *a, const void *b)
 {
 	float x = *(const float *) a;
 	float y = *(const float *) b;
@@ -70,7 +62,7 @@ kth_distance(const VcHnswFound *found, uint32 n, uint32 k, float *sorted, uint32
 	*count = Min(live, k);
 	if (live == 0)
 		return -INFINITY;
-	qsort(sorted, live, sizeof(float), compare_floats);
+	qsort(sorted, live, sizeof(float), vc_hnsw_compare_floats);
 	return sorted[*count - 1];
 }
 
@@ -87,7 +79,7 @@ count_within(const VcHnswFound *found, uint32 n, float distance)
 
 /* Search for a node's value around the node, and add what the steps missed. False where the search cannot go around it. */
 static bool
-measure(VcHnswGraph *graph, VcHnswSearch *search, const VcHnswQuery *query, VcHnswId id, Misses *misses)
+measure_node(VcHnswGraph *graph, VcHnswSearch *search, const VcHnswQuery *query, VcHnswId id, VcHnswMisses *misses)
 {
 	VcHnswFound *found;
 	float		*sorted;
@@ -103,7 +95,7 @@ measure(VcHnswGraph *graph, VcHnswSearch *search, const VcHnswQuery *query, VcHn
 
 	if (!vc_hnsw_entry(graph, &start, &level))
 		return false;
-	start = vc_hnsw_descend(search, query, start, level, 0);
+	start = vc_hnsw_descend(graph, search, query, start, level, 0);
 	if (start == VC_HNSW_NONE || start == id)
 		return false;
 	vc_hnsw_search_start(search, query, start);
@@ -203,49 +195,91 @@ vc_hnsw_calibration_is_due(Relation index)
 }
 
 void
-vc_hnsw_calibrate(Relation index, VcHnswCalibration *calibration)
+vc_hnsw_measure_init(VcHnswMeasure *measure)
+{
+	pg_atomic_init_u32(&measure->tries, 0);
+	pg_atomic_init_u32(&measure->taken, 0);
+	SpinLockInit(&measure->mutex);
+	memset(&measure->misses, 0, sizeof(measure->misses));
+}
+
+static void
+add_misses(VcHnswMisses *to, const VcHnswMisses *misses)
+{
+	for (int i = 0; i < MAX_STEPS; i++)
+	{
+		to->few[i] += misses->few[i];
+		to->many[i] += misses->many[i];
+	}
+	to->few_of += misses->few_of;
+	to->many_of += misses->many_of;
+}
+
+void
+vc_hnsw_measure(VcHnswMeasure *measure, VcHnswGraph *graph)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "vc_hnsw calibration", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	Misses		  misses = {0};
-	VcHnswGraph	  graph;
-	VcHnswSearch *search;
+	VcHnswMisses  misses = {0};
+	VcHnswSearch *search = vc_hnsw_search_new(graph);
+	void		 *value = palloc(graph->shape.value_bytes);
+	uint64		  places = (uint64) vc_store_nblocks(&graph->store) * graph->shape.slots_per_page;
+	uint32		  try;
 	VcHnswQuery	  query;
-	pg_prng_state random;
-	uint64		  places;
-	void		 *value;
-	int			  taken = 0;
 
-	memset(calibration, 0, sizeof(*calibration));
-	vc_hnsw_open(&graph, index, VC_HNSW_TO_SEARCH);
-	search = vc_hnsw_search_new(&graph);
-	vc_hnsw_query_alloc(&graph, &query);
-	value = palloc(graph.shape.value_bytes);
-	pg_prng_seed(&random, graph.shape.seed);
-	places = (uint64) vc_store_nblocks(&graph.store) * graph.shape.slots_per_page;
-	for (int tries = 0; taken < SAMPLE && tries < SAMPLE * TRIES_A_SAMPLE && room_for_nodes(&graph) >= MIN_NODES; tries++)
+	vc_hnsw_query_alloc(graph, &query);
+	while (room_for_nodes(graph) >= MIN_NODES && pg_atomic_read_u32(&measure->taken) < SAMPLE &&
+		   (try = pg_atomic_fetch_add_u32(&measure->tries, 1)) < SAMPLE * TRIES_A_SAMPLE)
 	{
-		VcHnswId id = (VcHnswId) pg_prng_uint64_range(&random, graph.shape.slots_per_page, places - 1);
-		float	 scale;
+		pg_prng_state random;
+		VcHnswId	  id;
+		float		  scale;
 
+		/* The places are the same whoever looks at them. */
+		pg_prng_seed(&random, graph->shape.seed + try);
+		id = (VcHnswId) pg_prng_uint64_range(&random, graph->shape.slots_per_page, places - 1);
 		CHECK_FOR_INTERRUPTS();
-		if (!vc_hnsw_is_node_block(&graph, vc_hnsw_block(&graph.shape, id)) || !take_node(&graph, id, value, &scale))
+		if (!vc_hnsw_is_node_block(graph, vc_hnsw_block(&graph->shape, id)) || !take_node(graph, id, value, &scale))
 			continue;
-		vc_hnsw_query_init_node(&graph, &query, value, scale);
-		if (measure(&graph, search, &query, id, &misses))
-			taken++;
+		if (pg_atomic_fetch_add_u32(&measure->taken, 1) >= SAMPLE)
+			break;
+		vc_hnsw_query_init_node(graph, &query, value, scale);
+		if (!measure_node(graph, search, &query, id, &misses))
+			pg_atomic_fetch_sub_u32(&measure->taken, 1);
 	}
-	if (taken == SAMPLE)
-	{
-		calibration->nodes = room_for_nodes(&graph);
-		for (int i = 0; i < VC_HNSW_TARGETS; i++)
-		{
-			calibration->ef[i][0] = ef_for_misses(misses.few, misses.few_of, 1 - vc_hnsw_targets[i]);
-			calibration->ef[i][1] = Max(ef_for_misses(misses.many, misses.many_of, 1 - vc_hnsw_targets[i]), MANY);
-		}
-	}
+	SpinLockAcquire(&measure->mutex);
+	add_misses(&measure->misses, &misses);
+	SpinLockRelease(&measure->mutex);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
+}
+
+void
+vc_hnsw_measured(VcHnswMeasure *measure, VcHnswGraph *graph, VcHnswCalibration *calibration)
+{
+	const VcHnswMisses *misses = &measure->misses;
+
+	memset(calibration, 0, sizeof(*calibration));
+	if (pg_atomic_read_u32(&measure->taken) < SAMPLE)
+		return;
+	calibration->nodes = room_for_nodes(graph);
+	for (int i = 0; i < VC_HNSW_TARGETS; i++)
+	{
+		calibration->ef[i][0] = ef_for_misses(misses->few, misses->few_of, 1 - vc_hnsw_targets[i]);
+		calibration->ef[i][1] = Max(ef_for_misses(misses->many, misses->many_of, 1 - vc_hnsw_targets[i]), MANY);
+	}
+}
+
+void
+vc_hnsw_calibrate(Relation index, VcHnswCalibration *calibration)
+{
+	VcHnswMeasure measure;
+	VcHnswGraph	  graph;
+
+	vc_hnsw_measure_init(&measure);
+	vc_hnsw_open(&graph, index, VC_HNSW_TO_SEARCH);
+	vc_hnsw_measure(&measure, &graph);
+	vc_hnsw_measured(&measure, &graph, calibration);
 }
 
 /* ---- what follows for a scan ---- */

@@ -235,21 +235,19 @@ check_code(CheckState *check, VcHnswId id, int link, float scale)
 
 	vc_hnsw_rotated(graph, check->value, scale, check->rotated);
 	for (uint32 i = 0; i < padded; i++)
-	{
-		check->residual[i] = check->rotated[i] - check->own_rotated[i];
 		size += (double) check->rotated[i] * check->rotated[i] + (double) check->own_rotated[i] * check->own_rotated[i];
-	}
-	vc_hnsw_encode(graph, check->residual, check->own_rotated, check->code, &factors);
+	vc_hnsw_encode(graph, check->rotated, check->own_rotated, check->residual, check->code, &factors);
 	vc_hnsw_get_code(shape, check->node, link, check->stored);
 	/* The highest bit of a code is the sign of the residual. The lower ones are chosen by a search that may end elsewhere. */
 	for (uint32 i = 0; i < padded && !wrong; i++)
 		wrong = code_sign(shape, check->code, i) != code_sign(shape, check->stored, i) &&
-				fabs((double) check->residual[i]) > SIGN_TOLERANCE * sqrt(size);
+				fabs((double) (check->rotated[i] - check->own_rotated[i])) > SIGN_TOLERANCE * sqrt(size);
 	if (wrong)
 		vc_page_corrupted(check->walk.index, block_of(check, id), "the code of link %d of node %u is not that of its value",
 						  link, id);
 	vc_hnsw_get_factors(shape, check->node, link, &kept);
-	if (!about_equal(shape, factors.add, kept.add, size) || !about_equal(shape, factors.add_ip, kept.add_ip, size) ||
+	if (!vc_hnsw_expect_factors(shape, check->node, link, &factors) ||
+		!about_equal(shape, factors.add, kept.add, size) || !about_equal(shape, factors.add_ip, kept.add_ip, size) ||
 		!about_equal(shape, factors.rescale, kept.rescale, sqrt(size / padded)))
 		vc_page_corrupted(check->walk.index, block_of(check, id),
 						  "the factors of link %d of node %u are not those of its value", link, id);
@@ -264,15 +262,18 @@ compare_ids(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* The links of a live node, before their values are looked at: to others of its level, to each once. */
+/* The links of a live node, before their values are looked at: to others of its level, to each once, or once as another hub. */
 static void
-check_targets(CheckState *check, VcHnswId id)
+check_targets(CheckState *check, VcHnswId id, bool far)
 {
 	const VcHnswNode *node = check->node;
 	VcHnswId		  sorted[VC_HNSW_MAX_DEGREE];
 	int				  n = 0;
+	int				  first;
+	int				  end;
 
-	for (int i = 0; i < node->links; i++)
+	vc_hnsw_places(&check->walk.graph.shape, node, far, &first, &end);
+	for (int i = first; i < Min(end, node->links); i++)
 	{
 		VcHnswId link = vc_hnsw_links(node)[i];
 
@@ -289,15 +290,17 @@ check_targets(CheckState *check, VcHnswId id)
 			vc_page_corrupted(check->walk.index, block_of(check, id), "node %u links to node %u twice", id, sorted[i]);
 }
 
-/* Copy a node's value; returns its scale. */
+/* Copy a node's value; returns its scale, and its flags if asked for. */
 static float
-read_value(CheckState *check, VcHnswId id)
+read_value(CheckState *check, VcHnswId id, uint8 *flags)
 {
 	VcHnswGraph		 *graph = &check->walk.graph;
 	VcHold			  hold;
 	const VcHnswNode *node = vc_hnsw_node(graph, &hold, id);
 	float			  scale = node->scale;
 
+	if (flags)
+		*flags = node->flags;
 	memcpy(check->value, vc_hnsw_node_value(&graph->shape, node),
 		   vc_hnsw_value_size(&graph->shape, vc_hnsw_node_value(&graph->shape, node)));
 	vc_hnsw_done(graph, &hold);
@@ -311,11 +314,15 @@ check_links(CheckState *check, VcHnswId id)
 	const VcHnswShape *shape = &graph->shape;
 	const VcHnswNode  *node = check->node;
 	void			  *own = vc_hnsw_node_value(shape, node);
+	int				   first_far;
+	int				   end;
 
-	check_targets(check, id);
+	check_targets(check, id, false);
+	check_targets(check, id, true);
+	vc_hnsw_places(shape, node, true, &first_far, &end);
 	if (node->level > 0)
 	{
-		float scale = read_value(check, node->down);
+		float scale = read_value(check, node->down, NULL);
 
 		if (scale != node->scale || !vc_hnsw_same_value(shape, check->value, own))
 			vc_page_corrupted(check->walk.index, block_of(check, id), "node %u stands above node %u, which has another value",
@@ -326,11 +333,15 @@ check_links(CheckState *check, VcHnswId id)
 	for (int i = 0; i < node->links; i++)
 	{
 		float scale;
+		uint8 flags;
 
 		if (vc_hnsw_links(node)[i] == VC_HNSW_NONE)
 			continue;
 		CHECK_FOR_INTERRUPTS();
-		scale = read_value(check, vc_hnsw_links(node)[i]);
+		scale = read_value(check, vc_hnsw_links(node)[i], &flags);
+		if (i >= first_far && !(flags & VC_HNSW_HUB))
+			vc_page_corrupted(check->walk.index, block_of(check, id), "link %d of node %u is to node %u, which is no hub", i, id,
+							  vc_hnsw_links(node)[i]);
 		if (!shape->compact)
 			check_distance(check, id, i, scale);
 		if (shape->coded)
@@ -409,7 +420,7 @@ stands_for(CheckState *check, VcHnswId id, const VcValue *value)
 	if (apart || value->is_zero)
 		return apart && value->is_zero;
 	vc_metric_to_float(graph->metric, value->data, value->scale, shape->dim, check->own_rotated);
-	vc_rotation_apply(graph->rotation, check->own_rotated, check->own_rotated);
+	vc_hnsw_rotate(graph, check->own_rotated);
 	vc_hnsw_store_value(graph, value, check->own_rotated, check->value, &stored);
 	if (stored.own.hash != own.hash)
 		return false;
@@ -514,7 +525,7 @@ check_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool tup
 						errhint("Rebuild it with REINDEX INDEX.")));
 	old = MemoryContextSwitchTo(check->row_context);
 	vc_metric_value(graph->metric, values[0], &value);
-	scale = graph->shape.compact ? value.scale : read_value(check, place->id);
+	scale = graph->shape.compact ? value.scale : read_value(check, place->id, NULL);
 	if (value.dim != graph->shape.dim || scale != value.scale ||
 		!(graph->shape.compact ? stands_for(check, place->id, &value)
 							   : vc_hnsw_same_value(&graph->shape, check->value, value.data)))

@@ -13,6 +13,7 @@
 #include "hnsw/hnsw.h"
 
 #include "common/pg_prng.h"
+#include "miscadmin.h"
 #include "storage/freespace.h"
 #include "types/check.h"
 #include "utils/memutils.h"
@@ -22,6 +23,7 @@ typedef struct CachedGraph
 	VcHnswShape shape;
 	bool        has_keys;
 	VcHnswKeys  keys;
+	float	   *origin;	  /* behind the rotation, or null */
 	VcRotation	rotation; /* variable length, last; only where coded */
 } CachedGraph;
 
@@ -61,122 +63,6 @@ vc_hnsw_meta_fill(VcHnswMeta *meta, Relation index)
 	meta->slot_size = shape.slot_size;
 }
 
-/*
- * One bit a dimension says enough from very few dimensions on: estimates that err make a search look around, and more
- * exact ones visit fewer nodes but find less at the same ef (docs/hnsw-layout.md). Only where one bit would leave next to nothing
- * to tell neighbours apart by are there more.
- */
-static int
-code_bits(uint32 dim)
-{
-	const uint32 enough = 16;
-
-	return dim >= enough ? 1 : (int) Min(VC_RABITQ_MAX_BITS, (enough + dim - 1) / dim);
-}
-
-/* Slots of a page and pages of a node, from the node's size. */
-static void
-count_slots(VcHnswShape *shape)
-{
-	shape->slots_per_page = shape->sparse ? VC_HNSW_SPARSE_SLOTS : Max(1, VC_PAGE_PAYLOAD / shape->slot_size);
-	shape->pages_per_node = (shape->slot_size + VC_PAGE_PAYLOAD - 1) / VC_PAGE_PAYLOAD;
-}
-
-static void
-set_own_bits(VcHnswShape *shape, int bits)
-{
-	shape->own_bits = bits;
-	shape->value_bytes = vc_compact_size(shape->padded, bits);
-	shape->slot_size = TYPEALIGN(sizeof(uint32), shape->value + shape->value_bytes);
-	count_slots(shape);
-}
-
-/*
- * Compact nodes: `at` is where the codes of the links end. A value's code has as many bits as cost no node of a page, or no page
- * of a node. Fewer nodes are on the upper levels than otherwise, where they would count for more.
- */
-static void
-fill_compact(VcHnswShape *shape, Size at)
-{
-	uint32 slots;
-	uint32 pages;
-
-	shape->inline_tids = VC_HNSW_COMPACT_TIDS;
-	shape->level_bits = 8;
-	shape->value = at;
-	set_own_bits(shape, 4);
-	slots = shape->slots_per_page;
-	pages = shape->pages_per_node;
-	for (int bits = 8; bits >= 4; bits -= 2)
-	{
-		set_own_bits(shape, bits);
-		if (shape->slots_per_page == slots && shape->pages_per_node == pages)
-			break;
-	}
-}
-
-void
-vc_hnsw_shape_fill(VcHnswShape *shape, const VcMetric *metric, const VcHnswMeta *meta, const VcHnswKeys *keys)
-{
-	Size at = sizeof(VcHnswNode);
-	Size factor;
-
-	memset(shape, 0, sizeof(*shape));
-	shape->dim = meta->dim;
-	shape->padded = vc_rotation_padded(meta->dim);
-	shape->coded = vc_metric_is_coded(metric);
-	shape->m = meta->m;
-	shape->ef_construction = meta->ef_construction;
-	shape->degree = (2 * meta->m + VC_RABITQ_BLOCK - 1) / VC_RABITQ_BLOCK * VC_RABITQ_BLOCK;
-	shape->seed = meta->seed;
-	shape->sparse = metric->element == VC_ELEMENT_SPARSE;
-	shape->compact = meta->storage == VC_HNSW_STORAGE_COMPACT;
-	shape->inline_tids = VC_HNSW_INLINE_TIDS;
-	shape->level_bits = 5;
-	factor = shape->compact ? sizeof(uint16) : sizeof(float);
-
-	at += sizeof(VcHnswId) * shape->degree;
-	if (shape->coded)
-	{
-		shape->bits = code_bits(shape->padded);
-		shape->block_bytes = vc_rabitq_block_size(shape->padded, shape->bits);
-		shape->links_add = at;
-		at += factor * shape->degree;
-		shape->links_rescale = at;
-		at += factor * shape->degree;
-		if (metric->kind == VC_METRIC_IP)
-		{
-			shape->links_add_ip = at;
-			at += factor * shape->degree;
-		}
-	}
-	StaticAssertStmt(sizeof(VcHnswNode) + VC_HNSW_MAX_DEGREE * 18 +
-							 VC_KEYS_MAX * (sizeof(int64) * (VC_HNSW_INLINE_TIDS + 1) + 1) <=
-						 VC_PAGE_PAYLOAD,
-					 "header, links and keys must lie in a node's first page");
-	if (shape->compact)
-	{
-		shape->keys = at;
-		if (keys)
-			at += keys->node.bytes;
-		shape->codes = at;
-		fill_compact(shape, at + shape->block_bytes * (shape->degree / VC_RABITQ_BLOCK));
-		return;
-	}
-	shape->links_distance = at;
-	at = MAXALIGN(at + sizeof(uint16) * shape->degree);
-	shape->keys = at;
-	if (keys)
-		at = MAXALIGN(at + keys->node.bytes);
-	shape->codes = at;
-	at = MAXALIGN(at + shape->block_bytes * (shape->degree / VC_RABITQ_BLOCK));
-	shape->value = at;
-	shape->value_bytes = shape->sparse ? MAXALIGN_DOWN(VC_PAGE_PAYLOAD - VC_HNSW_SLOTS_BYTES) - at
-									   : vc_metric_bytes(metric, meta->dim);
-	shape->slot_size = MAXALIGN(at + shape->value_bytes);
-	count_slots(shape);
-}
-
 static void
 check_meta(Relation index, const VcMetric *metric, const VcHnswMeta *meta, const VcHnswKeys *keys)
 {
@@ -194,7 +80,7 @@ check_meta(Relation index, const VcMetric *metric, const VcHnswMeta *meta, const
 		meta->dim > vc_metric_max_dim(metric) || meta->m < VC_HNSW_MIN_M || meta->m > VC_HNSW_MAX_M ||
 		meta->ef_construction < VC_HNSW_MIN_EF_CONSTRUCTION || meta->ef_construction > VC_HNSW_MAX_EF_CONSTRUCTION ||
 		meta->entry_level > VC_HNSW_MAX_LEVEL || meta->storage > VC_HNSW_STORAGE_COMPACT ||
-		(meta->storage == VC_HNSW_STORAGE_COMPACT && !vc_metric_is_coded(metric)))
+		(meta->storage == VC_HNSW_STORAGE_COMPACT && !vc_metric_is_coded(metric)) || meta->shifted > vc_metric_is_coded(metric))
 		vc_page_corrupted(index, VC_HNSW_META_BLOCK, "the meta page contradicts the index definition");
 	vc_hnsw_shape_fill(&shape, metric, meta, keys);
 	if ((keys != NULL) != (meta->keys != InvalidBlockNumber))
@@ -205,9 +91,15 @@ check_meta(Relation index, const VcMetric *metric, const VcHnswMeta *meta, const
 }
 
 static Size
-cached_size(const VcHnswShape *shape)
+origin_at(const VcHnswShape *shape)
 {
-	return offsetof(CachedGraph, rotation) + (shape->coded ? vc_rotation_size(shape->dim) : 0);
+	return MAXALIGN(offsetof(CachedGraph, rotation) + (shape->coded ? vc_rotation_size(shape->padded) : 0));
+}
+
+static Size
+cached_size(const VcHnswShape *shape, bool shifted)
+{
+	return origin_at(shape) + (shifted ? sizeof(float) * shape->padded : 0);
 }
 
 /* All but what is allocated. */
@@ -220,6 +112,7 @@ graph_set(VcHnswGraph *graph, const CachedGraph *cached, VcHnswPurpose purpose)
 	else if (graph->shape.links_add_ip > 0)
 		graph->shape.links_add = graph->shape.links_add_ip;
 	graph->rotation = cached->shape.coded ? &cached->rotation : NULL;
+	graph->origin = cached->origin;
 	graph->keys = cached->has_keys ? &cached->keys : NULL;
 	graph->fill_block = InvalidBlockNumber;
 }
@@ -244,10 +137,11 @@ cached_fill(CachedGraph *cached, const VcHnswShape *shape, const VcHnswKeys *key
 {
 	cached->shape = *shape;
 	cached->has_keys = keys != NULL;
+	cached->origin = NULL;
 	if (keys)
 		cached->keys = *keys;
 	if (shape->coded)
-		vc_rotation_init(&cached->rotation, shape->dim, shape->seed);
+		vc_rotation_init(&cached->rotation, shape->dim, shape->padded, shape->seed);
 }
 
 /* Open the store, read the meta page, and find or make what the backend remembers of the index. */
@@ -274,8 +168,13 @@ open_index(VcHnswGraph *graph, Relation index)
 
 		check_meta(index, graph->metric, &meta, has_keys ? &keys : NULL);
 		vc_hnsw_shape_fill(&shape, graph->metric, &meta, has_keys ? &keys : NULL);
-		cached = vc_cache_alloc(cached_size(&shape));
+		cached = vc_cache_alloc(graph->store.cached, cached_size(&shape, meta.shifted));
 		cached_fill(cached, &shape, has_keys ? &keys : NULL);
+		if (meta.shifted)
+		{
+			cached->origin = (float *) ((char *) cached + origin_at(&shape));
+			vc_hnsw_origin_read(graph, &shape, cached->origin);
+		}
 		graph->store.cached->data = cached;
 	}
 	graph->calibration = meta.calibration;
@@ -305,7 +204,7 @@ vc_hnsw_open_again(VcHnswGraph *graph, Relation index, VcHnswPurpose purpose)
 }
 
 void
-vc_hnsw_open_new(VcHnswGraph *graph, Relation index, const VcHnswMeta *meta)
+vc_hnsw_open_new(VcHnswGraph *graph, Relation index, const VcHnswMeta *meta, VcHnswPurpose purpose)
 {
 	VcHnswShape	 shape;
 	VcHnswKeys   keys;
@@ -315,9 +214,9 @@ vc_hnsw_open_new(VcHnswGraph *graph, Relation index, const VcHnswMeta *meta)
 	graph->metric = vc_metric_of(index, 1);
 	vc_store_open(&graph->store, index, VC_HNSW_MAGIC, false);
 	vc_hnsw_shape_fill(&shape, graph->metric, meta, has_keys ? &keys : NULL);
-	cached = palloc(cached_size(&shape));
+	cached = palloc(cached_size(&shape, false));
 	cached_fill(cached, &shape, has_keys ? &keys : NULL);
-	graph_init(graph, cached, VC_HNSW_TO_LINK);
+	graph_init(graph, cached, purpose);
 }
 
 void
@@ -528,6 +427,8 @@ check_node(VcHnswGraph *graph, VcHnswId id, const VcHnswNode *node)
 				 node->tids > graph->shape.inline_tids))
 		vc_page_corrupted(graph->store.index, vc_hnsw_block(&graph->shape, id),
 						  "node %u has %u links, level %u, %u row pointers", id, node->links, node->level, node->tids);
+	if (unlikely((node->flags & VC_HNSW_HUB) && (graph->shape.far_links == 0 || node->links != graph->shape.degree)))
+		vc_page_corrupted(graph->store.index, vc_hnsw_block(&graph->shape, id), "node %u is a hub of %u links", id, node->links);
 	/* To be locked while this block is: it had better be another. */
 	if (unlikely(node->level == 0 && node->overflow == vc_hnsw_block(&graph->shape, id)))
 		vc_page_corrupted(graph->store.index, node->overflow, "the row pointers of node %u go on in its own page", id);
@@ -577,13 +478,13 @@ vc_hnsw_node(VcHnswGraph *graph, VcHold *hold, VcHnswId id)
 	return (VcHnswNode *) graph->image;
 }
 
-/* Of a locked page of nodes of equal size, change one slot. */
+/* Of a locked page of nodes of equal size, change one slot, or the first bytes of it. */
 static Page
-change_slot(VcHnswGraph *graph, VcHold *hold, uint32 slot)
+change_slot(VcHnswGraph *graph, VcHold *hold, uint32 slot, Size bytes)
 {
 	int from = (int) (SizeOfPageHeaderData + slot * graph->shape.slot_size);
 
-	return vc_store_change(&graph->store, hold, from, (int) (from + graph->shape.slot_size));
+	return vc_store_change(&graph->store, hold, from, (int) (from + bytes));
 }
 
 VcHnswNode *
@@ -600,7 +501,7 @@ vc_hnsw_node_for_update(VcHnswGraph *graph, VcHold *hold, VcHnswId id)
 	else
 	{
 		(void) vc_store_lock(&graph->store, hold, block, VC_HNSW_NODES, vc_hnsw_head_bytes(shape));
-		page = change_slot(graph, hold, id % shape->slots_per_page);
+		page = change_slot(graph, hold, id % shape->slots_per_page, shape->slot_size);
 	}
 	node = node_on_page(graph, id / shape->slots_per_page, page, id % shape->slots_per_page);
 	check_node(graph, id, node);
@@ -610,6 +511,50 @@ vc_hnsw_node_for_update(VcHnswGraph *graph, VcHold *hold, VcHnswId id)
 		node = (VcHnswNode *) graph->image;
 	}
 	return node;
+}
+
+VcHnswNode *
+vc_hnsw_node_head_for_update(VcHnswGraph *graph, VcHold *hold, VcHnswId id, const VcHnswNode **whole)
+{
+	const VcHnswShape *shape = &graph->shape;
+	BlockNumber		   block = id / shape->slots_per_page;
+	uint32			   slot = id % shape->slots_per_page;
+	Page			   page;
+
+	if (shape->pages_per_node > 1 || shape->sparse || shape->bits > 1)
+	{
+		VcHnswNode *node = vc_hnsw_node_for_update(graph, hold, id);
+
+		*whole = node;
+		return node;
+	}
+	vc_hold_init(hold);
+	page = vc_store_lock(&graph->store, hold, block, VC_HNSW_NODES, vc_hnsw_head_bytes(shape));
+	*whole = node_on_page(graph, block, page, slot);
+	check_node(graph, id, *whole);
+	return node_on_page(graph, block, change_slot(graph, hold, slot, shape->codes), slot);
+}
+
+void
+vc_hnsw_change_code(VcHnswGraph *graph, VcHold *hold, VcHnswNode *node, const VcHnswNode *whole, int link, const uint8 *code,
+					const VcHnswFactors *factors)
+{
+	const VcHnswShape *shape = &graph->shape;
+	const uint8		  *block = vc_hnsw_codes(shape, whole) + link / VC_RABITQ_BLOCK * shape->block_bytes;
+	int				   slot = link % VC_RABITQ_BLOCK;
+	uint8			   column[VC_WAL_MAX_STRIDES];
+
+	if (node == whole)
+	{
+		vc_hnsw_set_code(shape, node, link, code, factors);
+		return;
+	}
+	StaticAssertStmt(VC_WAL_STRIDE == 16, "the bytes of a code in a block lie so far apart");
+	vc_hnsw_set_factors(shape, node, link, factors);
+	vc_rabitq_column1(block, shape->padded, slot, code, column);
+	vc_store_change_strided(&graph->store, hold,
+							(int) (block - (const uint8 *) BufferGetPage(hold->buffer[0])) + VC_RABITQ_FIRST(slot),
+							(int) shape->padded / 4, column);
 }
 
 /* Write the image's i-th page, to a page of the same hold or, where the node has more pages than a hold, of its own. */
@@ -681,7 +626,7 @@ fill_slot(VcHnswGraph *graph, BlockNumber block, const VcHnswNode *image)
 	{
 		if (!(node_on_page(graph, block, page, slot)->flags & VC_HNSW_USED))
 		{
-			page = change_slot(graph, &hold, slot);
+			page = change_slot(graph, &hold, slot, shape->slot_size);
 			memcpy(node_on_page(graph, block, page, slot), image, shape->slot_size);
 			vc_store_commit(&graph->store, &hold);
 			return block * shape->slots_per_page + slot;
@@ -783,6 +728,57 @@ vc_hnsw_note_room(VcHnswGraph *graph, BlockNumber block)
 	RecordPageWithFreeSpace(graph->store.index, block, room_of(graph, block));
 }
 
+/* Put a node of one page or less on a page that is new and locked. */
+static VcHnswId
+fill_new(VcHnswGraph *graph, BlockNumber block, Buffer buffer, const VcHnswNode *image)
+{
+	const VcHnswShape *shape = &graph->shape;
+	VcHold			   hold;
+	Page			   page;
+
+	vc_hold_init(&hold);
+	page = vc_store_fresh(&graph->store, &hold, block, buffer, VC_HNSW_NODES, vc_hnsw_head_bytes(shape));
+	if (shape->sparse)
+		(void) sparse_put(graph, block, page, image);
+	else
+		memcpy(VcPageGetPayload(page), image, shape->slot_size);
+	vc_store_commit(&graph->store, &hold);
+	return block * shape->slots_per_page;
+}
+
+/* Put a node on a page that the free space map offers, if it has room or has not been used yet. */
+static VcHnswId
+fill_offered(VcHnswGraph *graph, BlockNumber block, const VcHnswNode *image)
+{
+	const VcHnswShape *shape = &graph->shape;
+	VcHold			   hold;
+	uint16			   kind;
+	Buffer			   buffer;
+	VcHnswId		   id;
+
+	if (vc_store_read_any(&graph->store, &hold, block, &kind) != NULL)
+	{
+		vc_store_release(&graph->store, &hold);
+		if (kind != VC_HNSW_NODES)
+			return VC_HNSW_NONE;
+		return shape->pages_per_node == 1 ? fill_slot(graph, block, image) : fill_pages(graph, block, image);
+	}
+	if (shape->pages_per_node > 1)
+		return VC_HNSW_NONE;
+	buffer = ReadBuffer(graph->store.index, block);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	if (!PageIsNew(BufferGetPage(buffer)))
+	{
+		/* Others were offered it, too. */
+		UnlockReleaseBuffer(buffer);
+		return VC_HNSW_NONE;
+	}
+	id = fill_new(graph, block, buffer, image);
+	if (shape->slots_per_page == 1)
+		RecordPageWithFreeSpace(graph->store.index, block, 0);
+	return id;
+}
+
 VcHnswId
 vc_hnsw_node_add(VcHnswGraph *graph, const VcHnswNode *image)
 {
@@ -811,16 +807,29 @@ vc_hnsw_node_add(VcHnswGraph *graph, const VcHnswNode *image)
 		 */
 		while (block != InvalidBlockNumber && block < vc_store_nblocks(&graph->store))
 		{
-			if (!vc_hnsw_is_node_block(graph, block))
-				id = VC_HNSW_NONE;
-			else
-				id = shape->pages_per_node == 1 ? fill_slot(graph, block, image) : fill_pages(graph, block, image);
+			id = fill_offered(graph, block, image);
 			if (id != VC_HNSW_NONE)
 			{
 				graph->fill_block = block;
 				return id;
 			}
 			block = RecordAndGetPageWithFreeSpace(graph->store.index, block, 0, size);
+		}
+		for (id = VC_HNSW_NONE; shape->pages_per_node == 1; RecordPageWithFreeSpace(graph->store.index, block, 0))
+		{
+			Buffer buffer;
+
+			CHECK_FOR_INTERRUPTS();
+			block = vc_page_extend_among(graph->store.index, size, &buffer);
+			if (BufferIsValid(buffer))
+				id = fill_new(graph, block, buffer, image);
+			else if (block < vc_store_nblocks(&graph->store))
+				id = fill_offered(graph, block, image);
+			if (id != VC_HNSW_NONE)
+			{
+				graph->fill_block = block;
+				return id;
+			}
 		}
 	}
 	id = fill_pages(graph, InvalidBlockNumber, image);

@@ -84,9 +84,9 @@ hnsw_phase_name(int64 phase)
 		case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 2:
 			return "building graph";
 		case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 3:
-			return "writing index";
-		case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 4:
 			return "measuring searches";
+		case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE + 4:
+			return "writing index";
 		default:
 			return NULL;
 	}

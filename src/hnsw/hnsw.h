@@ -11,15 +11,16 @@
  *		0				32				VcHnswNode: flags, level, number of links, heap TIDs, ...
  *		32				4 R				ids of the neighbours, VC_HNSW_NONE where a link was taken away
  *		links_add		4 R				RaBitQ factor `add` of each neighbour     (coded metrics only)
- *		links_rescale	4 R				RaBitQ factor `rescale`                    (coded metrics only)
  *		links_add_ip	4 R				the same for inner products                (inner product only)
+ *		links_rescale	4 R				RaBitQ factor `rescale`                    (coded metrics only)
  *		links_distance	2 R				distance of each neighbour from this node, and whether the link is spare
  *		keys			key block		keys of the heap TIDs here            (indexes with key columns only, am/keys.h)
  *		codes			R/32 blocks		RaBitQ codes of the neighbours, centred on this node, FastScan blocks (coded
  *only) value			value_bytes		the node's own value, as given
  *
- * With storage = compact nodes are aligned to four bytes, factors are bfloat16 and the spare marks their signs, there are no
- * distances, and the value is a code of own_bits a dimension (value.c).
+ * With storage = compact nodes are aligned to four bytes, `add` is a bfloat16 and `rescale` a byte, the spare marks are bits after them, there
+ * are no distances, and the value is a code of own_bits a dimension (value.c). All nodes are on level 0; some are hubs, whose last
+ * links lead to other hubs.
  *
  * Sparse values differ in size, so their nodes do, and a page of them has a directory (VcHnswSlots) in front that says where each
  * slot's node lies; nodes are aligned to eight bytes and never larger than a page. slot_size and value_bytes are then the most there can be.
@@ -42,9 +43,10 @@
 #include "quantize/rabitq.h"
 #include "quantize/rotation.h"
 #include "storage/itemptr.h"
+#include "storage/spin.h"
 
 #define VC_HNSW_MAGIC 0x56434857
-#define VC_HNSW_VERSION 1
+#define VC_HNSW_VERSION 3
 
 /* Page kinds. */
 #define VC_HNSW_META 1
@@ -69,7 +71,7 @@
 #define VC_HNSW_MAX_LEVEL 15
 #define VC_HNSW_INLINE_TIDS 3
 #define VC_HNSW_COMPACT_TIDS 2
-#define VC_HNSW_DESCEND_EF 4 /* ef in the levels a search only passes through */
+#define VC_HNSW_DESCEND_EF 1 /* ef in the levels a search only passes through */
 
 typedef uint32 VcHnswId;
 
@@ -101,7 +103,8 @@ typedef struct VcHnswMeta
 	uint32   keys;         /* first page of the list of keys, or InvalidBlockNumber where there are no key columns */
 	uint32   keys_room;    /* no page of the list before this one has room, a hint */
 	uint8	 storage;	   /* VcHnswStorage */
-	uint8	 zero[7];
+	uint8	 shifted;	   /* the origin of rotated values follows, [padded] bfloat16 (origin.c) */
+	uint8	 zero[6];
 	VcHnswCalibration calibration;
 } VcHnswMeta;
 
@@ -117,6 +120,7 @@ typedef enum VcHnswStorage
 #define VC_HNSW_USED 1
 #define VC_HNSW_DEAD 2 /* no heap TIDs are left: routes searches until vacuum takes it out, is never returned */
 #define VC_HNSW_APART 4 /* not in the graph: a zero vector under cosine, which has no distance from anything */
+#define VC_HNSW_HUB 8 /* compact: the last shape->far_links places are for links to other hubs, far away; all places are counted as links */
 
 /* What a compact node keeps beside its value's code; scale is its factor k. */
 typedef struct VcHnswOwn
@@ -196,7 +200,8 @@ typedef struct VcHnswShape
 	bool   compact; /* storage = compact */
 	int	   own_bits; /* compact: of a value's code, a dimension */
 	uint8  inline_tids;
-	uint8  level_bits; /* one node in 2^level_bits is on the next level too */
+	uint8  level_bits; /* one node in 2^level_bits is on the next level too; compact: is a hub */
+	uint8  far_links; /* compact: of a hub; 0 where there are levels */
 	uint16 m;
 	uint16 ef_construction;
 	uint16 degree;
@@ -208,6 +213,7 @@ typedef struct VcHnswShape
 	Size   links_rescale;
 	Size   links_add_ip; /* inner product only; links_add is then that of the distance nodes are linked by */
 	Size   links_distance;
+	Size   links_spare; /* compact: a bit for each */
 	Size   keys;
 	Size   codes;
 	Size   value;
@@ -242,6 +248,7 @@ typedef struct VcHnswGraph
 	VcHnswShape		  shape;
 	const VcMetric	 *metric; /* of the operator class, or the one that nodes are linked by: VcHnswPurpose */
 	const VcRotation *rotation; /* null unless coded */
+	float			 *origin;	/* [padded], what rotated values are counted from; null: zero */
 	const VcHnswKeys *keys;     /* null unless there are key columns */
 	VcHnswCalibration calibration;
 	BlockNumber		  fill_block; /* where this process puts new nodes, or InvalidBlockNumber */
@@ -367,16 +374,41 @@ vc_hnsw_unpack_distance(uint16 packed)
 	return distance;
 }
 
-/*
- * A compact node keeps its links' factors as bfloat16, and no distances: those follow from the codes. `rescale` is never
- * positive, so that its sign can say whether the link is spare.
- */
-#define VC_HNSW_COMPACT_SPARE 0x8000
+/* bfloat16, rounded to nearest; what is beyond its range becomes its largest. */
+static inline uint16
+vc_hnsw_pack_short(float f)
+{
+	uint32 bits;
 
+	memcpy(&bits, &f, sizeof(bits));
+	return (bits & 0x80000000) >> 16 |
+		   Min((bits & 0x7FFFFFFF) + 0x7FFF + ((bits >> 16) & 1), UINT32_C(0x7F7F0000)) >> 16;
+}
+
+static inline float
+vc_hnsw_unpack_short(uint16 packed)
+{
+	uint32 bits = (uint32) packed << 16;
+	float  f;
+
+	memcpy(&f, &bits, sizeof(f));
+	return f;
+}
+
+/*
+ * A compact node keeps its links' factors short, and no distances: those follow from the codes. `add` is a bfloat16, `rescale` a byte
+ * (link.c), and a bit says whether the link is spare.
+ */
 static inline uint16 *
 vc_hnsw_links_short(const VcHnswNode *node, Size offset)
 {
 	return (uint16 *) ((char *) node + offset);
+}
+
+static inline uint8 *
+vc_hnsw_links_bytes(const VcHnswNode *node, Size offset)
+{
+	return (uint8 *) ((char *) node + offset);
 }
 
 /* Place a link; in a coded graph vc_hnsw_set_code follows. */
@@ -385,16 +417,30 @@ vc_hnsw_set_link(const VcHnswShape *shape, VcHnswNode *node, int link, VcHnswId 
 {
 	vc_hnsw_links(node)[link] = id;
 	if (shape->compact)
-		vc_hnsw_links_short(node, shape->links_rescale)[link] = spare ? VC_HNSW_COMPACT_SPARE : 0;
+	{
+		uint8 *bits = vc_hnsw_links_bytes(node, shape->links_spare) + link / 8;
+
+		*bits = (uint8) ((*bits & ~(1 << link % 8)) | spare << link % 8);
+	}
 	else
 		vc_hnsw_links_distance(shape, node)[link] = vc_hnsw_pack_distance(distance) | (spare ? VC_HNSW_SPARE : 0);
+}
+
+/* The places of a node's links to its neighbours, or of those that a hub has to other hubs: none in other nodes. */
+static inline void
+vc_hnsw_places(const VcHnswShape *shape, const VcHnswNode *node, bool far, int *first, int *end)
+{
+	int near = node->flags & VC_HNSW_HUB ? shape->degree - shape->far_links : shape->degree;
+
+	*first = far ? near : 0;
+	*end = far ? shape->degree : near;
 }
 
 static inline bool
 vc_hnsw_link_is_spare(const VcHnswShape *shape, const VcHnswNode *node, int link)
 {
 	if (shape->compact)
-		return (vc_hnsw_links_short(node, shape->links_rescale)[link] & VC_HNSW_COMPACT_SPARE) != 0;
+		return vc_hnsw_links_bytes(node, shape->links_spare)[link / 8] >> link % 8 & 1;
 	return (vc_hnsw_links_distance(shape, node)[link] & VC_HNSW_SPARE) != 0;
 }
 
@@ -402,7 +448,7 @@ static inline void
 vc_hnsw_link_make_spare(const VcHnswShape *shape, VcHnswNode *node, int link)
 {
 	if (shape->compact)
-		vc_hnsw_links_short(node, shape->links_rescale)[link] |= VC_HNSW_COMPACT_SPARE;
+		vc_hnsw_links_bytes(node, shape->links_spare)[link / 8] |= (uint8) (1 << link % 8);
 	else
 		vc_hnsw_links_distance(shape, node)[link] |= VC_HNSW_SPARE;
 }
@@ -430,6 +476,25 @@ extern void vc_hnsw_rotated(const VcHnswGraph *graph, const void *value, float s
 /* The squared length of what that vector is off the value that was given. */
 extern float vc_hnsw_error2(const VcHnswGraph *graph, const VcHnswNode *node);
 
+/* For qsort (calibrate.c). */
+extern int vc_hnsw_compare_floats(const void *a, const void *b);
+
+/* origin.c: what rotated values are counted from */
+
+/*
+ * choose: from a sample of n rotated rows, for an index that is being built, before anything is done with values. size, write: what is to
+ * follow the meta page's struct. read: from there, of a graph whose shape is only about to be set. join: the same for a graph opened with
+ * vc_hnsw_open_new, once its store has the meta page.
+ */
+extern void vc_hnsw_origin_choose(VcHnswGraph *graph, const float *rows, Size n);
+extern Size vc_hnsw_origin_size(const VcHnswGraph *graph);
+extern void vc_hnsw_origin_write(const VcHnswGraph *graph, void *room);
+extern void vc_hnsw_origin_read(VcHnswGraph *graph, const VcHnswShape *shape, float *origin);
+extern void vc_hnsw_origin_join(VcHnswGraph *graph);
+
+/* Rotate a vector of `padded` floats in place, and count it from the origin. */
+extern void vc_hnsw_rotate(const VcHnswGraph *graph, float *vector);
+
 /* graph.c: the meta page, nodes and their pages */
 
 /* Settings of a new index. */
@@ -456,8 +521,8 @@ extern void vc_hnsw_open(VcHnswGraph *graph, Relation index, VcHnswPurpose purpo
  */
 extern bool vc_hnsw_open_again(VcHnswGraph *graph, Relation index, VcHnswPurpose purpose);
 
-/* Open a graph over an empty store that is being built. */
-extern void vc_hnsw_open_new(VcHnswGraph *graph, Relation index, const VcHnswMeta *meta);
+/* Open a graph that is being built, over a store that is empty or to be replaced by another graph's. */
+extern void vc_hnsw_open_new(VcHnswGraph *graph, Relation index, const VcHnswMeta *meta, VcHnswPurpose purpose);
 
 /* Where searches start; false while the graph is empty. */
 extern bool vc_hnsw_entry(VcHnswGraph *graph, VcHnswId *entry, int *level);
@@ -511,6 +576,12 @@ vc_hnsw_done(VcHnswGraph *graph, VcHold *hold)
 extern VcHnswNode *vc_hnsw_node_for_update(VcHnswGraph *graph, VcHold *hold, VcHnswId id);
 extern void vc_hnsw_node_commit(VcHnswGraph *graph, VcHold *hold, VcHnswId id, int link);
 
+/*
+ * The same where little is changed: of the node returned only the bytes up to its codes may be looked at and changed; *whole is the
+ * node as it was. A code of it is changed by vc_hnsw_change_code.
+ */
+extern VcHnswNode *vc_hnsw_node_head_for_update(VcHnswGraph *graph, VcHold *hold, VcHnswId id, const VcHnswNode **whole);
+
 /* Store a new node given as an image of slot_size bytes; VC_HNSW_NONE where a build in memory is out of room. */
 extern VcHnswId vc_hnsw_node_add(VcHnswGraph *graph, const VcHnswNode *image);
 
@@ -531,22 +602,30 @@ typedef struct VcHnswFactors
 	float add;
 	float rescale;
 	float add_ip;
+	float product; /* compact: the part of `add` that is proportional to `rescale` */
 } VcHnswFactors;
 
 /*
- * Codes of neighbours. encode: the residual, a neighbour less the node, both rotated, with the node as centre; code has
- * shape.padded bytes. set_code: into a node's place `link`, with its factors. get_code: what lies there. estimate: distances of all a node's neighbours from
- * a query, given the node's own.
+ * Codes of neighbours. encode: a neighbour's vector less the node's, both rotated, with the node as centre; residual is room for
+ * [padded], may be the vector, and has nothing to tell afterwards; code has shape.padded bytes. set_code: into a node's place `link`,
+ * with its factors; set_factors: those alone. get_code: what lies there.
  */
-extern void vc_hnsw_encode(const VcHnswGraph *graph, const float *residual, const float *centre, uint8 *code,
+extern void vc_hnsw_encode(const VcHnswGraph *graph, const float *vector, const float *centre, float *residual, uint8 *code,
 						   VcHnswFactors *factors);
 extern void vc_hnsw_set_code(const VcHnswShape *shape, VcHnswNode *node, int link, const uint8 *code,
 							 const VcHnswFactors *factors);
+extern void vc_hnsw_set_factors(const VcHnswShape *shape, VcHnswNode *node, int link, const VcHnswFactors *factors);
 extern void vc_hnsw_get_code(const VcHnswShape *shape, const VcHnswNode *node, int link, uint8 *code);
-extern void vc_hnsw_estimate(const VcHnswShape *shape, const VcRabitqQuery *query, const VcHnswNode *node,
-							 float distance, float *estimates);
 
-/* The factors of a link. */
+/* Of a node got by vc_hnsw_node_head_for_update, change one link's code, with its factors; once for each time it was got. */
+extern void vc_hnsw_change_code(VcHnswGraph *graph, VcHold *hold, VcHnswNode *node, const VcHnswNode *whole, int link,
+								const uint8 *code, const VcHnswFactors *factors);
+
+/*
+ * The factors of a link. A compact node keeps a rounded `rescale`; expect: what it is to keep beside, given the factors
+ * that vc_hnsw_encode made. False where the two `rescale` are not neighbours.
+ */
+extern bool vc_hnsw_expect_factors(const VcHnswShape *shape, const VcHnswNode *node, int link, VcHnswFactors *factors);
 extern void vc_hnsw_get_factors(const VcHnswShape *shape, const VcHnswNode *node, int link, VcHnswFactors *factors);
 
 /* The distances of a node's neighbours from it, holes included. */
@@ -625,10 +704,21 @@ typedef struct VcHnswQuery
 	float		  *floats;	/* [dim], the same as data, where metric->distance_to_floats asks for them; else null */
 	float		  *rotated; /* [padded] */
 	VcRabitqQuery  rabitq;
+	float		   unit;	 /* the weight of products with `rescale`: 1, or 1/2 for inner products */
+	float		   near;	 /* nearer to a node than this, the table's rounding is no longer small beside a code's error */
+	float		   optimism; /* what is taken off a mean of estimates, in units of its deviation (search.c) */
+	float		   norm2;    /* of the value; inner products only */
 	VcCompactQuery own; /* compact only */
 	int8		  *own_memory;
 	const VcKeyFilter *filter; /* which rows are wanted; null: all */
 } VcHnswQuery;
+
+/*
+ * Estimates of the distances of all a node's neighbours from a query, given the node's own, and `rescale` of all links (link.c). Both arrays
+ * have room for shape.degree. Returns the L2 distance of the two; an estimate's error is proportional to it and to `rescale`.
+ */
+extern float vc_hnsw_estimate(const VcHnswGraph *graph, const VcHnswQuery *query, const VcHnswNode *node, float distance,
+							  float *estimates, float *rescales);
 
 /* Distance and id in one integer that orders as the distance does. */
 typedef uint64 VcHnswOrdered;
@@ -656,6 +746,8 @@ vc_hnsw_ordered_distance(VcHnswOrdered r)
 
 /* In VcHnswFound.flags, beside those of the node: it has rows, but none that is wanted. */
 #define VC_HNSW_REJECTED 128
+
+/* query.c */
 
 /* Get the memory a query needs, once; then prepare it for one value after another. */
 extern void vc_hnsw_query_alloc(VcHnswGraph *graph, VcHnswQuery *query);
@@ -718,6 +810,9 @@ extern const void *vc_hnsw_search_value(VcHnswSearch *search, uint32 i);
 /* A node's value will be looked at soon: start bringing it into the CPU's cache. */
 extern void vc_hnsw_search_expect(VcHnswSearch *search, VcHnswId id);
 
+/* Let a search follow only the links from hub to hub, until told otherwise. What it starts at need not be one. */
+extern void vc_hnsw_search_far_only(VcHnswSearch *search, bool far_only);
+
 /* Let a search that has been started go around a node. */
 extern void vc_hnsw_search_exclude(VcHnswSearch *search, VcHnswId id);
 
@@ -729,8 +824,8 @@ extern void vc_hnsw_search_exclude(VcHnswSearch *search, VcHnswId id);
 extern bool vc_hnsw_search_run(VcHnswSearch *search, uint32 ef, uint32 max_found);
 
 /*
- * A whole search of a coded graph that ends as another would, or when `patience` visits in a row found nothing nearer; later if what
- * it found is so far away that it may have gone astray. It keeps no more of the nodes seen than it may visit, and cannot be gone on with.
+ * A whole search of a coded graph that ends as another would, or when `patience` visits in a row were not among the ef nearest so far, or
+ * at last; later if what it found is so far away that it may have gone astray. It cannot be gone on with.
  */
 extern void vc_hnsw_search_few(VcHnswSearch *search, const VcHnswQuery *query, VcHnswId entry, uint32 ef,
 							   uint32 patience);
@@ -746,7 +841,7 @@ extern void vc_hnsw_search_visit(VcHnswSearch *search, const VcHnswQuery *query,
  * visit that does not follow links takes this share of one that does.
  */
 #define VC_HNSW_KEYS_PER_VISIT 500
-#define VC_HNSW_LONE_VISIT 0.6
+#define VC_HNSW_LONE_VISIT 0.35
 
 /* The nodes visited, in the order of the visits. */
 extern VcHnswFound *vc_hnsw_search_found(VcHnswSearch *search, uint32 *count);
@@ -757,20 +852,55 @@ extern VcHnswId vc_hnsw_search_nearest(VcHnswSearch *search, bool down);
 /* What was found of a node; null if it was not visited. */
 extern const VcHnswFound *vc_hnsw_search_lookup(VcHnswSearch *search, VcHnswId id);
 
+/* The visits after which a search for the ef nearest ends at last, for each of them. */
+#define VC_HNSW_MOST_VISITS 16
+
+/* Of the nodes found, dead ones and those without wanted rows too, how many are nearer than anything the search expects to find. */
+extern uint32 vc_hnsw_search_settled(VcHnswSearch *search);
+
 /* Up to this distance the search has found what it will find, until it is run with a larger ef. */
 extern float vc_hnsw_search_limit(VcHnswSearch *search);
 
 /*
- * From the entry down to (not into) `level`: the node to start at in that level. VC_HNSW_NONE where the entry has just been
+ * From the entry down to (not into) `level`, in a compact graph from hub to hub: the node to start at in that level. VC_HNSW_NONE where the entry has just been
  * taken out by vacuum; the meta page then names another one.
  */
-extern VcHnswId vc_hnsw_descend(VcHnswSearch *search, const VcHnswQuery *query, VcHnswId entry, int from, int level);
+extern VcHnswId vc_hnsw_descend(const VcHnswGraph *graph, VcHnswSearch *search, const VcHnswQuery *query, VcHnswId entry, int from,
+								int level);
 
 /* calibrate.c: how wide a search must be for a recall */
 
 extern const double vc_hnsw_targets[VC_HNSW_TARGETS];
 
-/* Measure an index on disk; calibration->nodes is 0 where it is too small. And whether one has outgrown its measure. */
+/* Of all samples, how many of the nearest rows were missed by each step, which is twice as wide as the one before. */
+#define VC_HNSW_MEASURE_STEPS 9
+
+typedef struct VcHnswMisses
+{
+	double few[VC_HNSW_MEASURE_STEPS];
+	double many[VC_HNSW_MEASURE_STEPS];
+	double few_of;
+	double many_of;
+} VcHnswMisses;
+
+/* A measure that is being taken: in shared memory where several processes take it together. */
+typedef struct VcHnswMeasure
+{
+	pg_atomic_uint32 tries; /* places looked at */
+	pg_atomic_uint32 taken; /* nodes searched for, or being so */
+	slock_t			 mutex; /* of the rest */
+	VcHnswMisses	 misses;
+} VcHnswMeasure;
+
+/*
+ * Start a measure; take part in it until it is through, with a graph opened to search that nobody changes; and what came of it when all are
+ * through: calibration->nodes is 0 where the graph is too small.
+ */
+extern void vc_hnsw_measure_init(VcHnswMeasure *measure);
+extern void vc_hnsw_measure(VcHnswMeasure *measure, VcHnswGraph *graph);
+extern void vc_hnsw_measured(VcHnswMeasure *measure, VcHnswGraph *graph, VcHnswCalibration *calibration);
+
+/* All of that for an index on disk. And whether one has outgrown its measure. */
 extern void vc_hnsw_calibrate(Relation index, VcHnswCalibration *calibration);
 extern bool vc_hnsw_calibration_is_due(Relation index);
 

@@ -7,11 +7,12 @@
  * searched, m of them chosen so that none is nearer to another chosen one than to the value (then filled up with the nearest
  * of the rest), and the new node and each chosen one are linked both ways.
  *
- * Departures: the search for candidates stops when half of ef_construction have settled, or when more visits than that
- * (PATIENCE) found nothing nearer: a graph's quality depends on candidates from all around rather than on the last of the nearest, and on
- * hard data a full search visits many times more. All nodes of a level have the same number of links (2m, rounded up to a FastScan block of 32), and a node that has
- * them all decides about a new link from its own page alone. Instead of pruning its neighbours against each other, it
- * compares the newcomer with them, by estimates from the codes it holds: the query table of the new value, made for the search,
+ * Departures: the search for candidates stops when half of ef_construction have settled, or when more visits than that (PATIENCE) in
+ * a row were not among the nearest half of ef_construction, or at six times as many: a graph's quality depends on candidates from all
+ * around rather than on the last of the nearest, and on hard data a full search visits many times more. Above level 0, where one value
+ * in 32 stands, the search is a full one: what upper levels do not lead to, searches may not find. All nodes of a level have the
+ * same number of links (2m, rounded up to a FastScan block of 32), and a node that has them all decides about a new link from its
+ * own page alone. Instead of pruning its neighbours against each other, it compares the newcomer with them, by estimates from the codes it holds: the query table of the new value, made for the search,
  * serves for that. Each link remembers whether it is spare, that is, whether a nearer neighbour makes up for it; a newcomer takes
  * the place of the farthest spare link, or, where there is none, of the farthest. The value's nearest node always links to it,
  * so that there is a way to every node.
@@ -27,7 +28,6 @@
 #include "common/pg_prng.h"
 #include "kernels/vc_kernels.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 #include "utils/memutils.h"
 
 /* So often in a row no vacuum gets in the way of one insert. */
@@ -36,21 +36,32 @@
 /* A compact node has room for few row pointers; so many nodes of one value are made before one takes a page for them. */
 #define TWINS 4
 
-/* After so many visits that found nothing nearer, a search for candidates is over; on a level that it only passes through, so many. */
+/*
+ * After so many visits in a row that found nothing of interest, a search for candidates is over; on a level that it only passes through,
+ * so many.
+ */
 #define PATIENCE(ef_construction) Max((ef_construction) * 5 / 8, 16)
 #define DESCEND_PATIENCE 12
 
-/* A search for candidates finds about so many nodes for each that is wanted. */
-#define KEPT 2
+/* The same among hubs. */
+#define FAR_PATIENCE 24
 
-/* What is decided for one level before anything is written. */
+/* Above level 0 it visits at most so many, when rows are inserted into an index on disk. */
+#define UPPER_VISITS(ef_construction) (16 * (ef_construction))
+
+/* A search for candidates finds about so many nodes for each that is wanted, where data are hard. */
+#define KEPT 4
+
+/* What is decided for one level before anything is written; or for a hub's links to other hubs. */
 typedef struct LevelPlan
 {
 	uint32		nchosen;
-	VcHnswId   *chosen;	  /* [m], nearest first */
-	float	   *distance; /* [m], from the value */
-	float	   *rotated;  /* [m][padded], the chosen values; coded only */
-	VcHnswNode *image;	  /* [slot_size], the node to be */
+	uint32		most;	  /* that may be chosen */
+	int			first;	  /* place of the first in the image */
+	VcHnswId   *chosen;	  /* [most], nearest first */
+	float	   *distance; /* [most], from the value */
+	float	   *rotated;  /* [most][padded], the chosen values; coded only */
+	VcHnswNode *image;	  /* [slot_size], the node to be; a hub's two plans share it */
 } LevelPlan;
 
 /* A node that the new one is to link to in another's place. */
@@ -87,11 +98,13 @@ struct VcHnswInserter
 	const VcKeyRow *keys; /* of the row, where there are key columns */
 	VcHnswId        row;  /* the node of level 0 it was put into */
 
-	VcHnswId *lost; /* [m]: what links led to that have been given to the new node */
+	VcHnswId *lost; /* [m], or [far_links] if those are more: what links led to that have been given to the new node */
 	uint32	  nlost;
-	Adopted	 *adopted; /* [m] */
+	Adopted	 *adopted; /* as many */
 
 	LevelPlan plans[VC_HNSW_MAX_LEVEL + 1];
+	LevelPlan far; /* of a hub; compact only */
+	bool	  hub; /* the new node is to be one */
 	float	 *residual; /* [padded] */
 	uint8	 *code;		/* [padded] */
 };
@@ -107,6 +120,7 @@ vc_hnsw_inserter_new(VcHnswGraph *graph)
 {
 	const VcHnswShape *shape = &graph->shape;
 	VcHnswInserter	  *in = palloc0(sizeof(VcHnswInserter));
+	uint32			   most = Max(shape->m, shape->far_links);
 
 	in->graph = graph;
 	vc_hnsw_query_alloc(graph, &in->query);
@@ -130,13 +144,13 @@ vc_hnsw_inserter_new(VcHnswGraph *graph)
 		in->kept = palloc_extended(copy_stride(shape) * KEPT * shape->ef_construction, MCXT_ALLOC_HUGE);
 		vc_hnsw_search_keep_values(in->search, in->kept, copy_stride(shape), KEPT * shape->ef_construction);
 	}
-	in->lost = palloc(sizeof(VcHnswId) * shape->m);
-	in->adopted = palloc0(sizeof(Adopted) * shape->m);
+	in->lost = palloc(sizeof(VcHnswId) * most);
+	in->adopted = palloc0(sizeof(Adopted) * most);
 	if (shape->coded)
 	{
 		in->residual = palloc(sizeof(float) * shape->padded);
 		in->code = palloc(shape->padded);
-		for (int i = 0; i < shape->m; i++)
+		for (uint32 i = 0; i < most; i++)
 			in->adopted[i].code = palloc(shape->padded);
 	}
 	return in;
@@ -148,6 +162,20 @@ vc_hnsw_inserter_use_lists(VcHnswInserter *in, VcHnswLists *lists)
 	in->lists = lists;
 }
 
+static void
+plan_alloc(VcHnswInserter *in, LevelPlan *plan, uint32 most)
+{
+	const VcHnswShape *shape = &in->graph->shape;
+	MemoryContext	   old = MemoryContextSwitchTo(GetMemoryChunkContext(in));
+
+	plan->most = most;
+	plan->chosen = palloc(sizeof(VcHnswId) * most);
+	plan->distance = palloc(sizeof(float) * most);
+	if (shape->coded)
+		plan->rotated = palloc_extended(sizeof(float) * shape->padded * most, MCXT_ALLOC_HUGE);
+	MemoryContextSwitchTo(old);
+}
+
 static LevelPlan *
 level_plan(VcHnswInserter *in, int level)
 {
@@ -156,21 +184,30 @@ level_plan(VcHnswInserter *in, int level)
 
 	if (plan->image == NULL)
 	{
-		MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(in));
-
-		plan->chosen = palloc(sizeof(VcHnswId) * shape->m);
-		plan->distance = palloc(sizeof(float) * shape->m);
-		if (shape->coded)
-			plan->rotated = palloc_extended(sizeof(float) * shape->padded * shape->m, MCXT_ALLOC_HUGE);
-		plan->image = palloc(shape->slot_size);
-		MemoryContextSwitchTo(old);
+		plan_alloc(in, plan, shape->m);
+		plan->image = MemoryContextAlloc(GetMemoryChunkContext(in), shape->slot_size);
 	}
 	memset(plan->image, 0, shape->slot_size);
 	plan->nchosen = 0;
 	return plan;
 }
 
-/* A level drawn so that each holds a 32nd of the nodes of the one below; of compact nodes a 256th. */
+/* The plan of a hub's links to others; the image is that of level 0, which has been planned. */
+static LevelPlan *
+far_plan(VcHnswInserter *in)
+{
+	const VcHnswShape *shape = &in->graph->shape;
+	LevelPlan		  *plan = &in->far;
+
+	if (plan->chosen == NULL)
+		plan_alloc(in, plan, shape->far_links);
+	plan->image = in->plans[0].image;
+	plan->first = shape->degree - shape->far_links;
+	plan->nchosen = 0;
+	return plan;
+}
+
+/* A level drawn so that each holds a 32nd of the nodes of the one below. A compact node of any above 0 is a hub. */
 static int
 draw_level(const VcHnswShape *shape)
 {
@@ -206,14 +243,19 @@ any_live(VcHnswInserter *in)
  * or those would be lost to searches that start at it.
  */
 static void
-search_candidates(VcHnswInserter *in, VcHnswId start)
+search_candidates(VcHnswInserter *in, VcHnswId start, int level)
 {
 	const VcHnswShape *shape = &in->graph->shape;
 	uint32			   ef = (shape->ef_construction + 1) / 2;
 	/* Without codes every neighbour seen is a node found. */
 	uint32			   limit = shape->coded ? 2 * shape->ef_construction : UINT32_MAX;
 
-	if (shape->coded)
+	if (shape->coded && level > 0 && in->graph->store.wal)
+	{
+		ef = shape->ef_construction;
+		limit = UPPER_VISITS(shape->ef_construction);
+	}
+	else if (shape->coded)
 	{
 		vc_hnsw_search_few(in->search, &in->query, start, ef, PATIENCE(shape->ef_construction));
 		if (any_live(in))
@@ -229,7 +271,7 @@ static VcHnswId
 descend(VcHnswInserter *in, VcHnswId entry, int from, int level)
 {
 	if (!in->graph->shape.coded)
-		return vc_hnsw_descend(in->search, &in->query, entry, from, level);
+		return vc_hnsw_descend(in->graph, in->search, &in->query, entry, from, level);
 	for (; from > level && entry != VC_HNSW_NONE; from--)
 	{
 		vc_hnsw_search_few(in->search, &in->query, entry, 1, DESCEND_PATIENCE);
@@ -271,9 +313,9 @@ live_below(VcHnswInserter *in, VcHnswId entry)
 	return VC_HNSW_NONE;
 }
 
-/* From what was found take the ef_construction nearest live nodes of the level and look up their values. */
+/* From what was found take the ef_construction nearest live nodes of the level, or hubs, and look up their values. */
 static void
-collect_candidates(VcHnswInserter *in, int level)
+collect_candidates(VcHnswInserter *in, int level, bool hubs)
 {
 	VcHnswGraph		  *graph = in->graph;
 	const VcHnswShape *shape = &graph->shape;
@@ -288,7 +330,7 @@ collect_candidates(VcHnswInserter *in, int level)
 		in->order = repalloc_huge(in->order, sizeof(VcHnswOrdered) * in->order_size);
 	}
 	for (uint32 i = 0; i < nfound; i++)
-		if (!(found[i].flags & VC_HNSW_DEAD) && !isnan(found[i].distance))
+		if (!(found[i].flags & VC_HNSW_DEAD) && !isnan(found[i].distance) && (!hubs || found[i].flags & VC_HNSW_HUB))
 			in->order[live++] = vc_hnsw_ordered(found[i].distance, i);
 	sort_ordered(in->order, live);
 	in->ncandidates = 0;
@@ -347,11 +389,12 @@ plan_link(VcHnswInserter *in, LevelPlan *plan, uint32 candidate, bool spare)
 	const VcHnswShape *shape = &graph->shape;
 	VcHnswNode		  *image = plan->image;
 	uint32			   i = plan->nchosen++;
+	int				   place = plan->first + (int) i;
 
 	plan->chosen[i] = in->candidates[candidate].id;
 	plan->distance[i] = in->candidates[candidate].distance;
-	vc_hnsw_set_link(shape, image, i, plan->chosen[i], plan->distance[i], spare);
-	image->links = plan->nchosen;
+	vc_hnsw_set_link(shape, image, place, plan->chosen[i], plan->distance[i], spare);
+	image->links = Max(image->links, place + 1);
 	if (shape->coded)
 	{
 		float			*rotated = plan->rotated + (Size) shape->padded * i;
@@ -361,10 +404,8 @@ plan_link(VcHnswInserter *in, LevelPlan *plan, uint32 candidate, bool spare)
 			memcpy(rotated, in->values[candidate], sizeof(float) * shape->padded);
 		else
 			vc_hnsw_rotated(graph, in->values[candidate], in->candidates[candidate].scale, rotated);
-		for (uint32 j = 0; j < shape->padded; j++)
-			in->residual[j] = rotated[j] - in->own_rotated[j];
-		vc_hnsw_encode(graph, in->residual, in->own_rotated, in->code, &factors);
-		vc_hnsw_set_code(shape, image, i, in->code, &factors);
+		vc_hnsw_encode(graph, rotated, in->own_rotated, in->residual, in->code, &factors);
+		vc_hnsw_set_code(shape, image, place, in->code, &factors);
 	}
 }
 
@@ -391,14 +432,13 @@ distance_between(VcHnswInserter *in, uint32 a, uint32 b)
 static void
 choose_links(VcHnswInserter *in, LevelPlan *plan)
 {
-	const VcHnswShape *shape = &in->graph->shape;
 	uint32			   n = in->ncandidates;
 	bool			   taken[VC_HNSW_MAX_EF_CONSTRUCTION] = {0};
 	uint32			   chosen[VC_HNSW_MAX_M];
 	uint32			   nchosen = 0;
 	uint32			   nspare;
 
-	for (uint32 i = 0; i < n && nchosen < shape->m; i++)
+	for (uint32 i = 0; i < n && nchosen < plan->most; i++)
 	{
 		bool good = true;
 
@@ -410,7 +450,8 @@ choose_links(VcHnswInserter *in, LevelPlan *plan)
 			taken[i] = true;
 		}
 	}
-	nspare = shape->m - nchosen;
+	nspare = plan->most - nchosen;
+	plan->image->scale = in->stored.scale; /* compact: the unit of the links' factors */
 	/* Nearest first, so that the first link is to the nearest. */
 	for (uint32 i = 0; i < n; i++)
 	{
@@ -422,6 +463,25 @@ choose_links(VcHnswInserter *in, LevelPlan *plan)
 			nspare--;
 		}
 	}
+}
+
+/*
+ * Search the hubs for those that the new one is to be linked with, after its neighbours have been planned. False where the
+ * entry is no hub, so that no way leads to any.
+ */
+static bool
+plan_far(VcHnswInserter *in, VcHnswId entry)
+{
+	const VcHnswFound *start;
+	LevelPlan		  *plan = far_plan(in);
+
+	vc_hnsw_search_far_only(in->search, true);
+	vc_hnsw_search_few(in->search, &in->query, entry, 2 * plan->most, FAR_PATIENCE);
+	vc_hnsw_search_far_only(in->search, false);
+	collect_candidates(in, 0, true);
+	choose_links(in, plan);
+	start = vc_hnsw_search_lookup(in->search, entry);
+	return start && start->flags & VC_HNSW_HUB;
 }
 
 /* Whether the node to be has a link to this one. */
@@ -443,17 +503,19 @@ typedef struct Place
 } Place;
 
 /*
- * Find a newcomer at `distance` a place among a node's links; between[] are its neighbours' distances from the newcomer. A free place is
- * taken at once; otherwise, of the spare links the farthest gives way, and if there is none the farthest of all; never to a
- * newcomer that is spare itself or farther, unless forced.
+ * Find a newcomer at `distance` a place among the links of a node as vc_hnsw_node_head_for_update gave it; between[] are its
+ * neighbours' distances from the newcomer. A free place is taken at once; otherwise, of the spare links the farthest gives way, and if
+ * there is none the farthest of all; never to a newcomer that is spare itself or farther, unless forced.
  *
  * A link is not spare because of a newcomer that does not lead on to where it led, or nothing might in the end. So only
  * those become spare that are to nodes the newcomer links to; and if there are any that are farther than the newcomer, one of
  * them gives way.
+ *
+ * A hub's neighbours and the hubs that it is linked with have places of their own, and do not compete.
  */
 static Place
-find_place(const VcHnswGraph *graph, VcHnswNode *node, const float *between, float distance, bool force,
-		   const LevelPlan *plan)
+find_place(const VcHnswGraph *graph, VcHnswNode *node, const VcHnswNode *whole, const float *between, float distance,
+		   bool force, bool far, const LevelPlan *plan)
 {
 	const VcHnswShape *shape = &graph->shape;
 
@@ -463,9 +525,12 @@ find_place(const VcHnswGraph *graph, VcHnswNode *node, const float *between, flo
 	int	  farthest_spare = -1;
 	int	  farthest_known = -1;
 	int	  had = node->links;
+	int	  first;
+	int	  end;
 
-	vc_hnsw_link_distances(graph, node, distances);
-	for (int i = 0; i < node->links; i++)
+	vc_hnsw_places(shape, node, far, &first, &end);
+	vc_hnsw_link_distances(graph, whole, distances);
+	for (int i = first; i < Min(end, node->links); i++)
 	{
 		float	 d = distances[i];
 		VcHnswId id = vc_hnsw_links(node)[i];
@@ -494,7 +559,7 @@ find_place(const VcHnswGraph *graph, VcHnswNode *node, const float *between, flo
 	}
 	if (place.link >= 0)
 		return place;
-	if (node->links < shape->degree)
+	if (node->links < end)
 		place.link = node->links++;
 	else if (farthest_known >= 0)
 		place.link = farthest_known;
@@ -528,29 +593,35 @@ compute_between(VcHnswInserter *in, const VcHnswId *links, int n, float *between
 	}
 }
 
-/* Link node `id` to the new node. `rotated` is id's value. */
+/* Link the i-th node of a plan to the new node. */
 static void
-link_back(VcHnswInserter *in, VcHnswId id, VcHnswId newcomer, int level, float distance, const float *rotated, bool force)
+link_back(VcHnswInserter *in, LevelPlan *plan, uint32 i, VcHnswId newcomer, int level)
 {
+	VcHnswId		   id = plan->chosen[i];
+	float			   distance = plan->distance[i];
+	bool			   force = i == 0;
+	bool			   far = plan == &in->far;
 	VcHnswGraph		  *graph = in->graph;
 	const VcHnswShape *shape = &graph->shape;
 	VcHnswNode		  *node;
+	const VcHnswNode  *whole;
 	VcHold			   hold;
 	VcHnswId		   seen[VC_HNSW_MAX_DEGREE];
 	float			   between[VC_HNSW_MAX_DEGREE];
+	float			   rescales[VC_HNSW_MAX_DEGREE];
 	int				   nseen = 0;
 	int				   at;
 	Place			   place;
 
 retry:
-	node = vc_hnsw_node_for_update(graph, &hold, id);
+	node = vc_hnsw_node_head_for_update(graph, &hold, id, &whole);
 	if ((node->flags & (VC_HNSW_USED | VC_HNSW_DEAD)) != VC_HNSW_USED || node->level != level)
 	{
 		vc_hnsw_done(graph, &hold);
 		return;
 	}
 	if (shape->coded)
-		vc_hnsw_estimate(shape, &in->query.rabitq, node, distance, between);
+		vc_hnsw_estimate(graph, &in->query, whole, distance, between, rescales);
 	else if (node->links < shape->degree)
 	{
 		/* Computing them would cost a visit each; while there is room it does not matter which links are spare. */
@@ -566,7 +637,7 @@ retry:
 		CHECK_FOR_INTERRUPTS();
 		goto retry;
 	}
-	place = find_place(graph, node, between, distance, force, &in->plans[level]);
+	place = find_place(graph, node, whole, between, distance, force, far, plan);
 	at = place.link;
 	if (at < 0)
 	{
@@ -577,12 +648,11 @@ retry:
 	vc_hnsw_set_link(shape, node, at, newcomer, distance, place.spare);
 	if (shape->coded)
 	{
+		const float	 *rotated = plan->rotated + (Size) shape->padded * i;
 		VcHnswFactors factors;
 
-		for (uint32 j = 0; j < shape->padded; j++)
-			in->residual[j] = in->own_rotated[j] - rotated[j];
-		vc_hnsw_encode(graph, in->residual, rotated, in->code, &factors);
-		vc_hnsw_set_code(shape, node, at, in->code, &factors);
+		vc_hnsw_encode(graph, in->own_rotated, rotated, in->residual, in->code, &factors);
+		vc_hnsw_change_code(graph, &hold, node, whole, at, in->code, &factors);
 	}
 	vc_hnsw_node_commit(graph, &hold, id, at);
 	if (place.before != VC_HNSW_NONE)
@@ -611,11 +681,7 @@ prepare_link(VcHnswInserter *in, VcHnswId id, int level, Adopted *adopted)
 	}
 	vc_hnsw_done(graph, &hold);
 	if (there && shape->coded)
-	{
-		for (uint32 j = 0; j < shape->padded; j++)
-			in->residual[j] -= in->own_rotated[j];
-		vc_hnsw_encode(graph, in->residual, in->own_rotated, adopted->code, &adopted->factors);
-	}
+		vc_hnsw_encode(graph, in->residual, in->own_rotated, in->residual, adopted->code, &adopted->factors);
 	return there && !isnan(adopted->distance);
 }
 
@@ -624,7 +690,7 @@ prepare_link(VcHnswInserter *in, VcHnswId id, int level, Adopted *adopted)
  * still be.
  */
 static void
-adopt_lost(VcHnswInserter *in, VcHnswId id, int level)
+adopt_lost(VcHnswInserter *in, VcHnswId id, int level, bool far)
 {
 	VcHnswGraph		  *graph = in->graph;
 	const VcHnswShape *shape = &graph->shape;
@@ -645,14 +711,17 @@ adopt_lost(VcHnswInserter *in, VcHnswId id, int level)
 			Adopted *adopted = &in->adopted[i];
 			int		 place = -1;
 			bool	 linked = node->level != level || (node->flags & (VC_HNSW_USED | VC_HNSW_DEAD)) != VC_HNSW_USED;
+			int		 first;
+			int		 end;
 
-			for (int j = 0; j < node->links; j++)
+			vc_hnsw_places(shape, node, far, &first, &end);
+			for (int j = first; j < Min(end, node->links); j++)
 			{
 				linked |= vc_hnsw_links(node)[j] == adopted->id;
 				if (vc_hnsw_links(node)[j] == VC_HNSW_NONE)
 					place = j;
 			}
-			if (place < 0 && node->links < shape->degree)
+			if (place < 0 && node->links < end)
 				place = node->links;
 			if (linked || place < 0)
 				continue;
@@ -679,6 +748,14 @@ plan_node(VcHnswInserter *in, LevelPlan *plan, const VcValue *value, int level, 
 
 	image->flags = VC_HNSW_USED | (value->is_zero ? VC_HNSW_APART : 0);
 	image->level = level;
+	if (in->hub)
+	{
+		image->flags |= VC_HNSW_HUB;
+		image->links = shape->degree;
+		for (int i = in->plans[0].nchosen; i < shape->degree; i++)
+			if (i < in->far.first || i >= in->far.first + (int) in->far.nchosen)
+				vc_hnsw_links(image)[i] = VC_HNSW_NONE;
+	}
 	if (level == 0)
 	{
 		image->overflow = InvalidBlockNumber;
@@ -734,7 +811,13 @@ insert_value(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
 	BlockNumber	 fill_block = graph->fill_block;
 	int			 tries = 0;
 	bool		 by_lists = in->lists && vc_hnsw_lists_usable(in->lists);
+	bool		 has_hubs = graph->shape.far_links > 0;
+	bool		 entry_is_hub = true;
+	bool		 to_be_hub = has_hubs && level > 0;
 
+	in->hub = false;
+	if (has_hubs)
+		level = 0;
 	if (value->is_zero)
 	{
 		LevelPlan *plan = level_plan(in, 0);
@@ -764,6 +847,9 @@ insert_value(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
 		{
 			LevelPlan *plan = level_plan(in, 0);
 
+			in->hub = has_hubs;
+			if (in->hub)
+				(void) far_plan(in);
 			plan_node(in, plan, value, 0, VC_HNSW_NONE, tid);
 			if (vc_hnsw_node_add_first(graph, plan->image, &id))
 			{
@@ -775,13 +861,14 @@ insert_value(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
 				}
 				return id != VC_HNSW_NONE;
 			}
+			in->hub = false;
 			continue;
 		}
 		if (by_lists && level == 0)
 		{
 			/* Most values need no way down. */
 			scan_candidates(in);
-			collect_candidates(in, 0);
+			collect_candidates(in, 0, false);
 			if (add_to_equal(in, tid))
 				return true;
 			if (in->ncandidates > 0)
@@ -796,13 +883,13 @@ insert_value(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
 			if (by_lists && l == 0)
 				scan_candidates(in);
 			else
-				search_candidates(in, start);
-			collect_candidates(in, l);
+				search_candidates(in, start, l);
+			collect_candidates(in, l, false);
 			/* What is dead may lead to nothing but what is dead; what lives is not to be left behind for that. */
 			if (l == 0 && in->ncandidates == 0 && (start = live_below(in, entry)) != VC_HNSW_NONE)
 			{
-				search_candidates(in, start);
-				collect_candidates(in, l);
+				search_candidates(in, start, l);
+				collect_candidates(in, l, false);
 			}
 			if (l == 0 && add_to_equal(in, tid))
 				return true;
@@ -818,6 +905,11 @@ insert_value(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
 		CHECK_FOR_INTERRUPTS();
 	}
 
+	if (to_be_hub)
+	{
+		entry_is_hub = plan_far(in, entry);
+		in->hub = true;
+	}
 	id = VC_HNSW_NONE;
 	for (int l = 0; l <= level; l++)
 	{
@@ -835,14 +927,17 @@ insert_value(VcHnswInserter *in, const VcValue *value, ItemPointer tid)
 		if (l == 0)
 			in->row = id;
 		for (uint32 i = 0; i < plan->nchosen; i++)
-			link_back(in, plan->chosen[i], id, l, plan->distance[i],
-					  graph->shape.coded ? plan->rotated + (Size) graph->shape.padded * i : NULL, i == 0);
-		adopt_lost(in, id, l);
+			link_back(in, plan, i, id, l);
+		adopt_lost(in, id, l, false);
 	}
+	for (uint32 i = 0; in->hub && i < in->far.nchosen; i++)
+		link_back(in, &in->far, i, id, 0);
+	if (in->hub)
+		adopt_lost(in, id, 0, true);
 	if (by_lists)
 		vc_hnsw_lists_add(in->lists, in->row, in->own_rotated);
 	/* Among dead nodes only, nothing leads to the new one unless searches start there. */
-	if (in->plans[0].nchosen == 0)
+	if (in->plans[0].nchosen == 0 || !entry_is_hub)
 		vc_hnsw_replace_entry(graph, entry, id, level);
 	else if (level > entry_level || (graph->store.arena == NULL && graph->fill_block != fill_block))
 		vc_hnsw_note(graph, level > entry_level ? id : VC_HNSW_NONE, level);
@@ -860,76 +955,4 @@ vc_hnsw_insert(VcHnswInserter *in, const VcValue *value, const VcKeyRow *keys, I
 	if (in->graph->keys && in->graph->store.wal)
 		vc_hnsw_keys_add(in->graph, in->row, tid, keys);
 	return true;
-}
-
-/* ---- rows, one by one ---- */
-
-/*
- * What an insertion needs is kept for the next one, because getting it anew costs as much as a good part of the search. An error
- * leaves it in use; then it is thrown away.
- */
-#define SPARE_LIMIT ((Size) 4 * 1024 * 1024)
-
-static struct
-{
-	MemoryContext	context;
-	MemoryContext	row_context;
-	VcHnswGraph		graph;
-	VcHnswInserter *inserter;
-	bool			in_use;
-} spare;
-
-static void
-throw_away_spare(void)
-{
-	if (spare.context)
-		MemoryContextDelete(spare.context);
-	memset(&spare, 0, sizeof(spare));
-}
-
-/* Open the index, with an inserter over it. */
-static void
-borrow_spare(Relation index)
-{
-	MemoryContext old;
-
-	if (spare.in_use || (spare.context && !vc_hnsw_open_again(&spare.graph, index, VC_HNSW_TO_LINK)))
-		throw_away_spare();
-	if (spare.context == NULL)
-	{
-		spare.in_use = true;
-		spare.context = AllocSetContextCreate(TopMemoryContext, "vc_hnsw insert", ALLOCSET_DEFAULT_SIZES);
-		spare.row_context = AllocSetContextCreate(spare.context, "vc_hnsw row", ALLOCSET_DEFAULT_SIZES);
-		old = MemoryContextSwitchTo(spare.context);
-		vc_hnsw_open(&spare.graph, index, VC_HNSW_TO_LINK);
-		spare.inserter = vc_hnsw_inserter_new(&spare.graph);
-		MemoryContextSwitchTo(old);
-	}
-	spare.in_use = true;
-}
-
-void
-vc_hnsw_insert_row(Relation index, Datum *values, bool *isnull, ItemPointer tid)
-{
-	MemoryContext old;
-	VcValue		  value;
-	VcKeyRow	  keys;
-
-	borrow_spare(index);
-	old = MemoryContextSwitchTo(spare.row_context);
-	vc_hnsw_read_key(&spare.graph, values[0], &value);
-	if (spare.graph.keys)
-		vc_keys_row(&spare.graph.keys->node, index, values, isnull, &keys);
-
-	/* Vacuum takes this lock exclusively, for a moment, to know that nobody still links to the nodes it found dead. */
-	LockPage(index, VC_HNSW_INSERT_LOCK_BLOCK, ShareLock);
-	if (!vc_hnsw_insert(spare.inserter, &value, &keys, tid))
-		elog(ERROR, "no room for a node on disk");
-	UnlockPage(index, VC_HNSW_INSERT_LOCK_BLOCK, ShareLock);
-
-	MemoryContextSwitchTo(old);
-	MemoryContextReset(spare.row_context);
-	spare.in_use = false;
-	if (MemoryContextMemAllocated(spare.context, true) > SPARE_LIMIT)
-		throw_away_spare();
 }

@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "kernels/prefetch.h"
 #include "kernels/vc_kernels.h"
 #include "kernels/vc_quant.h"
 #include "miscadmin.h"
@@ -20,6 +21,9 @@
 #define ROWS_PER_LIST 384
 #define SAMPLE_PER_LIST 32
 #define KMEANS_ROUNDS 4
+
+/* Rows enough for an origin. */
+#define MIN_SAMPLE 256
 
 /* Lists scanned for one value: more when a build starts, so that so many codes are. */
 #define PROBES 12
@@ -96,7 +100,7 @@ kmeans_tick(void *arg, double done)
 }
 
 void
-vc_hnsw_lists_plan(VcHnswListsPlan *plan, const VcHnswGraph *graph, Relation heap, IndexInfo *index_info,
+vc_hnsw_lists_plan(VcHnswListsPlan *plan, VcHnswGraph *graph, Relation heap, IndexInfo *index_info,
 				   Size memory_limit)
 {
 	const VcHnswShape *shape = &graph->shape;
@@ -120,7 +124,7 @@ vc_hnsw_lists_plan(VcHnswListsPlan *plan, const VcHnswGraph *graph, Relation hea
 	vc_sample_begin(&sample, heap, graph->store.index, index_info, graph->metric, graph->rotation,
 					Max(memory_limit / 4 / row_bytes, 1), shape->seed);
 	params.clusters = (uint32)Min(sample.table_rows / ROWS_PER_LIST, UINT32_MAX / SAMPLE_PER_LIST);
-	vc_sample_fill(&sample, (uint64)params.clusters * SAMPLE_PER_LIST);
+	vc_sample_fill(&sample, Max((uint64)params.clusters * SAMPLE_PER_LIST, MIN_SAMPLE), NULL);
 	params.clusters = Min(params.clusters, sample.count / (SAMPLE_PER_LIST / 4));
 	workspace = vc_kmeans_workspace(&params, sample.count);
 	/* Half a block of each list is empty at the end, and the estimate of the rows is one. */
@@ -133,6 +137,9 @@ vc_hnsw_lists_plan(VcHnswListsPlan *plan, const VcHnswGraph *graph, Relation hea
 			vc_kmeans(&params, sample.rows, sample.count, plan->centroids, palloc_extended(workspace, MCXT_ALLOC_HUGE));
 	}
 	MemoryContextSwitchTo(old);
+	vc_hnsw_origin_choose(graph, sample.rows, sample.count);
+	for (Size i = 0; graph->origin && i < (Size) plan->lists * shape->padded; i++)
+		plan->centroids[i] -= graph->origin[i % shape->padded];
 	MemoryContextDelete(context);
 }
 
@@ -308,7 +315,7 @@ scan_list(VcHnswLists *lists, const VcHnswQuery *query, uint32 l, float distance
 		uint32 below;
 
 		if (from + VC_RABITQ_BLOCK < count)
-			__builtin_prefetch(block_of(lists, block->next));
+			vc_prefetch(block_of(lists, block->next), 1);
 		vc_rabitq_estimate32(&query->rabitq, block->codes, shape->bits, block->add, block->rescale, distance,
 							 estimates);
 		below = vc_kernels->quant->below32(estimates, no_errors, 0, limit);
@@ -394,9 +401,7 @@ vc_hnsw_lists_add(VcHnswLists *lists, VcHnswId id, const float *rotated)
 	uint32 count;
 	uint32 slot;
 
-	for (uint32 i = 0; i < shape->padded; i++)
-		lists->residual[i] = rotated[i] - centroid[i];
-	vc_hnsw_encode(lists->graph, lists->residual, centroid, lists->code, &factors);
+	vc_hnsw_encode(lists->graph, rotated, centroid, lists->residual, lists->code, &factors);
 
 	SpinLockAcquire(&list->mutex);
 	count = pg_atomic_read_u32(&list->count);

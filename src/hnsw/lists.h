@@ -21,8 +21,8 @@
 typedef struct VcHnswListsShared VcHnswListsShared;
 
 /*
- * How to divide the rows of a table into lists, from a sample of them: fills the plan. lists is 0 where they do not
- * pay. memory_limit is for the lists and for what finding their centroids takes, in bytes.
+ * How to divide the rows of a table into lists, from a sample of them: fills the plan, and gives the graph its origin. lists is 0 where they
+ * do not pay. memory_limit is for the lists and for what finding their centroids takes, in bytes.
  */
 typedef struct VcHnswListsPlan
 {
@@ -31,7 +31,7 @@ typedef struct VcHnswListsPlan
 	float *centroids; /* [lists][padded] */
 } VcHnswListsPlan;
 
-extern void vc_hnsw_lists_plan(VcHnswListsPlan *plan, const VcHnswGraph *graph, Relation heap, IndexInfo *index_info,
+extern void vc_hnsw_lists_plan(VcHnswListsPlan *plan, VcHnswGraph *graph, Relation heap, IndexInfo *index_info,
 							   Size memory_limit);
 
 /* Bytes of the lists of a plan, and empty ones in that memory. */

@@ -93,12 +93,12 @@ push(VcHnswRerank *rerank, const VcHnswRanked *row)
 
 void
 vc_hnsw_rerank_add(VcHnswRerank *rerank, Relation table, Snapshot snapshot, const VcHnswQuery *query, VcHnswId id,
-				   const ItemPointerData *tids, Size ntids)
+				   float rough, const ItemPointerData *tids, Size ntids)
 {
 	VcHnswGraph *graph = rerank->graph;
 	VcValue		 value;
 	Size		 i = 0;
-	VcHnswRanked row = {.id = id};
+	VcHnswRanked row = {.id = id, .rough = rough};
 
 	if (rerank->fetch == NULL)
 	{
@@ -122,6 +122,13 @@ vc_hnsw_rerank_add(VcHnswRerank *rerank, Relation table, Snapshot snapshot, cons
 		row.tid = tids[i];
 		push(rerank, &row);
 	}
+}
+
+void
+vc_hnsw_rerank_expect(VcHnswRerank *rerank, const ItemPointerData *tid)
+{
+	if (rerank->fetch)
+		vc_fetch_prefetch(rerank->fetch, tid);
 }
 
 const VcHnswRanked *

@@ -12,6 +12,7 @@
 typedef struct VcHnswRanked
 {
 	float			distance; /* exact */
+	float			rough;	  /* what the search took it for */
 	VcHnswId		id;		  /* the node it came from */
 	ItemPointerData tid;
 } VcHnswRanked;
@@ -25,9 +26,15 @@ extern void vc_hnsw_rerank_free(VcHnswRerank *rerank);
 /* Forget all rows, before another query. */
 extern void vc_hnsw_rerank_reset(VcHnswRerank *rerank);
 
-/* Rank the rows of a node: those that the snapshot sees. No lock on an index page may be held. */
+/*
+ * Rank the rows of a node, of which the search had the distance `rough`: those that the snapshot sees. No lock on an index page may
+ * be held.
+ */
 extern void vc_hnsw_rerank_add(VcHnswRerank *rerank, Relation table, Snapshot snapshot, const VcHnswQuery *query,
-							   VcHnswId id, const ItemPointerData *tids, Size ntids);
+							   VcHnswId id, float rough, const ItemPointerData *tids, Size ntids);
+
+/* A row that is likely to be fetched next: have it brought into the CPU's cache. */
+extern void vc_hnsw_rerank_expect(VcHnswRerank *rerank, const ItemPointerData *tid);
 
 /* The nearest row, or null; and take it off. */
 extern const VcHnswRanked *vc_hnsw_rerank_first(VcHnswRerank *rerank);

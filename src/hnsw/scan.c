@@ -2,8 +2,8 @@
  * scan.c
  *		Ordered index scans: SELECT ... ORDER BY column <-> query [LIMIT n].
  *
- * The search finds the ef_search nearest rows; they are returned in order of their exact distances. If more rows are wanted,
- * because of a larger LIMIT or because a WHERE clause rejected some, it goes on with ef doubled, as often as needed. What a
+ * The search finds the ef_search nearest rows; all but the last quarter are returned in order of their exact distances. If more rows are
+ * wanted, because of a larger LIMIT or because a WHERE clause rejected some, it goes on with ef doubled, as often as needed. What a
  * wider search finds nearer than rows already returned comes too late to be returned in order, so it is kept for the end.
  *
  * With vc_hnsw.target_recall the index's own measure gives ef (calibrate.c); rows are returned up to the rank that ef is good for, and then ef
@@ -38,9 +38,18 @@
 /* A sweep of the whole index is cheaper than a search for more than this share of its nodes. */
 #define SWEEP_SHARE 4
 
-/* After so many nodes, and whenever there are twice as many, a search asks whether the list of keys is the shorter way.
+/*
+ * A search is least sure of the last of the ef nearest: what the estimates put beyond them is not visited. So when more rows are wanted
+ * than these, it is widened before the last quarter is returned; a LIMIT of 10 is served by any ef from 10 on.
  */
+#define EF_SERVES(ef) Max((uint64) (ef) - (ef) / 4, 10)
+
+/* After so many nodes, and whenever there are twice as many, a search asks whether the list of keys is the shorter way. */
 #define FIRST_LOOK 32
+
+/* The visits that settle one node where data are neither easy nor hard, and how many settled nodes say as much. */
+#define USUAL_VISITS 2.0
+#define USUAL_WEIGHT 16.0
 
 typedef struct Waiting
 {
@@ -292,17 +301,23 @@ is_most_of_index(ScanState *state, uint64 ef)
 
 /*
  * Where there are conditions on keys, a search passes through nodes whose rows are not wanted, as many for each that is
- * as the conditions reject; the list of keys leads to those that are wanted alone. Whether the search, going on to find
- * ef of them, would visit more than the list costs: by the share of wanted nodes so far, and by the list's own count
- * once that was read.
+ * as the conditions reject; the list of keys leads to those that are wanted alone. Whether the search, going on until it has
+ * all that are as near as the ef-th that is wanted, would visit more than the list costs.
+ *
+ * Three things tell: the share of wanted nodes so far, one deviation more than was seen, because the list is long where the share was
+ * underrated; how many visits it took to settle one node, which at first says more of the way to the neighbourhood than of what it
+ * is like there and counts less; and the list's own count once that was read.
  */
 static bool
 is_list_shorter(ScanState *state)
 {
 	const VcHnswShape *shape = &state->graph.shape;
 	double             nodes = (double) state->graph.store.nblocks * shape->slots_per_page / shape->pages_per_node;
-	double             share = (state->wanted + 1.0) / (state->taken + 2.0);
-	double             search = Max((double) state->ef - state->wanted, 1) / share;
+	double             wanted = state->wanted + 1.0;
+	double             share = Min((wanted + sqrt(wanted) / 2) / (state->taken + 2.0), 1.0);
+	double             settled = vc_hnsw_search_settled(state->search);
+	double             visits = Min((state->taken + USUAL_VISITS * USUAL_WEIGHT) / (settled + USUAL_WEIGHT), VC_HNSW_MOST_VISITS);
+	double             search = Max(state->ef / share - settled, 1 / share) * visits;
 
 	if (state->listed)
 		return state->nids * VC_HNSW_LONE_VISIT < search;
@@ -339,7 +354,7 @@ widen(ScanState *state)
 		state->ef = (uint32) Min((uint64) state->ef * 2, PG_INT32_MAX);
 	else
 		state->ef = state->by_recall ? state->width.few : vc_hnsw_ef_search;
-	state->serves = state->by_recall ? vc_hnsw_width_serves(&state->width, state->ef) : PG_UINT64_MAX;
+	state->serves = state->by_recall ? vc_hnsw_width_serves(&state->width, state->ef) : EF_SERVES(state->ef);
 }
 
 /* The same as find_more, where there are conditions on keys. */
@@ -451,7 +466,7 @@ start(IndexScanDesc scan)
 
 	vc_hnsw_query_init(graph, &state->query, &value);
 	state->by_distance = true;
-	entry = vc_hnsw_descend(state->search, &state->query, entry, level, 0);
+	entry = vc_hnsw_descend(graph, state->search, &state->query, entry, level, 0);
 	if (entry != VC_HNSW_NONE)
 		vc_hnsw_search_start(state->search, &state->query, entry);
 	else
@@ -502,7 +517,8 @@ take_ranked(ScanState *state, float limit)
 
 		if (state->nwaiting > 0 && before(&state->waiting[0], &row))
 			return false;
-		if (!state->all_found && !(row.distance <= limit))
+		/* One of the ef that the search took for the nearest is, whatever its distance turned out to be. */
+		if (!state->all_found && !(row.distance <= limit || first->rough <= limit))
 			return false;
 		if (state->returned > 0 && row.distance < state->last && !state->resumed)
 		{
@@ -518,6 +534,16 @@ take_ranked(ScanState *state, float limit)
 		return true;
 	}
 	return false;
+}
+
+/* Compact: while one row is fetched, the next is on its way. */
+static void
+expect_next(ScanState *state)
+{
+	const VcHnswFound *next = state->nwaiting > 0 ? vc_hnsw_search_lookup(state->search, state->waiting[0].id) : NULL;
+
+	if (next && next->tids > 0)
+		vc_hnsw_rerank_expect(state->rerank, &next->tid[0]);
 }
 
 static bool
@@ -545,10 +571,13 @@ next_row(IndexScanDesc scan)
 			load_tids(state, item.id);
 			if (state->rerank && !isnan(item.distance))
 			{
+				const VcHnswFound *found = vc_hnsw_search_lookup(state->search, item.id);
+
 				for (Size i = 0; i < state->ntids; i++)
 					check_tid(scan, state, &state->tids[i]);
+				expect_next(state);
 				vc_hnsw_rerank_add(state->rerank, scan->heapRelation, scan->xs_snapshot, &state->query, item.id,
-								   state->tids, state->ntids);
+								   found ? found->distance : item.distance, state->tids, state->ntids);
 				state->ntids = 0;
 			}
 			else

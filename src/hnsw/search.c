@@ -6,10 +6,16 @@
  * they were seen through. Visiting the best of them costs one page: it gives the node's exact distance and estimates for all its
  * neighbours at once. The search stops when the frontier's best estimate is worse than the ef-th best exact distance.
  *
- * A node may be seen through several links, each with an estimate of its own, centred elsewhere; the lowest counts (the
- * frontier then has the node twice, and the second time it is passed over). Neighbours whose estimate is worse than the
- * ef-th best distance are not kept. When the search goes on with a larger ef, the visited nodes are looked at once more to
- * find them; since ef at least doubles each time, that costs no more than the search itself.
+ * A node may be seen through several links, each with an estimate of its own, centred elsewhere. Their mean counts, each weighted by the
+ * reciprocal of its variance, less a part of the deviation that the mean has left: a node seen once, of which little is
+ * known, is tried sooner than one that several estimates put at the same distance. A node that a further estimate brings
+ * nearer is put into the frontier again, and passed over the second time; one that it moves away stays where it is until it
+ * comes up, and then goes back to where it belongs. Estimates worse than the ef-th best distance are neither kept nor counted. When
+ * the search goes on with a larger ef, the visited nodes are looked at once more to find them; since ef at least doubles each
+ * time, that costs no more than the search itself.
+ *
+ * Most searches end by themselves; the hardest would go on for many times as long as the others, for little. They end after
+ * MOST_VISITS, once there are ef nodes. Where rows have to pass conditions there is no such end: how many do not is not known.
  *
  * Metrics without codes (L1, Hamming, Jaccard) have no estimates: there each neighbour is visited when it is first seen, and the
  * frontier holds exact distances of nodes whose links have not been followed.
@@ -21,6 +27,7 @@
 #include <math.h>
 
 #include "am/scan.h"
+#include "kernels/prefetch.h"
 #include "kernels/vc_kernels.h"
 #include "kernels/vc_quant.h"
 #include "access/xact.h"
@@ -28,31 +35,40 @@
 #include "port/pg_bitutils.h"
 #include "utils/memutils.h"
 
-
 /* What is known of a node that was seen: an open-addressed table, emptied by counting `round` up. */
 typedef struct Seen
 {
 	VcHnswId id;
 	uint32	 round;
-	float	 best;	  /* lowest estimate so far */
+	float	 best;	  /* what counts as its distance: the key it has in the frontier, or a larger one */
+	float	 mean;	  /* of the estimates so far */
+	float	 variance; /* of the mean; negative: there was no estimate */
 	uint32	 visited;  /* 0: not yet; else its place in found[] + 1, or VISITED_FREE */
 } Seen;
 
-#define TOUCH_STRIDE 192
-#define TOUCH_AHEAD 3
+#define MOST_VISITS(ef) ((uint64) VC_HNSW_MOST_VISITS * (ef) + 64)
+
+/*
+ * Every line of a node is asked for: some CPUs fetch by themselves what follows, others do not, and search a third faster for it. More than the
+ * one node ahead leaves less of the way to memory for the one that is next.
+ */
 #define LONE_TOUCH_AHEAD 8
 
-/* A search of few visits: how many of the best are touched when they are seen, of so many that are kept, and when it ends at last. */
-#define FEW_TOUCHED 4
-#define FEW_ROOM(visits) ((visits) + (visits) / 4 + 4)
-#define FEW_MOST 4
+/* So many of the frontier are probably wanted when ef nodes are. */
+#define REACH(ef) ((ef) + 16)
+
+/*
+ * A search of few visits goes on to so many times `patience` at most. Where data are hard it nearly always comes to that; where they are
+ * easy all that is left is farther long before.
+ */
+#define FEW_MOST 6
 
 /*
  * A node that is farther from a value than the mean of its own neighbours are from it is hardly the nearest: the search went astray, or
  * the value lies apart from all others, and then its links are worth more visits, too. So much farther, and so many times longer.
  */
 #define FEW_ASTRAY 0.2f
-#define FEW_MOST_ASTRAY 8
+#define FEW_MOST_ASTRAY 10
 #define SPARE_LIMIT ((Size) 4 * 1024 * 1024)
 
 #define VISITED_FREE UINT32_MAX /* visited, but there is no node */
@@ -71,6 +87,9 @@ struct VcHnswSearch
 	VcHnswOrdered *frontier; /* min-heap, from 1 */
 	uint32	frontier_count;
 	uint32	frontier_size;
+	bool	left_out; /* neighbours were, because they are beyond the limit: a larger ef would find more */
+	float	reach;	  /* estimates from here on are left out, too, for the time being */
+	uint32	reach_at; /* once the frontier has so many, reach is looked for again */
 
 	float *nearest; /* max-heap, from 1: the distances of the ef nearest live nodes found */
 	uint32 nearest_count;
@@ -85,6 +104,8 @@ struct VcHnswSearch
 	float least;
 	float around;
 
+	bool far_only; /* links from hub to hub are followed, no others */
+
 	/* Copies of the values of the first nodes found, `values_room` of them at most. */
 	char  *values;
 	Size   values_stride;
@@ -93,6 +114,8 @@ struct VcHnswSearch
 	/* Of the node being visited: its neighbours and what is known of their distance. */
 	VcHnswId links[VC_HNSW_MAX_DEGREE];
 	float	 estimates[VC_HNSW_MAX_DEGREE];
+	float	 rescales[VC_HNSW_MAX_DEGREE];
+	float	 apart; /* its L2 distance from the query */
 };
 
 VcHnswSearch *
@@ -142,6 +165,7 @@ vc_hnsw_search_borrow(VcHnswGraph *graph)
 	{
 		spare = NULL;
 		s->graph = graph;
+		s->far_only = false;
 		return s;
 	}
 	if (lending_context == NULL)
@@ -160,70 +184,6 @@ vc_hnsw_search_return(VcHnswSearch *s)
 {
 	if (spare == NULL)
 		spare = s;
-}
-
-/* What follows from the rotated value. */
-static void
-init_tables(VcHnswGraph *graph, VcHnswQuery *query)
-{
-	const VcHnswShape *shape = &graph->shape;
-
-	vc_rabitq_query_init(&query->rabitq, query->rotated, shape->padded, (uint8_t *) query->rabitq.lut);
-	if (graph->metric->kind == VC_METRIC_IP)
-	{
-		/* Nodes have `rescale` for squared L2 distances. */
-		query->rabitq.step /= 2;
-		query->rabitq.bias /= 2;
-	}
-	if (shape->compact)
-		vc_compact_query_init(&query->own, query->rotated, shape->padded, shape->own_bits, query->own_memory);
-}
-
-static void
-set_value(VcHnswGraph *graph, VcHnswQuery *query, const void *data, float scale)
-{
-	query->data = data;
-	query->scale = scale;
-	if (query->floats)
-		vc_kernels->f16_to_f32(data, query->floats, graph->shape.dim);
-}
-
-void
-vc_hnsw_query_init(VcHnswGraph *graph, VcHnswQuery *query, const VcValue *value)
-{
-	const VcHnswShape *shape = &graph->shape;
-
-	set_value(graph, query, value->data, value->scale);
-	if (!shape->coded)
-		return;
-	vc_metric_to_float(graph->metric, value->data, value->scale, shape->dim, query->rotated);
-	vc_rotation_apply(graph->rotation, query->rotated, query->rotated);
-	init_tables(graph, query);
-}
-
-void
-vc_hnsw_query_init_node(VcHnswGraph *graph, VcHnswQuery *query, const void *value, float scale)
-{
-	set_value(graph, query, value, scale);
-	if (!graph->shape.coded)
-		return;
-	vc_hnsw_rotated(graph, value, scale, query->rotated);
-	init_tables(graph, query);
-}
-
-void
-vc_hnsw_query_alloc(VcHnswGraph *graph, VcHnswQuery *query)
-{
-	memset(query, 0, sizeof(*query));
-	if (graph->metric->distance_to_floats && !graph->shape.compact)
-		query->floats = palloc(sizeof(float) * graph->shape.dim);
-	if (graph->shape.coded)
-	{
-		query->rotated = palloc(sizeof(float) * graph->shape.padded);
-		query->rabitq.lut = palloc(vc_rabitq_lut_size(graph->shape.padded));
-		if (graph->shape.compact)
-			query->own_memory = palloc(vc_compact_query_size(graph->shape.padded));
-	}
 }
 
 /* ---- nodes seen ---- */
@@ -278,6 +238,7 @@ see(VcHnswSearch *s, VcHnswId id)
 	s->seen[at].id = id;
 	s->seen[at].round = s->round;
 	s->seen[at].best = INFINITY;
+	s->seen[at].variance = -1;
 	s->seen[at].visited = 0;
 	return &s->seen[at];
 }
@@ -309,10 +270,7 @@ vc_hnsw_search_lookup(VcHnswSearch *s, VcHnswId id)
 
 /* ---- heaps ---- */
 
-/*
- * Start bringing the page of a node that is likely to be visited next into the CPU's cache: the lines that are needed first, and
- * one of each memory page; the CPU goes on from there by itself.
- */
+/* Start bringing a node that is likely to be visited next into the CPU's cache. */
 static inline void
 touch(VcHnswSearch *s, VcHnswId id)
 {
@@ -322,12 +280,11 @@ touch(VcHnswSearch *s, VcHnswId id)
 
 	if (page == NULL)
 		return;
-	__builtin_prefetch(page);
+	vc_prefetch(page, SizeOfPageHeaderData);
 	if (shape->sparse)
 		return; /* where the node lies, the page says */
 	node = VcPageGetPayload(page) + (id % shape->slots_per_page) * shape->slot_size;
-	for (Size at = 0; at < Min(shape->slot_size, VC_PAGE_PAYLOAD); at += TOUCH_STRIDE)
-		__builtin_prefetch(node + at);
+	vc_prefetch(node, Min(shape->slot_size, VC_PAGE_PAYLOAD));
 }
 
 /* The same where only the header and the value will be looked at. */
@@ -341,13 +298,12 @@ touch_value(VcHnswSearch *s, VcHnswId id)
 	if (page == NULL)
 		return;
 	if (s->graph->store.arena == NULL)
-		__builtin_prefetch(page);
+		vc_prefetch(page, SizeOfPageHeaderData);
 	if (shape->sparse || shape->pages_per_node > 1)
 		return;
 	node = VcPageGetPayload(page) + (id % shape->slots_per_page) * shape->slot_size;
-	__builtin_prefetch(node);
-	for (Size at = shape->value; at < shape->slot_size; at += TOUCH_STRIDE)
-		__builtin_prefetch(node + at);
+	vc_prefetch(node, sizeof(VcHnswNode));
+	vc_prefetch(node + shape->value, shape->value_bytes);
 }
 
 static inline void
@@ -429,6 +385,24 @@ static inline float
 limit_of(const VcHnswSearch *s)
 {
 	return s->nearest_count == s->ef ? s->nearest[1] : INFINITY;
+}
+
+/*
+ * Until ef nodes are found there is no limit, and most of what goes into the frontier never comes up. So once it has twice as many as
+ * are probably wanted, what is farther than those is left out; the worst of a heap's first n is farther than n - 1 others. If the limit
+ * then turns out to be higher, reach_further makes up for it.
+ */
+static inline void
+set_reach(VcHnswSearch *s)
+{
+	uint32 wanted = REACH(s->ef);
+	uint32 worst = 1;
+
+	for (uint32 i = 2; i <= wanted; i++)
+		if (s->frontier[i] > s->frontier[worst])
+			worst = i;
+	s->reach = Min(s->reach, vc_hnsw_ordered_distance(s->frontier[worst]));
+	s->reach_at = 2 * s->frontier_count;
 }
 
 /* ---- visits ---- */
@@ -525,7 +499,17 @@ static inline uint32
 estimate_links(VcHnswSearch *s, const VcHnswNode *node, float distance)
 {
 	memcpy(s->links, vc_hnsw_links(node), sizeof(VcHnswId) * node->links);
-	vc_hnsw_estimate(&s->graph->shape, &s->query->rabitq, node, distance, s->estimates);
+	s->apart = vc_hnsw_estimate(s->graph, s->query, node, distance, s->estimates, s->rescales);
+	if (unlikely(s->far_only))
+	{
+		int first, end;
+
+		vc_hnsw_places(&s->graph->shape, node, true, &first, &end);
+		memmove(s->links, s->links + first, sizeof(VcHnswId) * (end - first));
+		memmove(s->estimates, s->estimates + first, sizeof(float) * (end - first));
+		memmove(s->rescales, s->rescales + first, sizeof(float) * (end - first));
+		return end - first;
+	}
 	return node->links;
 }
 
@@ -539,26 +523,66 @@ links_below(VcHnswSearch *s, uint32 from, uint32 n, float limit)
 	return n - from < VC_RABITQ_BLOCK ? below & ((UINT32_C(1) << (n - from)) - 1) : below;
 }
 
-/* Put the kept neighbours that promise something into the frontier. */
+/* Count an estimate among those of a node that was seen. The first, which is most nodes' only one, takes neither division nor root. */
 static inline void
-push_links(VcHnswSearch *s, uint32 n)
+add_estimate(const VcHnswSearch *s, Seen *seen, float estimate, float rescale)
 {
-	float limit = limit_of(s);
+	float deviation = fabsf(rescale) * s->apart;
+	float variance;
+	float sum;
+
+	/* So near the end of what a float can hold squares are of no use: the estimate counts as it is. */
+	if (unlikely(!(deviation <= 1e18f)))
+		deviation = 0;
+	variance = deviation * deviation;
+	if (seen->variance < 0)
+	{
+		seen->mean = estimate;
+		seen->variance = variance;
+		seen->best = estimate - s->query->optimism * deviation;
+		return;
+	}
+	sum = seen->variance + variance;
+	if (sum > 0)
+	{
+		float share = seen->variance / sum;
+
+		seen->mean += (estimate - seen->mean) * share;
+		seen->variance = variance * share;
+	}
+	seen->best = seen->mean - s->query->optimism * sqrtf(seen->variance);
+}
+
+/* Put the kept neighbours that promise something, those of estimates from `least` on, into the frontier. */
+static inline void
+push_links(VcHnswSearch *s, uint32 n, float least)
+{
+	float limit = Min(limit_of(s), s->reach);
 
 	for (uint32 from = 0; from < n; from += VC_RABITQ_BLOCK)
-		for (uint32 below = links_below(s, from, n, limit); below != 0; below &= below - 1)
+	{
+		uint32 below = links_below(s, from, n, limit);
+
+		s->left_out |= limit < INFINITY && pg_popcount32(below) < Min(n - from, VC_RABITQ_BLOCK);
+		for (; below != 0; below &= below - 1)
 		{
 			uint32 i = from + pg_rightmost_one_pos32(below);
 			Seen  *seen;
+			float  best;
 
-			if (!(s->estimates[i] < limit) || s->links[i] == VC_HNSW_NONE)
+			if (!(s->estimates[i] < limit) || s->estimates[i] < least || s->links[i] == VC_HNSW_NONE)
 				continue;
 			seen = see(s, s->links[i]);
-			if (seen->visited || s->estimates[i] >= seen->best)
+			if (seen->visited)
 				continue;
-			seen->best = s->estimates[i];
-			frontier_push(s, vc_hnsw_ordered(s->estimates[i], s->links[i]));
+			best = seen->best;
+			add_estimate(s, seen, s->estimates[i], s->rescales[i]);
+			if (seen->best < best)
+				frontier_push(s, vc_hnsw_ordered(seen->best, s->links[i]));
 		}
+	}
+	if (unlikely(s->frontier_count >= s->reach_at) && s->nearest_count < s->ef)
+		set_reach(s);
 }
 
 /* The mean distance of a node's neighbours from it; infinite where nodes do not say. */
@@ -615,12 +639,12 @@ visit_links(VcHnswSearch *s, VcHnswId id, bool few)
 static void
 visit_coded(VcHnswSearch *s, VcHnswId id)
 {
-	push_links(s, visit_links(s, id, false));
+	push_links(s, visit_links(s, id, false), -INFINITY);
 }
 
-/* Look at a visited node's neighbours again, for those that an earlier, smaller ef left out. */
+/* Look at a visited node's neighbours again, for those that an earlier, smaller ef left out: all that were not nearer than `limit`. */
 static void
-revisit_coded(VcHnswSearch *s, const VcHnswFound *found)
+revisit_coded(VcHnswSearch *s, const VcHnswFound *found, float limit)
 {
 	VcHold			  hold;
 	const VcHnswNode *node = vc_hnsw_node(s->graph, &hold, found->id);
@@ -629,7 +653,7 @@ revisit_coded(VcHnswSearch *s, const VcHnswFound *found)
 	if (node->flags & VC_HNSW_USED)
 		n = estimate_links(s, node, found->distance);
 	vc_hnsw_done(s->graph, &hold);
-	push_links(s, n);
+	push_links(s, n, limit);
 }
 
 /* Without codes: find a node's distance and put the node itself into the frontier, unless that was done. */
@@ -687,6 +711,9 @@ vc_hnsw_search_reset(VcHnswSearch *s)
 	}
 	s->seen_count = 0;
 	s->frontier_count = 0;
+	s->left_out = false;
+	s->reach = INFINITY;
+	s->reach_at = UINT32_MAX;
 	s->nearest_count = 0;
 	s->found_count = 0;
 	s->ef = 0;
@@ -730,6 +757,12 @@ vc_hnsw_search_expect(VcHnswSearch *s, VcHnswId id)
 }
 
 void
+vc_hnsw_search_far_only(VcHnswSearch *s, bool far_only)
+{
+	s->far_only = far_only;
+}
+
+void
 vc_hnsw_search_exclude(VcHnswSearch *s, VcHnswId id)
 {
 	see(s, id)->visited = VISITED_FREE;
@@ -738,7 +771,18 @@ vc_hnsw_search_exclude(VcHnswSearch *s, VcHnswId id)
 float
 vc_hnsw_search_limit(VcHnswSearch *s)
 {
-	return s->frontier_count == 0 ? INFINITY : limit_of(s);
+	return s->frontier_count == 0 && !s->left_out ? INFINITY : limit_of(s);
+}
+
+uint32
+vc_hnsw_search_settled(VcHnswSearch *s)
+{
+	float  next = s->frontier_count > 0 ? vc_hnsw_ordered_distance(s->frontier[1]) : INFINITY;
+	uint32 n = 0;
+
+	for (uint32 i = 0; i < s->found_count; i++)
+		n += s->found[i].distance <= next;
+	return n;
 }
 
 /* Go over to a larger ef: find the ef nearest again, and what the old ef had left out of the frontier. */
@@ -747,8 +791,11 @@ widen(VcHnswSearch *s, uint32 ef)
 {
 	uint32 visited = s->found_count;
 	bool   first = s->ef == 0;
+	float  limit = Min(limit_of(s), s->reach);
 
 	s->ef = ef;
+	s->reach = INFINITY;
+	s->reach_at = UINT32_MAX;
 	if (ef + 1 > s->nearest_size)
 	{
 		/* ef may be far more than there are nodes; the heap's size follows what was found. */
@@ -762,44 +809,104 @@ widen(VcHnswSearch *s, uint32 ef)
 		if (is_live(&s->found[i]))
 			note_distance(s, s->found[i].distance);
 	if (s->graph->shape.coded && !first)
+	{
+		s->left_out = false;
 		for (uint32 i = 0; i < visited; i++)
 		{
 			CHECK_FOR_INTERRUPTS();
-			revisit_coded(s, &s->found[i]);
+			revisit_coded(s, &s->found[i], limit);
 		}
+	}
+}
+
+/* Before a search ends with a limit that is beyond its reach: look at what was left out. True if it was, and may be the first now. */
+static bool
+reach_further(VcHnswSearch *s)
+{
+	float  reach = s->reach;
+	uint32 visited = s->found_count;
+
+	if (!(reach < limit_of(s)))
+		return false;
+	s->reach = INFINITY;
+	s->reach_at = UINT32_MAX;
+	for (uint32 i = 0; i < visited; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		revisit_coded(s, &s->found[i], reach);
+	}
+	return true;
+}
+
+/* Take the first of the frontier out of it, and have the one that may be next on its way. */
+static inline void
+next_first(VcHnswSearch *s)
+{
+	frontier_pop(s);
+	if (s->frontier_count > 0)
+		touch(s, (VcHnswId) s->frontier[1]);
+	CHECK_FOR_INTERRUPTS();
+}
+
+/*
+ * The same where nodes have codes: true, and it counts as visited, unless it was visited
+ * before, or has gone back to where it belongs.
+ */
+static inline bool
+take_first(VcHnswSearch *s)
+{
+	VcHnswOrdered first = s->frontier[1];
+	VcHnswId	  id = (VcHnswId) first;
+	Seen		 *seen;
+
+	next_first(s);
+	seen = see(s, id);
+	if (seen->visited)
+		return false;
+	if (seen->best > vc_hnsw_ordered_distance(first))
+	{
+		frontier_push(s, vc_hnsw_ordered(seen->best, id));
+		return false;
+	}
+	seen->visited = VISITED_FREE;
+	return true;
 }
 
 bool
 vc_hnsw_search_run(VcHnswSearch *s, uint32 ef, uint32 max_found)
 {
-	bool coded = s->graph->shape.coded;
+	bool   coded = s->graph->shape.coded;
+	uint64 most = s->query->filter ? PG_UINT64_MAX : MOST_VISITS(ef);
 
 	if (ef > s->ef)
-		widen(s, ef);
-	while (s->frontier_count > 0 && s->found_count < max_found)
 	{
-		VcHnswOrdered best = s->frontier[1];
-		VcHnswId id = (VcHnswId) best;
-
-		if (vc_hnsw_ordered_distance(best) > limit_of(s))
-			return true;
-		frontier_pop(s);
-		for (uint32 i = 1; i <= Min(s->frontier_count, TOUCH_AHEAD); i++)
-			touch(s, (VcHnswId) s->frontier[i]);
-		CHECK_FOR_INTERRUPTS();
-		if (coded)
-		{
-			Seen *seen = see(s, id);
-
-			if (seen->visited)
-				continue;
-			seen->visited = VISITED_FREE;
-			visit_coded(s, id);
-		}
-		else
-			expand_plain(s, id);
+		widen(s, ef);
+		if (coded && s->query->filter == NULL)
+			s->reach_at = 2 * REACH(ef);
 	}
-	return s->frontier_count > 0;
+	while (s->found_count < max_found)
+	{
+		float	 limit = limit_of(s);
+		VcHnswId id;
+
+		if (s->found_count >= most && limit < INFINITY)
+			break;
+		if (s->frontier_count == 0 || vc_hnsw_ordered_distance(s->frontier[1]) > limit)
+		{
+			if (!reach_further(s))
+				break;
+			continue;
+		}
+		id = (VcHnswId) s->frontier[1];
+		if (!coded)
+		{
+			next_first(s);
+			expand_plain(s, id);
+		}
+		else if (take_first(s))
+			visit_coded(s, id);
+	}
+	return s->frontier_count > 0 || s->left_out;
 }
 
 void
@@ -837,68 +944,7 @@ vc_hnsw_search_visit(VcHnswSearch *s, const VcHnswQuery *query, const VcHnswId *
 
 /* ---- a search of few visits ---- */
 
-/*
- * Keep a node that was seen among the `room` best. They lie in order, the best last: so few are moved sooner than a heap is put
- * in order.
- */
-static inline void
-few_keep(VcHnswSearch *s, uint32 room, VcHnswOrdered r)
-{
-	VcHnswOrdered *kept = s->frontier;
-	uint32		   at;
-
-	if (s->frontier_count == room)
-	{
-		/* The worst, at the start, gives way. */
-		for (at = 0; at + 1 < room && kept[at + 1] > r; at++)
-			kept[at] = kept[at + 1];
-	}
-	else
-	{
-		for (at = s->frontier_count++; at > 0 && kept[at - 1] < r; at--)
-			kept[at] = kept[at - 1];
-	}
-	kept[at] = r;
-	if (at + FEW_TOUCHED >= s->frontier_count)
-		touch(s, (VcHnswId) r);
-}
-
-/* Keep those of n neighbours that promise to be among the `room` best. */
-static inline void
-few_keep_links(VcHnswSearch *s, uint32 n, uint32 room)
-{
-	float limit = limit_of(s);
-
-	if (s->frontier_count > room)
-	{
-		memmove(s->frontier, s->frontier + s->frontier_count - room, sizeof(VcHnswOrdered) * room);
-		s->frontier_count = room;
-	}
-	for (uint32 from = 0; from < n; from += VC_RABITQ_BLOCK)
-	{
-		uint32 below;
-
-		if (s->frontier_count == room)
-			limit = Min(limit, vc_hnsw_ordered_distance(s->frontier[0]));
-		for (below = links_below(s, from, n, limit); below != 0; below &= below - 1)
-		{
-			uint32 i = from + pg_rightmost_one_pos32(below);
-			Seen  *seen;
-
-			if (!(s->estimates[i] < limit) || s->links[i] == VC_HNSW_NONE)
-				continue;
-			seen = see(s, s->links[i]);
-			if (seen->visited || s->estimates[i] >= seen->best)
-				continue;
-			seen->best = s->estimates[i];
-			few_keep(s, room, vc_hnsw_ordered(s->estimates[i], s->links[i]));
-			if (s->frontier_count == room)
-				limit = Min(limit, vc_hnsw_ordered_distance(s->frontier[0]));
-		}
-	}
-}
-
-/* When the search is to end: later while it may have gone astray. */
+/* When the search is to end, now that it has come nearer: later while it may have gone astray. */
 static inline uint32
 few_visits(VcHnswSearch *s, uint32 ef, uint32 patience)
 {
@@ -910,42 +956,28 @@ few_visits(VcHnswSearch *s, uint32 ef, uint32 patience)
 void
 vc_hnsw_search_few(VcHnswSearch *s, const VcHnswQuery *query, VcHnswId entry, uint32 ef, uint32 patience)
 {
-	uint32 visits = patience;
+	uint32 last = patience; /* it ends with this visit, unless one before it is among the ef nearest */
 
 	Assert(s->graph->shape.coded);
-	vc_hnsw_search_reset(s);
-	s->query = query;
+	vc_hnsw_search_start(s, query, entry);
 	widen(s, ef);
-	if (s->frontier_size < FEW_ROOM(patience))
-	{
-		s->frontier_size = FEW_ROOM(patience);
-		s->frontier = repalloc_huge(s->frontier, sizeof(VcHnswOrdered) * (Size) s->frontier_size);
-	}
 	s->least = INFINITY;
-	see(s, entry)->best = -INFINITY;
-	few_keep(s, 1, vc_hnsw_ordered(-INFINITY, entry));
-	while (s->frontier_count > 0 && s->found_count < visits)
+	while (s->frontier_count > 0 && s->found_count < last)
 	{
-		VcHnswOrdered best = s->frontier[--s->frontier_count];
+		VcHnswOrdered best = s->frontier[1];
 		VcHnswId	  id = (VcHnswId) best;
-		float		  least = s->least;
+		float		  limit = limit_of(s);
+		uint32		  had = s->nearest_count;
 		uint32		  n;
-		Seen		 *seen;
 
-		if (vc_hnsw_ordered_distance(best) > limit_of(s))
+		if (vc_hnsw_ordered_distance(best) > limit)
 			break;
-		seen = see(s, id);
-		if (seen->visited)
+		if (!take_first(s))
 			continue;
-		seen->visited = VISITED_FREE;
-		for (uint32 i = 1; i <= Min(s->frontier_count, TOUCH_AHEAD); i++)
-			touch(s, (VcHnswId) s->frontier[s->frontier_count - i]);
-		CHECK_FOR_INTERRUPTS();
 		n = visit_links(s, id, true);
-		if (s->least < least)
-			visits = few_visits(s, ef, patience);
-		/* No more than can be visited. Some are kept twice, since a node may be seen again with a lower estimate. */
-		few_keep_links(s, n, FEW_ROOM(Min(visits - s->found_count, patience)));
+		if (s->nearest_count > had || limit_of(s) < limit)
+			last = few_visits(s, ef, patience);
+		push_links(s, n, -INFINITY);
 	}
 }
 
@@ -954,29 +986,4 @@ vc_hnsw_search_found(VcHnswSearch *s, uint32 *count)
 {
 	*count = s->found_count;
 	return s->found;
-}
-
-VcHnswId
-vc_hnsw_search_nearest(VcHnswSearch *s, bool down)
-{
-	const VcHnswFound *best = NULL;
-
-	for (uint32 i = 0; i < s->found_count; i++)
-		if (best == NULL || s->found[i].distance < best->distance)
-			best = &s->found[i];
-	if (best == NULL)
-		return VC_HNSW_NONE;
-	return down ? best->down : best->id;
-}
-
-VcHnswId
-vc_hnsw_descend(VcHnswSearch *s, const VcHnswQuery *query, VcHnswId entry, int from, int level)
-{
-	for (; from > level && entry != VC_HNSW_NONE; from--)
-	{
-		vc_hnsw_search_start(s, query, entry);
-		vc_hnsw_search_run(s, VC_HNSW_DESCEND_EF, UINT32_MAX);
-		entry = vc_hnsw_search_nearest(s, true);
-	}
-	return entry;
 }

@@ -13,11 +13,12 @@ vc_hnsw_node_add_tid(VcHnswGraph *graph, VcHnswId id, const VcHnswStored *stored
 {
 	const VcHnswShape *shape = &graph->shape;
 	VcHold			   hold;
-	VcHnswNode		  *node = vc_hnsw_node_for_update(graph, &hold, id);
+	const VcHnswNode  *whole;
+	VcHnswNode		  *node = vc_hnsw_node_head_for_update(graph, &hold, id, &whole);
 	VcHnswTids		  *tids = NULL;
 
 	if ((node->flags & (VC_HNSW_USED | VC_HNSW_DEAD)) != VC_HNSW_USED || node->level != 0 ||
-		!vc_hnsw_has_value(shape, node, stored) || (node->tids == shape->inline_tids && !may_overflow))
+		!vc_hnsw_has_value(shape, whole, stored) || (node->tids == shape->inline_tids && !may_overflow))
 	{
 		vc_hnsw_done(graph, &hold);
 		return false;

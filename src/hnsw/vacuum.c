@@ -28,6 +28,7 @@
 /* Before codes tell whether an offer is dominated, so many of the nearest neighbours do, which takes far less. */
 #define GUARDS 6
 
+/* A node of an upper level; or a hub, with nothing below it. */
 typedef struct UpperNode
 {
 	VcHnswId id;
@@ -147,7 +148,8 @@ static void
 clean_node(VacuumState *v, VcHnswId id)
 {
 	VcHold		hold;
-	VcHnswNode *node = vc_hnsw_node_for_update(&v->graph, &hold, id);
+	const VcHnswNode *whole;
+	VcHnswNode *node = vc_hnsw_node_head_for_update(&v->graph, &hold, id, &whole);
 	int			kept;
 	uint64		overflow;
 	bool		changed;
@@ -177,6 +179,17 @@ clean_node(VacuumState *v, VcHnswId id)
 }
 
 static void
+add_upper(VacuumState *v, VcHnswId id, VcHnswId down, uint8 level)
+{
+	if (v->nupper == v->upper_size)
+	{
+		v->upper_size *= 2;
+		v->upper = repalloc_huge(v->upper, sizeof(UpperNode) * v->upper_size);
+	}
+	v->upper[v->nupper++] = (UpperNode){id, down, level};
+}
+
+static void
 mark_block(VacuumState *v, BlockNumber block)
 {
 	const VcHnswShape *shape = &v->graph.shape;
@@ -199,12 +212,7 @@ mark_block(VacuumState *v, BlockNumber block)
 		{
 			if (node->level > 0)
 			{
-				if (v->nupper == v->upper_size)
-				{
-					v->upper_size *= 2;
-					v->upper = repalloc_huge(v->upper, sizeof(UpperNode) * v->upper_size);
-				}
-				v->upper[v->nupper++] = (UpperNode){id, node->down, node->level};
+				add_upper(v, id, node->down, node->level);
 				/* Marked by a vacuum that did not get to its end; what is below may be another value's by now. */
 				if (node->flags & VC_HNSW_DEAD)
 					set_dead(v, id);
@@ -216,6 +224,8 @@ mark_block(VacuumState *v, BlockNumber block)
 					needed = v->callback((ItemPointer) &node->tid[i], v->callback_state);
 				if (!needed)
 					v->stats->num_index_tuples += node->tids;
+				if (node->flags & VC_HNSW_HUB)
+					add_upper(v, id, VC_HNSW_NONE, 0);
 			}
 		}
 		vc_hnsw_done(&v->graph, &hold);
@@ -242,10 +252,11 @@ mark_upper(VacuumState *v)
 	{
 		VcHold		hold;
 		VcHnswNode *node;
+		const VcHnswNode *whole;
 
 		if (!is_dead(v, v->upper[i].down) || is_dead(v, v->upper[i].id))
 			continue;
-		node = vc_hnsw_node_for_update(&v->graph, &hold, v->upper[i].id);
+		node = vc_hnsw_node_head_for_update(&v->graph, &hold, v->upper[i].id, &whole);
 		node->flags |= VC_HNSW_DEAD;
 		vc_hnsw_node_commit(&v->graph, &hold, v->upper[i].id, -1);
 		set_dead(v, v->upper[i].id);
@@ -254,7 +265,7 @@ mark_upper(VacuumState *v)
 
 /* ---- pass 2 ---- */
 
-/* If searches start at a dead node, let them start at the highest live one. */
+/* If searches start at a dead node, let them start at the highest live one, or at a hub. */
 static void
 replace_entry(VacuumState *v)
 {
@@ -304,6 +315,7 @@ typedef struct Offers
 	Offer *dead; /* the first `expanded` have been looked at */
 	Size   ndead;
 	Size   expanded;
+	bool   far; /* those of hubs, by the links from hub to hub */
 } Offers;
 
 /* Beyond this many dead nodes we do not look for live ones behind them. */
@@ -342,16 +354,20 @@ expand_dead(VacuumState *v, VcHnswId id, Offers *offers)
 	VcHold			   hold;
 	const VcHnswNode  *node = vc_hnsw_node(graph, &hold, id);
 	float			   estimates[VC_HNSW_MAX_DEGREE];
+	float			   rescales[VC_HNSW_MAX_DEGREE];
+	int				   first;
+	int				   end;
 
 	if (shape->coded)
 	{
 		float distance = vc_hnsw_distance(graph, &v->query, node);
 
-		vc_hnsw_estimate(shape, &v->query.rabitq, node, distance, estimates);
+		vc_hnsw_estimate(graph, &v->query, node, distance, estimates, rescales);
 	}
 	else
 		vc_hnsw_link_distances(graph, node, estimates);
-	for (int i = 0; i < node->links; i++)
+	vc_hnsw_places(shape, node, offers->far, &first, &end);
+	for (int i = first; i < Min(end, node->links); i++)
 	{
 		VcHnswId link = vc_hnsw_links(node)[i];
 
@@ -366,18 +382,18 @@ expand_dead(VacuumState *v, VcHnswId id, Offers *offers)
 }
 
 /*
- * Collect offers for a node that links to `ndead` dead ones. Where most nodes are dead, the live ones lie behind several dead ones;
+ * Collect offers for a node that links to `ndead` dead ones, links[first..nlinks). Where most nodes are dead, the live ones lie behind several dead ones;
  * nearest first, so that the way leads to where the dead neighbours were.
  */
 static void
-collect_offers(VacuumState *v, const VcHnswId *links, int nlinks, int ndead, Offers *offers)
+collect_offers(VacuumState *v, const VcHnswId *links, int first, int nlinks, int ndead, Offers *offers)
 {
 	const VcHnswShape *shape = &v->graph.shape;
 
 	offers->live = palloc(sizeof(Offer) * shape->degree * Max(ndead, MAX_EXPANDED));
 	offers->dead = palloc(sizeof(Offer) * (shape->degree * Max(ndead, MAX_EXPANDED) + ndead));
 	offers->nlive = offers->ndead = offers->expanded = 0;
-	for (int i = 0; i < nlinks; i++)
+	for (int i = first; i < nlinks; i++)
 		if (is_dead(v, links[i]))
 			offer_dead(offers, links[i], -INFINITY);
 	while (offers->expanded < offers->ndead &&
@@ -399,7 +415,7 @@ collect_offers(VacuumState *v, const VcHnswId *links, int nlinks, int ndead, Off
 
 /* Look at an offered node: its exact distance, and its value. False if it will not do. */
 static bool
-accept_offer(VacuumState *v, Offer *offer, int level, float *scale)
+accept_offer(VacuumState *v, Offer *offer, int level, bool far, float *scale)
 {
 	VcHnswGraph		  *graph = &v->graph;
 	const VcHnswShape *shape = &graph->shape;
@@ -407,7 +423,8 @@ accept_offer(VacuumState *v, Offer *offer, int level, float *scale)
 	const VcHnswNode  *node = vc_hnsw_node(graph, &hold, offer->id);
 	bool			   good;
 
-	good = (node->flags & (VC_HNSW_USED | VC_HNSW_DEAD | VC_HNSW_APART)) == VC_HNSW_USED && node->level == level;
+	good = (node->flags & (VC_HNSW_USED | VC_HNSW_DEAD | VC_HNSW_APART)) == VC_HNSW_USED && node->level == level &&
+		   (!far || node->flags & VC_HNSW_HUB);
 	if (good)
 	{
 		offer->distance = vc_hnsw_distance(graph, &v->query, node);
@@ -425,9 +442,9 @@ prepare_offer(VacuumState *v, float scale)
 	vc_hnsw_query_init_node(&v->graph, &v->offer_query, v->theirs, scale);
 }
 
-/* Keep the values of a node's nearest live neighbours; the node's own is the query. */
+/* Keep the values of a node's nearest live neighbours, of links[first..nlinks); the node's own is the query. */
 static void
-find_guards(VacuumState *v, const VcHnswId *links, const float *distances, int nlinks)
+find_guards(VacuumState *v, const VcHnswId *links, const float *distances, int first, int nlinks)
 {
 	VcHnswGraph		  *graph = &v->graph;
 	const VcHnswShape *shape = &graph->shape;
@@ -437,7 +454,7 @@ find_guards(VacuumState *v, const VcHnswId *links, const float *distances, int n
 	v->nguards = 0;
 	if (!shape->coded || shape->compact)
 		return;
-	for (int i = 0; i < nlinks; i++)
+	for (int i = first; i < nlinks; i++)
 	{
 		int at;
 
@@ -486,29 +503,30 @@ is_linked(const VcHnswId *links, int n, VcHnswId id)
 	return false;
 }
 
-/* Whether a node has a live neighbour nearer to it than the offer, and nearer to the offer than it is. */
+/* Whether a node has a live neighbour in links[first..nlinks) nearer to it than the offer, and nearer to the offer than it is. */
 static bool
-is_dominated(VacuumState *v, VcHnswId id, const VcHnswId *links, int nlinks, const Offer *offer)
+is_dominated(VacuumState *v, VcHnswId id, const VcHnswId *links, int first, int nlinks, const Offer *offer)
 {
 	VcHnswGraph		  *graph = &v->graph;
 	const VcHnswShape *shape = &graph->shape;
 	VcHold			   hold;
 	const VcHnswNode  *node = vc_hnsw_node(graph, &hold, id);
 	float			   between[VC_HNSW_MAX_DEGREE];
+	float			   rescales[VC_HNSW_MAX_DEGREE];
 	float			   distances[VC_HNSW_MAX_DEGREE];
 	bool			   nearer[VC_HNSW_MAX_DEGREE];
 	bool			   dominated = false;
 
 	nlinks = Min(nlinks, node->links);
 	vc_hnsw_link_distances(graph, node, distances);
-	for (int i = 0; i < nlinks; i++)
+	for (int i = first; i < nlinks; i++)
 		nearer[i] = links[i] != VC_HNSW_NONE && !is_dead(v, links[i]) && vc_hnsw_links(node)[i] == links[i] &&
 					distances[i] < offer->distance;
 	if (shape->coded)
-		vc_hnsw_estimate(shape, &v->offer_query.rabitq, node, offer->distance, between);
+		vc_hnsw_estimate(graph, &v->offer_query, node, offer->distance, between, rescales);
 	vc_hnsw_done(graph, &hold);
 
-	for (int i = 0; i < nlinks && !dominated; i++)
+	for (int i = first; i < nlinks && !dominated; i++)
 	{
 		if (!nearer[i])
 			continue;
@@ -534,15 +552,12 @@ replace_link(VacuumState *v, VcHnswId id, int at, VcHnswId dead, const Offer *of
 	const VcHnswShape *shape = &graph->shape;
 	VcHold			   hold;
 	VcHnswNode		  *node;
+	const VcHnswNode  *whole;
 	VcHnswFactors	   factors = {0};
 
 	if (offer && shape->coded)
-	{
-		for (uint32 i = 0; i < shape->padded; i++)
-			v->residual[i] = v->offer_query.rotated[i] - v->query.rotated[i];
-		vc_hnsw_encode(graph, v->residual, v->query.rotated, v->code, &factors);
-	}
-	node = vc_hnsw_node_for_update(graph, &hold, id);
+		vc_hnsw_encode(graph, v->offer_query.rotated, v->query.rotated, v->residual, v->code, &factors);
+	node = vc_hnsw_node_head_for_update(graph, &hold, id, &whole);
 	if (dead == VC_HNSW_NONE && at == node->links)
 	{
 		vc_hnsw_links(node)[at] = VC_HNSW_NONE;
@@ -558,7 +573,7 @@ replace_link(VacuumState *v, VcHnswId id, int at, VcHnswId dead, const Offer *of
 	{
 		vc_hnsw_set_link(shape, node, at, offer->id, offer->distance, false);
 		if (shape->coded)
-			vc_hnsw_set_code(shape, node, at, v->code, &factors);
+			vc_hnsw_change_code(graph, &hold, node, whole, at, v->code, &factors);
 	}
 	else
 		vc_hnsw_links(node)[at] = VC_HNSW_NONE;
@@ -570,17 +585,21 @@ replace_link(VacuumState *v, VcHnswId id, int at, VcHnswId dead, const Offer *of
  * link. Links between the dead went both ways, and without this one nothing might lead to the node any more.
  */
 static void
-link_back(VacuumState *v, VcHnswId id, VcHnswId to, float distance)
+link_back(VacuumState *v, VcHnswId id, VcHnswId to, float distance, bool far)
 {
 	VcHnswGraph		  *graph = &v->graph;
 	const VcHnswShape *shape = &graph->shape;
 	VcHold			   hold;
-	VcHnswNode		  *node = vc_hnsw_node_for_update(graph, &hold, id);
+	const VcHnswNode  *whole;
+	VcHnswNode		  *node = vc_hnsw_node_head_for_update(graph, &hold, id, &whole);
 	int				   at = -1;
 	int				   dead = -1;
 	bool			   linked = (node->flags & (VC_HNSW_USED | VC_HNSW_DEAD)) != VC_HNSW_USED;
+	int				   first;
+	int				   end;
 
-	for (int i = 0; i < node->links; i++)
+	vc_hnsw_places(shape, node, far, &first, &end);
+	for (int i = first; i < Min(end, node->links); i++)
 	{
 		VcHnswId link = vc_hnsw_links(node)[i];
 
@@ -592,7 +611,7 @@ link_back(VacuumState *v, VcHnswId id, VcHnswId to, float distance)
 	}
 	/* Through a dead link this node is to find more neighbours of its own: it goes only where there is no other room. */
 	if (at < 0)
-		at = node->links < shape->degree ? node->links : dead;
+		at = node->links < end ? node->links : dead;
 	if (linked || at < 0)
 	{
 		vc_hnsw_done(graph, &hold);
@@ -604,39 +623,49 @@ link_back(VacuumState *v, VcHnswId id, VcHnswId to, float distance)
 	{
 		VcHnswFactors factors;
 
-		for (uint32 i = 0; i < shape->padded; i++)
-			v->residual[i] = v->query.rotated[i] - v->offer_query.rotated[i];
-		vc_hnsw_encode(graph, v->residual, v->offer_query.rotated, v->code, &factors);
-		vc_hnsw_set_code(shape, node, at, v->code, &factors);
+		vc_hnsw_encode(graph, v->query.rotated, v->offer_query.rotated, v->residual, v->code, &factors);
+		vc_hnsw_change_code(graph, &hold, node, whole, at, v->code, &factors);
 	}
 	vc_hnsw_node_commit(graph, &hold, id, at);
 }
 
+/* Repair a node's links to its neighbours, or a hub's to others. */
 static void
-repair_node(VacuumState *v, VcHnswId id)
+repair_node(VacuumState *v, VcHnswId id, bool far)
 {
 	VcHnswGraph		  *graph = &v->graph;
 	const VcHnswShape *shape = &graph->shape;
 	VcHold			   hold;
 	const VcHnswNode  *node = vc_hnsw_node(graph, &hold, id);
 	VcHnswId		   links[VC_HNSW_MAX_DEGREE];
-	int				   nlinks = node->links;
 	int				   level = node->level;
-	Offers			   offers;
+	Offers			   offers = {.far = far};
 	int				   ndead = 0;
 	int				   nlive = 0;
-	int				   had = nlinks;
-	int				   at = 0;
+	int				   first;
+	int				   end;
+	int				   nlinks;
+	int				   had;
+	int				   wanted;
+	int				   enough;
+	int				   at;
 	float			   scale;
 	float			   distances[VC_HNSW_MAX_DEGREE];
 
+	vc_hnsw_places(shape, node, far, &first, &end);
+	nlinks = had = Min(end, node->links);
+	wanted = far ? shape->far_links / 2 : shape->m;
+	enough = (end - first) * 3 / 4;
+	at = first;
 	if ((node->flags & (VC_HNSW_USED | VC_HNSW_DEAD)) != VC_HNSW_USED)
 	{
 		vc_hnsw_done(graph, &hold);
 		return;
 	}
 	memcpy(links, vc_hnsw_links(node), sizeof(VcHnswId) * nlinks);
-	for (int i = 0; i < nlinks; i++)
+	while ((node->flags & VC_HNSW_HUB) && had > first && links[had - 1] == VC_HNSW_NONE)
+		had--; /* a hub's links are counted with the places that are empty */
+	for (int i = first; i < nlinks; i++)
 		ndead += is_dead(v, links[i]);
 	if (ndead == 0)
 	{
@@ -649,14 +678,14 @@ repair_node(VacuumState *v, VcHnswId id)
 	vc_hnsw_done(graph, &hold);
 
 	vc_hnsw_query_init_node(graph, &v->query, v->own, scale);
-	find_guards(v, links, distances, nlinks);
-	collect_offers(v, links, nlinks, ndead, &offers);
+	find_guards(v, links, distances, first, nlinks);
+	collect_offers(v, links, first, nlinks, ndead, &offers);
 
 	/*
 	 * The nearest that no nearer neighbour stands in front of, as an insert would choose; then, as long as it has few, the nearest of the
 	 * rest. Without the first rule links get shorter with each vacuum, and searches get lost.
 	 */
-	for (int i = 0; i < nlinks; i++)
+	for (int i = first; i < nlinks; i++)
 		nlive += links[i] != VC_HNSW_NONE && !is_dead(v, links[i]);
 	for (int pass = 0; pass < 2; pass++)
 	{
@@ -670,29 +699,32 @@ repair_node(VacuumState *v, VcHnswId id)
 			/* Places of dead links first; a node with few links gets more than it had. */
 			while (at < nlinks && !is_dead(v, links[at]) && !(at >= had && links[at] == VC_HNSW_NONE))
 				at++;
+			if (at >= had && nlive >= wanted)
+				break;
 			if (at == nlinks)
 			{
-				if (nlive >= (int) shape->m || nlinks == (int) shape->degree)
+				if (nlinks == end)
 					break;
 				links[nlinks++] = VC_HNSW_NONE;
 			}
-			if (pass == 1 && nlive >= (int) shape->degree * 3 / 4)
+			if (pass == 1 && nlive >= enough)
 				break;
-			if (offer->id == id || is_linked(links, nlinks, offer->id) || !accept_offer(v, offer, level, &their_scale))
+			if (offer->id == id || is_linked(links + first, nlinks - first, offer->id) ||
+				!accept_offer(v, offer, level, far, &their_scale))
 				continue;
 			looked_at++;
 			if (pass == 0 && is_guarded(v, offer, their_scale))
 				continue;
 			prepare_offer(v, their_scale);
-			if (pass == 0 && is_dominated(v, id, links, nlinks, offer))
+			if (pass == 0 && is_dominated(v, id, links, first, nlinks, offer))
 				continue;
 			replace_link(v, id, at, links[at], offer);
-			link_back(v, offer->id, id, offer->distance);
+			link_back(v, offer->id, id, offer->distance, far);
 			links[at] = offer->id;
 			nlive++;
 		}
 	}
-	for (int i = 0; i < nlinks; i++)
+	for (int i = first; i < nlinks; i++)
 		if (is_dead(v, links[i]))
 			replace_link(v, id, i, links[i], NULL);
 	pfree(offers.live);
@@ -712,6 +744,7 @@ repair_block(VacuumState *v, BlockNumber block)
 		VcHold			  hold;
 		const VcHnswNode *node;
 		bool			  needed = false;
+		bool			  hub;
 
 		if (is_dead(v, id))
 			continue;
@@ -719,9 +752,12 @@ repair_block(VacuumState *v, BlockNumber block)
 		if (node->flags & VC_HNSW_USED)
 			for (int i = 0; i < node->links && !needed; i++)
 				needed = is_dead(v, vc_hnsw_links(node)[i]);
+		hub = (node->flags & VC_HNSW_HUB) != 0;
 		vc_hnsw_done(&v->graph, &hold);
 		if (needed)
-			repair_node(v, id);
+			repair_node(v, id, false);
+		if (needed && hub)
+			repair_node(v, id, true);
 	}
 }
 
@@ -762,11 +798,12 @@ free_block(VacuumState *v, BlockNumber block)
 		VcHnswId	id = block * shape->slots_per_page + slot;
 		VcHold		hold;
 		VcHnswNode *node;
+		const VcHnswNode *whole;
 		BlockNumber overflow;
 
 		if (!is_dead(v, id))
 			continue;
-		node = vc_hnsw_node_for_update(graph, &hold, id);
+		node = vc_hnsw_node_head_for_update(graph, &hold, id, &whole);
 		overflow = node->level == 0 ? node->overflow : InvalidBlockNumber;
 		node->flags = 0;
 		node->links = 0;

@@ -89,7 +89,7 @@ vc_hnsw_rotated(const VcHnswGraph *graph, const void *value, float scale, float 
 		return;
 	}
 	vc_metric_to_float(graph->metric, value, scale, shape->dim, out);
-	vc_rotation_apply(graph->rotation, out, out);
+	vc_hnsw_rotate(graph, out);
 }
 
 float

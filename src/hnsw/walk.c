@@ -62,7 +62,7 @@ walk_nodes(VcHnswWalk *walk)
 			for (int i = 0; i < node->links; i++)
 				links += vc_hnsw_links(node)[i] != VC_HNSW_NONE;
 			vc_hnsw_done(&walk->graph, &hold);
-			if (header.flags & ~(VC_HNSW_USED | VC_HNSW_DEAD | VC_HNSW_APART))
+			if (header.flags & ~(VC_HNSW_USED | VC_HNSW_DEAD | VC_HNSW_APART | VC_HNSW_HUB))
 				vc_page_corrupted(walk->index, block, "node %u has unknown flags %#x", id, header.flags);
 			if (!(header.flags & VC_HNSW_USED))
 			{
@@ -79,6 +79,7 @@ walk_nodes(VcHnswWalk *walk)
 				continue;
 			}
 			walk->nodes++;
+			walk->upper += (header.flags & VC_HNSW_HUB) != 0;
 			walk->links += links;
 			walk->dead += (header.flags & VC_HNSW_DEAD) != 0;
 			walk->apart += (header.flags & VC_HNSW_APART) != 0;

@@ -25,7 +25,7 @@ typedef struct VcHnswWalk
 	int			entry_level;
 
 	uint64 nodes;	/* of level 0 */
-	uint64 upper;	/* of other levels */
+	uint64 upper;	/* of other levels; compact: hubs */
 	uint64 dead;	/* of level 0 */
 	uint64 apart;	/* of level 0 */
 	uint64 free_slots;

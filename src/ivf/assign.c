@@ -4,16 +4,21 @@
  *
  * A row that is inserted by itself is compared with the lists by codes in the root's pages (frontier.c). A build has the
  * centroids in memory and thousands of rows at hand: where lists are few it compares all rows with all of them, exactly,
- * many rows and sixteen centroids at a time, and where they are many by codes (quantize/nearest.h), for which the lists are cut
- * into about sqrt(lists) parts. Then rows are written list by list, so that pages are in the CPU's cache.
+ * many rows and sixteen centroids at a time, and where they are many with those of the nearest parts (quantize/nearest.h), for which
+ * the lists are cut into about sqrt(lists) parts. Then rows are written list by list, so that pages are in the CPU's cache.
  *
  * A row goes to the list whose centroid is nearest as the metric has it. By inner product that is not where k-means had it, but
  * it brings the long vectors, which most queries want, together in the lists that most queries probe first.
  *
- * Every process that takes part in a build reads the centroids from the root and makes its own codes: some milliseconds.
+ * With spill a row also goes to the list that a second copy is best off in. That takes the distances to all lists, which give the
+ * nearest one as well.
+ *
+ * Every process that takes part in a build reads the centroids from the root and cuts them itself: some milliseconds.
  * Where a list has room each process remembers by itself, and notes in the list's first page at its end.
  */
 #include "ivf/assign.h"
+
+#include <math.h>
 
 #include "ivf/train.h"
 #include "kernels/vc_kernels.h"
@@ -27,7 +32,14 @@
 #define MAX_ROW_BYTES ((Size) 8 * 1024 * 1024) /* of the rows of a batch */
 #define MAX_LIST_BYTES ((Size) 64 * 1024 * 1024) /* of all centroids */
 
-#define BETWEEN_INTERRUPTS 96 /* rows; whole tiles of every instruction set's `nearest` */
+/* Rows; whole tiles of every instruction set's `nearest`. */
+#define BETWEEN_INTERRUPTS 96
+#define BETWEEN_INTERRUPTS_IN_PARTS 4096
+
+#define PREFETCH_AHEAD 4 /* copies of rows */
+
+#define SCORED_ROWS 48 /* whose distances to all lists are at hand, with spill: whole tiles again */
+#define NO_LIST UINT32_MAX
 
 struct VcIvfBatch
 {
@@ -36,7 +48,7 @@ struct VcIvfBatch
 	uint32		 nlists;
 	float		*centroids; /* [nlists][padded] */
 	BlockNumber *heads;
-	BlockNumber *room; /* [nlists]: no segment before it has any */
+	VcIvfRoom	*room; /* [nlists] */
 	VcNearest	*nearest; /* null: all are compared */
 	float		*panels;
 	float		*half_norms;
@@ -47,20 +59,33 @@ struct VcIvfBatch
 	ItemPointerData *tids;
 	VcKeyRow		*keys;	  /* where the index has key columns */
 	char			*vectors; /* [max_rows] of rows.vector_bytes, where values are kept */
-	uint32			*list;	  /* of each row */
-	uint32			*order;	  /* rows in order of their lists */
+	uint32			 ncopies; /* as many as rows, and with spill second ones after them */
+	uint32			*list;	  /* of each copy */
+	uint32			*second_of; /* the row of each second copy */
+	uint32			*order;	  /* copies in order of their lists */
 	uint32			*starts;  /* [nlists] */
-	float			*score;
+	float			*score;	  /* with spill [SCORED_ROWS][nlists, whole panels] */
 
 	float	*residual;
 	VcIvfRow row;
 };
 
-/* Whether there are so many lists that rows are compared with them by their codes. */
+/* Whether there are so many lists that rows are compared with those of some parts only. */
 static bool
-by_code(const VcIvf *ivf)
+in_parts(const VcIvf *ivf)
 {
-	return vc_nearest_pays(ivf->rows.padded, ivf->meta.lists);
+	return vc_nearest_pays(ivf->meta.lists) && !ivf->meta.spill;
+}
+
+/* Whether this is not made for such an index. */
+static bool
+row_by_row(const VcIvf *ivf)
+{
+	Size list_bytes = sizeof(float) * ivf->rows.padded * ivf->meta.lists;
+	bool by_product = ivf->metric->kind == VC_METRIC_IP;
+
+	return (ivf->meta.spill && (by_product || ivf->meta.lists > VC_IVF_MAX_FLAT)) || (by_product && in_parts(ivf)) ||
+		   list_bytes > MAX_LIST_BYTES || list_bytes > (Size) maintenance_work_mem * 1024 / 8;
 }
 
 static void
@@ -69,7 +94,7 @@ prepare_lists(VcIvfBatch *batch)
 	VcIvf  *ivf = batch->ivf;
 	uint32	padded = ivf->rows.padded;
 
-	if (by_code(ivf))
+	if (in_parts(ivf))
 	{
 		uint32 *part_of = palloc(sizeof(uint32) * batch->nlists);
 		uint32	parts;
@@ -94,19 +119,20 @@ vc_ivf_batch_new(VcIvf *ivf)
 {
 	VcIvfBatch *batch;
 	Size		padded = ivf->rows.padded;
-	Size		list_bytes = sizeof(float) * padded * ivf->meta.lists;
 	Size		row_bytes = sizeof(float) * padded + ivf->rows.vector_bytes;
+	Size		copies = ivf->meta.spill ? 2 : 1;
 
-	if (ivf->meta.spill || (ivf->metric->kind == VC_METRIC_IP && by_code(ivf)) || list_bytes > MAX_LIST_BYTES || list_bytes > (Size) maintenance_work_mem * 1024 / 8)
+	if (row_by_row(ivf))
 		return NULL;
 	batch = palloc0(sizeof(VcIvfBatch));
 	batch->ivf = ivf;
 	batch->nlists = ivf->meta.lists;
-	batch->centroids = palloc_extended(list_bytes, MCXT_ALLOC_HUGE);
+	batch->centroids = palloc_extended(sizeof(float) * padded * batch->nlists, MCXT_ALLOC_HUGE);
 	batch->heads = palloc(sizeof(BlockNumber) * batch->nlists);
-	batch->room = palloc(sizeof(BlockNumber) * batch->nlists);
+	batch->room = palloc0(sizeof(VcIvfRoom) * batch->nlists);
 	vc_ivf_centroids(ivf, batch->heads, batch->centroids);
-	memcpy(batch->room, batch->heads, sizeof(BlockNumber) * batch->nlists);
+	for (uint32 l = 0; l < batch->nlists; l++)
+		batch->room[l].segment = batch->heads[l];
 	prepare_lists(batch);
 
 	batch->max_rows = Max(MIN_ROWS, Min(MAX_ROWS, Min(MAX_ROW_BYTES, (Size) maintenance_work_mem * 1024 / 8) / row_bytes));
@@ -116,9 +142,10 @@ vc_ivf_batch_new(VcIvf *ivf)
 		batch->keys = palloc(sizeof(VcKeyRow) * batch->max_rows);
 	if (ivf->rows.value_bytes > 0)
 		batch->vectors = palloc_extended(ivf->rows.vector_bytes * batch->max_rows, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	batch->list = palloc(sizeof(uint32) * batch->max_rows);
-	batch->order = palloc(sizeof(uint32) * batch->max_rows);
-	batch->score = palloc(sizeof(float) * batch->max_rows);
+	batch->list = palloc(sizeof(uint32) * batch->max_rows * copies);
+	batch->second_of = palloc(sizeof(uint32) * batch->max_rows * (copies - 1));
+	batch->order = palloc(sizeof(uint32) * batch->max_rows * copies);
+	batch->score = palloc(sizeof(float) * (ivf->meta.spill ? SCORED_ROWS * vc_panels_norms_size(batch->nlists) : batch->max_rows));
 	batch->starts = palloc(sizeof(uint32) * batch->nlists);
 	batch->residual = palloc(sizeof(float) * padded);
 	vc_ivf_row_alloc(ivf, &ivf->rows, &batch->row);
@@ -128,11 +155,12 @@ vc_ivf_batch_new(VcIvf *ivf)
 static void
 assign_rows(VcIvfBatch *batch)
 {
-	Size padded = batch->ivf->rows.padded;
+	Size   padded = batch->ivf->rows.padded;
+	uint32 step = batch->nearest != NULL ? BETWEEN_INTERRUPTS_IN_PARTS : BETWEEN_INTERRUPTS;
 
-	for (uint32 i = 0; i < batch->nrows; i += BETWEEN_INTERRUPTS)
+	for (uint32 i = 0; i < batch->nrows; i += step)
 	{
-		uint32 count = Min(BETWEEN_INTERRUPTS, batch->nrows - i);
+		uint32 count = Min(step, batch->nrows - i);
 
 		CHECK_FOR_INTERRUPTS();
 		if (batch->nearest == NULL)
@@ -140,20 +168,105 @@ assign_rows(VcIvfBatch *batch)
 									   vc_panels_norms_size(batch->nlists) / VC_PANEL, padded, batch->score + i,
 									   batch->list + i);
 		else
-			for (uint32 j = i; j < i + count; j++)
-				batch->list[j] = vc_nearest_find(batch->nearest, batch->rows + j * padded);
+			vc_nearest_find(batch->nearest, batch->rows + i * padded, count, batch->list + i);
 	}
 }
 
-/* Rows in order of their lists, and of each list as they came. */
+/* The list with the least score but for one, which may be NO_LIST; NO_LIST where no score can be compared. */
+static uint32
+least_score(const VcIvfBatch *batch, const float *score, uint32 but)
+{
+	float  least = INFINITY;
+	uint32 list = NO_LIST;
+
+	for (uint32 l = 0; l < batch->nlists; l++)
+		if (score[l] < least && l != but)
+		{
+			least = score[l];
+			list = l;
+		}
+	return list;
+}
+
+/* The list for a row's second copy, or NO_LIST: as vc_ivf_frontier_spill has it, from scores that tell all distances. */
+static uint32
+second_list(VcIvfBatch *batch, const float *row, const float *score, uint32 nearest)
+{
+	Size		 padded = batch->ivf->rows.padded;
+	const float *centroid = batch->centroids + nearest * padded;
+	float		*residual = batch->residual;
+	float		 norm = vc_kernels->norm2_f32(row, padded);
+	float		 best = INFINITY;
+	float		 limit = INFINITY; /* a score from here on is of a distance that is no less than the best loss */
+	float		 squared_residual;
+	float		 row_along;
+	uint32		 first = least_score(batch, score, nearest); /* most are ruled out by its loss */
+	uint32		 list = NO_LIST;
+
+	if (first == NO_LIST)
+		return NO_LIST;
+	for (Size j = 0; j < padded; j++)
+		residual[j] = row[j] - centroid[j];
+	squared_residual = vc_kernels->norm2_f32(residual, padded);
+	row_along = vc_kernels->ip_f32(row, residual, padded);
+	for (uint32 i = 0; i <= batch->nlists; i++)
+	{
+		uint32 l = i == 0 ? first : i - 1;
+		float  loss;
+
+		if (!(score[l] < limit) || l == nearest)
+			continue;
+		loss = vc_ivf_spill_loss(2 * score[l] + norm,
+								 row_along - vc_kernels->ip_f32(batch->centroids + l * padded, residual, padded), squared_residual);
+		if (loss < best || list == NO_LIST)
+		{
+			best = loss;
+			limit = (best - norm) / 2;
+			list = l;
+		}
+	}
+	return list;
+}
+
+/* The lists of both copies of each row. */
 static void
-order_rows(VcIvfBatch *batch)
+assign_copies(VcIvfBatch *batch)
+{
+	Size   padded = batch->ivf->rows.padded;
+	uint32 scores = (uint32) vc_panels_norms_size(batch->nlists);
+
+	for (uint32 from = 0; from < batch->nrows; from += SCORED_ROWS)
+	{
+		uint32 count = Min(SCORED_ROWS, batch->nrows - from);
+
+		CHECK_FOR_INTERRUPTS();
+		vc_kernels->quant->panel_scores(batch->rows + from * padded, padded, count, batch->panels, batch->half_norms, scores / VC_PANEL,
+										padded, batch->score);
+		for (uint32 i = 0; i < count; i++)
+		{
+			const float *score = batch->score + (Size) i * scores;
+			uint32		 nearest = least_score(batch, score, NO_LIST);
+			uint32		 second;
+
+			batch->list[from + i] = nearest == NO_LIST ? 0 : nearest;
+			second = second_list(batch, batch->rows + (from + i) * padded, score, batch->list[from + i]);
+			if (second == NO_LIST)
+				continue;
+			batch->second_of[batch->ncopies - batch->nrows] = from + i;
+			batch->list[batch->ncopies++] = second;
+		}
+	}
+}
+
+/* Copies in order of their lists, and of each list as they came. */
+static void
+order_copies(VcIvfBatch *batch)
 {
 	uint32 *starts = batch->starts;
 	uint32	before = 0;
 
 	memset(starts, 0, sizeof(uint32) * batch->nlists);
-	for (uint32 i = 0; i < batch->nrows; i++)
+	for (uint32 i = 0; i < batch->ncopies; i++)
 		starts[batch->list[i]]++;
 	for (uint32 l = 0; l < batch->nlists; l++)
 	{
@@ -162,7 +275,7 @@ order_rows(VcIvfBatch *batch)
 		starts[l] = before;
 		before += count;
 	}
-	for (uint32 i = 0; i < batch->nrows; i++)
+	for (uint32 i = 0; i < batch->ncopies; i++)
 		batch->order[starts[batch->list[i]]++] = i;
 }
 
@@ -172,24 +285,34 @@ write_rows(VcIvfBatch *batch, double *err)
 	VcIvf *ivf = batch->ivf;
 	Size   padded = ivf->rows.padded;
 
-	assign_rows(batch);
-	order_rows(batch);
-	for (uint32 i = 0; i < batch->nrows; i++)
+	batch->ncopies = batch->nrows;
+	if (ivf->meta.spill)
+		assign_copies(batch);
+	else
+		assign_rows(batch);
+	order_copies(batch);
+	for (uint32 i = 0; i < batch->ncopies; i++)
 	{
-		uint32		 at = batch->order[i];
-		uint32		 list = batch->list[at];
+		uint32		 copy = batch->order[i];
+		bool		 spilled = copy >= batch->nrows;
+		uint32		 at = spilled ? batch->second_of[copy - batch->nrows] : copy;
+		uint32		 list = batch->list[copy];
 		const float *row = batch->rows + at * padded;
 		const float *centroid = batch->centroids + list * padded;
 
 		CHECK_FOR_INTERRUPTS();
+		if (i + PREFETCH_AHEAD < batch->ncopies)
+			vc_ivf_prefetch_room(&ivf->rows, &batch->room[batch->list[batch->order[i + PREFETCH_AHEAD]]]);
 		for (Size j = 0; j < padded; j++)
 			batch->residual[j] = row[j] - centroid[j];
 		vc_ivf_row_encode(ivf, &ivf->rows, batch->residual, centroid, &batch->row);
+		batch->row.spilled = spilled;
 		batch->row.keys = batch->keys != NULL ? &batch->keys[at] : NULL;
 		if (batch->vectors != NULL)
 			batch->row.vector = (VcIvfVector *) (batch->vectors + at * ivf->rows.vector_bytes);
-		batch->room[list] = vc_ivf_add_row_from(ivf, &ivf->rows, batch->room[list], &batch->tids[at], &batch->row);
-		*err += batch->row.factors.err;
+		vc_ivf_add_row_from(ivf, &ivf->rows, &batch->room[list], &batch->tids[at], &batch->row);
+		if (!spilled)
+			*err += batch->row.factors.err;
 	}
 	batch->nrows = 0;
 }
@@ -224,6 +347,6 @@ vc_ivf_batch_finish(VcIvfBatch *batch, double *err)
 
 	write_rows(batch, err);
 	for (uint32 l = 0; l < batch->nlists; l++)
-		if (batch->room[l] != batch->heads[l])
-			vc_ivf_note_room(ivf, &ivf->rows, batch->heads[l], batch->room[l]);
+		if (batch->room[l].segment != batch->heads[l])
+			vc_ivf_note_room(ivf, &ivf->rows, batch->heads[l], batch->room[l].segment);
 }

@@ -11,8 +11,8 @@
 typedef struct VcIvfBatch VcIvfBatch;
 
 /*
- * Null where the index is better served by inserting one row after the other: with spill, with many lists under inner product,
- * which nearest.h does not know, or with lists beyond memory.
+ * Null where the index is better served by inserting one row after the other: under inner product with many lists, which nearest.h
+ * does not know, or with spill; with spill and branches; or with lists beyond memory.
  */
 extern VcIvfBatch *vc_ivf_batch_new(VcIvf *ivf);
 

@@ -6,8 +6,8 @@
  * centroids and rows of a batch (assign.c); the lists are built in shared buffers. Nothing is WAL-logged while the index is built; at the end all its pages are, in one pass. A crash before
  * that leaves an index that was never committed.
  *
- * Workers: the same insertion runs in parallel processes, each on its share of the table's blocks; the locks are those of
- * concurrent inserts (parallel.c).
+ * Workers take tasks of the training, in which the result does not depend on who does what; then the same insertion runs in all
+ * processes, each on its share of the table's blocks, and the locks are those of concurrent inserts (parallel.c).
  */
 #include "ivf/build.h"
 
@@ -95,6 +95,9 @@ vc_ivf_build(Relation heap, Relation index, IndexInfo *index_info)
 	VcIvf			  ivf;
 	VcSample		  sample;
 	uint32			  lists = options != NULL ? options->lists : 0;
+	uint64			  wanted;
+	VcIvfTeam		 *team;
+	VcIvfTrainer	 *trainer;
 	double			  rows;
 
 	if (RelationGetNumberOfBlocks(index) != 0)
@@ -109,28 +112,28 @@ vc_ivf_build(Relation heap, Relation index, IndexInfo *index_info)
 	rows = sample.table_rows;
 	if (lists == 0)
 		lists = vc_ivf_choose_lists(rows);
-	vc_sample_fill(&sample, (uint64) Max((double) SAMPLE_PER_LIST * lists, MIN_SAMPLE));
+	/* No more than there are, as far as the estimate can be trusted: a team has memory for all that are wanted. */
+	wanted = (uint64) Min(Max((double) SAMPLE_PER_LIST * lists, MIN_SAMPLE), rows * 1.25 + 1000);
+	team = vc_ivf_team_start(heap, index, index_info, &ivf);
+	trainer = vc_ivf_trainer_new(&ivf, lists < 2 ? NULL : team, Min(wanted, sample.room), lists,
+								 vc_sample_blocks(&sample, wanted));
+	vc_ivf_trainer_sample(trainer, &sample, wanted);
 	vc_ivf_add_meta(&ivf);
 	if (sample.count < 2 || lists < 2)
 		write_untrained(&ivf);
 	else
 	{
-		float *centroids;
-
 		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VC_IVF_PHASE_KMEANS);
 		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, 100);
-		centroids = vc_ivf_train(&ivf, sample.rows, sample.count, &lists);
-		ivf.meta.sample = (uint32) sample.count;
-		vc_ivf_calibrate(&ivf, sample.rows, sample.count, centroids, lists);
-		vc_ivf_write_lists(&ivf, centroids, lists);
-		pfree(centroids);
+		vc_ivf_train(trainer, sample.rows, sample.count);
 	}
+	vc_ivf_trainer_end(trainer);
 	vc_sample_end(&sample);
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VC_IVF_PHASE_ROWS);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, (int64) rows);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, 0);
-	vc_ivf_build_rows(heap, index, index_info, &ivf, result);
+	vc_ivf_build_rows(heap, index, index_info, &ivf, team, result);
 	vc_ivf_write_meta(&ivf);
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VC_IVF_PHASE_LOG);

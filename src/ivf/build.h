@@ -7,6 +7,7 @@
 
 #include "ivf/assign.h"
 #include "ivf/ivf.h"
+#include "ivf/team.h"
 #include "types/detoast.h"
 
 typedef struct VcIvfShared VcIvfShared;
@@ -36,9 +37,9 @@ extern void vc_ivf_build_row(Relation index, ItemPointer tid, Datum *values, boo
 extern void vc_ivf_report_rows(VcIvfBuilder *builder);
 
 /*
- * Put all rows of the table into the lists, with as many processes as the plan for the build has; fills the counts, also in
- * ivf->meta.
+ * Put all rows of the table into the lists, with the team where there is one, which it ends; fills the counts, also in ivf->meta.
  */
-extern void vc_ivf_build_rows(Relation heap, Relation index, IndexInfo *index_info, VcIvf *ivf, IndexBuildResult *result);
+extern void vc_ivf_build_rows(Relation heap, Relation index, IndexInfo *index_info, VcIvf *ivf, VcIvfTeam *team,
+							  IndexBuildResult *result);
 
 #endif /* VC_IVF_BUILD_H */

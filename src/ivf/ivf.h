@@ -309,9 +309,19 @@ extern void vc_ivf_row_encode(VcIvf *ivf, const VcIvfShape *shape, const float *
 /* Put a row into the list that starts at `head`; true if the list got a new segment for it. */
 extern bool vc_ivf_add_row(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, ItemPointer tid, const VcIvfRow *row);
 
-/* The same, beginning at a segment before which there is no room; returns the segment that took the row. */
-extern BlockNumber vc_ivf_add_row_from(VcIvf *ivf, const VcIvfShape *shape, BlockNumber from, ItemPointer tid,
-									   const VcIvfRow *row);
+/* Where a list has room, as one process remembers it that adds many rows. */
+typedef struct VcIvfRoom
+{
+	BlockNumber segment; /* no segment before it has any */
+	Buffer		buffer;	 /* where that was, or InvalidBuffer: not pinned, good only for a guess */
+	int			block;	 /* that took the last row */
+} VcIvfRoom;
+
+/* The same, beginning where there is room; *room comes to be where the row went. */
+extern void vc_ivf_add_row_from(VcIvf *ivf, const VcIvfShape *shape, VcIvfRoom *room, ItemPointer tid, const VcIvfRow *row);
+
+/* Fetch into the CPU's cache what a row that goes there soon will change. */
+extern void vc_ivf_prefetch_room(const VcIvfShape *shape, const VcIvfRoom *room);
 
 /* What moving rows from one segment of a list to another needs, made once for many. */
 typedef struct VcIvfMover VcIvfMover;

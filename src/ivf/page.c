@@ -15,6 +15,7 @@
 #include "am/scan.h"
 #include "ivf/change.h"
 #include "ivf/free.h"
+#include "kernels/prefetch.h"
 #include "kernels/vc_kernels.h"
 #include "kernels/vc_quant.h"
 #include "miscadmin.h"
@@ -124,10 +125,16 @@ vc_ivf_meta_fill(VcIvfMeta *meta, Relation index)
 	meta->free[VC_IVF_FREE_SEGMENTS] = meta->free[VC_IVF_FREE_VECTORS] = InvalidBlockNumber;
 }
 
+static Size
+rotation_size(const VcIvfMeta *meta)
+{
+	return vc_rotation_size(vc_rotation_padded(meta->dim));
+}
+
 static VcRotation *
 make_rotation(void *memory, const VcIvfMeta *meta)
 {
-	vc_rotation_init(memory, meta->dim, meta->seed);
+	vc_rotation_init(memory, meta->dim, vc_rotation_padded(meta->dim), meta->seed);
 	return memory;
 }
 
@@ -174,12 +181,12 @@ vc_ivf_open(VcIvf *ivf, Relation index)
 	if (rotation == NULL || rotation->dim != ivf->meta.dim || rotation->seed != ivf->meta.seed)
 	{
 		index->rd_amcache = NULL;
-		rotation = make_rotation(MemoryContextAlloc(index->rd_indexcxt, vc_rotation_size(ivf->meta.dim)), &ivf->meta);
+		rotation = make_rotation(MemoryContextAlloc(index->rd_indexcxt, rotation_size(&ivf->meta)), &ivf->meta);
 		index->rd_amcache = rotation;
 	}
 
 	/* A copy, because the relation's cache may be thrown away while the index is open. */
-	ivf->rotation = memcpy(palloc(vc_rotation_size(ivf->meta.dim)), rotation, vc_rotation_size(ivf->meta.dim));
+	ivf->rotation = memcpy(palloc(rotation_size(&ivf->meta)), rotation, rotation_size(&ivf->meta));
 	fill_shapes(ivf);
 }
 
@@ -192,7 +199,7 @@ vc_ivf_open_new(VcIvf *ivf, Relation index, ForkNumber fork, const VcIvfMeta *me
 	ivf->cached = fork == MAIN_FORKNUM ? vc_cache_get(index) : NULL;
 	ivf->metric = vc_metric_of(index, 1);
 	ivf->meta = *meta;
-	ivf->rotation = make_rotation(palloc(vc_rotation_size(meta->dim)), meta);
+	ivf->rotation = make_rotation(palloc(rotation_size(meta)), meta);
 	fill_shapes(ivf);
 }
 
@@ -230,13 +237,9 @@ vc_ivf_prefetch_segment(VcIvf *ivf, const VcIvfShape *shape, BlockNumber block)
 
 	if (page == NULL)
 		return;
-	__builtin_prefetch(GetBufferDescriptor(ivf->cached->recent[block] - 1));
-	__builtin_prefetch(page + BLCKSZ - 1); /* what tells the page's kind */
-	for (Size at = 0; at < PREFETCHED_BYTES; at += PG_CACHE_LINE_SIZE / 2)
-	{
-		__builtin_prefetch(page + at);
-		__builtin_prefetch(page + SizeOfPageHeaderData + shape->codes + at);
-	}
+	vc_prefetch(GetBufferDescriptor(ivf->cached->recent[block] - 1), sizeof(BufferDesc));
+	vc_prefetch(page, PREFETCHED_BYTES);
+	vc_prefetch(page + SizeOfPageHeaderData + shape->codes, PREFETCHED_BYTES);
 }
 
 Buffer
@@ -503,10 +506,9 @@ vc_ivf_prefetch_vector(VcIvf *ivf, const VcIvfShape *shape, BlockNumber vectors,
 
 	if (page == NULL)
 		return;
-	__builtin_prefetch(GetBufferDescriptor(ivf->cached->recent[block] - 1));
-	__builtin_prefetch(page + BLCKSZ - 1); /* what tells the page's kind */
-	for (Size at = 0; at < Min(shape->vector_bytes, PREFETCHED_BYTES); at += PG_CACHE_LINE_SIZE / 2)
-		__builtin_prefetch(page + SizeOfPageHeaderData + offset + at);
+	vc_prefetch(GetBufferDescriptor(ivf->cached->recent[block] - 1), sizeof(BufferDesc));
+	vc_prefetch(page, SizeOfPageHeaderData);
+	vc_prefetch(page + SizeOfPageHeaderData + offset, Min(shape->vector_bytes, PREFETCHED_BYTES));
 }
 
 void
@@ -797,14 +799,14 @@ vc_ivf_note_room(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, BlockNum
 	UnlockReleaseBuffer(buffer);
 }
 
-/* Put a row into the first free slot from a segment on; returns the segment, and whether it was added for the row. */
-static BlockNumber
-add_row(VcIvf *ivf, const VcIvfShape *shape, BlockNumber from, ItemPointer tid, const VcIvfRow *row, bool *grown)
+/* Put a row into the first free slot from a segment on, and note which; true if a segment was added for it. */
+static bool
+add_row(VcIvf *ivf, const VcIvfShape *shape, VcIvfRoom *room, ItemPointer tid, const VcIvfRow *row)
 {
-	BlockNumber here = from;
+	BlockNumber here = room->segment;
 	uint64		segments = 0;
+	bool		grown = false;
 
-	*grown = false;
 	for (;;)
 	{
 		Buffer		buffer;
@@ -820,42 +822,63 @@ add_row(VcIvf *ivf, const VcIvfShape *shape, BlockNumber from, ItemPointer tid, 
 			{
 				fill_slot(ivf, shape, buffer, i, pg_rightmost_one_pos32(~blocks[i].live), tid, row, NULL);
 				UnlockReleaseBuffer(buffer);
-				return here;
+				room->segment = here;
+				room->buffer = buffer;
+				room->block = (int) i;
+				return grown;
 			}
 		next = vc_ivf_segment(BufferGetPage(buffer))->next;
 		list = vc_ivf_segment(BufferGetPage(buffer))->list;
 		if (next == InvalidBlockNumber)
 		{
 			next = add_segment(ivf, shape, list, buffer);
-			*grown = true;
+			grown = true;
 		}
 		UnlockReleaseBuffer(buffer);
 		here = next;
-		vc_ivf_check_length(ivf, from, ++segments);
+		vc_ivf_check_length(ivf, room->segment, ++segments);
 	}
 }
 
-BlockNumber
-vc_ivf_add_row_from(VcIvf *ivf, const VcIvfShape *shape, BlockNumber from, ItemPointer tid, const VcIvfRow *row)
+void
+vc_ivf_add_row_from(VcIvf *ivf, const VcIvfShape *shape, VcIvfRoom *room, ItemPointer tid, const VcIvfRow *row)
 {
-	bool grown;
+	(void) add_row(ivf, shape, room, tid, row);
+}
 
-	return add_row(ivf, shape, from, tid, row, &grown);
+#define PREFETCH_CODES 1024 /* bytes; a CPU has no more requests to memory under way than some tens */
+
+void
+vc_ivf_prefetch_room(const VcIvfShape *shape, const VcIvfRoom *room)
+{
+	Page		page;
+	VcIvfBlock *block;
+	char	   *codes;
+
+	if (room->buffer <= 0) /* not known, or of a temporary table */
+		return;
+	page = BufferGetPage(room->buffer);
+	block = vc_ivf_blocks(page) + room->block;
+	codes = VcPageGetPayload(page) + shape->codes + room->block * shape->plane;
+	vc_prefetch(page, SizeOfPageHeaderData);
+	for (int i = 0; i < room->block; i++)
+		vc_prefetch(vc_ivf_blocks(page) + i, 1);
+	vc_prefetch(block, sizeof(VcIvfBlock));
+	vc_prefetch(codes, Min(Min(shape->plane, shape->first_codes), PREFETCH_CODES));
 }
 
 bool
 vc_ivf_add_row(VcIvf *ivf, const VcIvfShape *shape, BlockNumber head, ItemPointer tid, const VcIvfRow *row)
 {
 	Buffer		buffer = vc_ivf_read_segment(ivf, shape, head, BUFFER_LOCK_SHARE);
-	BlockNumber room = vc_ivf_segment(BufferGetPage(buffer))->room;
-	BlockNumber here;
+	BlockNumber from = vc_ivf_segment(BufferGetPage(buffer))->room;
+	VcIvfRoom	room = {.segment = from == InvalidBlockNumber ? head : from};
 	bool		grown;
 
 	UnlockReleaseBuffer(buffer);
-	if (room == InvalidBlockNumber)
-		room = head;
-	here = add_row(ivf, shape, room, tid, row, &grown);
-	if (here != room)
-		vc_ivf_note_room(ivf, shape, head, here);
+	from = room.segment;
+	grown = add_row(ivf, shape, &room, tid, row);
+	if (room.segment != from)
+		vc_ivf_note_room(ivf, shape, head, room.segment);
 	return grown;
 }

@@ -161,7 +161,7 @@ retrain(VcIvf *old, Relation table, uint32 wanted_lists)
 	Rows		   rows = {.room = 1024};
 	VcFetch		  *fetch;
 	float		  *sample;
-	float		  *centroids;
+	VcIvfTrainer  *trainer;
 	uint64		   sampled = 0;
 	uint64		   room;
 	uint32		   lists;
@@ -193,12 +193,10 @@ retrain(VcIvf *old, Relation table, uint32 wanted_lists)
 	lists = wanted_lists > 0 ? wanted_lists : vc_ivf_choose_lists((double) rows.count * GROWTH);
 	if (sampled >= FIRST_ROWS / 2 && lists > 1)
 	{
-		centroids = vc_ivf_train(&ivf, sample, sampled, &lists);
-		ivf.meta.sample = (uint32) sampled;
-		vc_ivf_calibrate(&ivf, sample, sampled, centroids, lists);
-		vc_ivf_write_lists(&ivf, centroids, lists);
+		trainer = vc_ivf_trainer_new(&ivf, NULL, sampled, lists, 0);
+		vc_ivf_train(trainer, sample, sampled);
+		vc_ivf_trainer_end(trainer);
 		retire(&ivf.meta, &old->meta);
-		pfree(centroids);
 		pfree(sample);
 		copy = (Copy){.ivf = &ivf, .fetch = fetch, .inserter = vc_ivf_inserter_new(&ivf)};
 		copy_rows(&copy, &rows, NULL, 0);

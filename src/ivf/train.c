@@ -7,22 +7,21 @@
 #include <math.h>
 
 #include "commands/progress.h"
+#include "ivf/calibrate.h"
 #include "kernels/vc_kernels.h"
 #include "kernels/vc_quant.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "quantize/kmeans.h"
+#include "utils/memutils.h"
 
 #define ITERATIONS 6
 #define REFINEMENTS 1
 
+#define BLOCKS_TOGETHER 64 /* of the table, that one process reads for the sample */
+
 /* Fewer rows than this are one list: it takes no longer to look at them all. */
 #define MIN_ROWS 1000
-
-#define CALIBRATION_QUERIES 100
-#define CALIBRATION_NEIGHBOURS 10
-#define CALIBRATION_BATCH 32
-#define THIN 8 /* one row in so many, to learn what conditions that few rows pass do */
 
 uint32
 vc_ivf_choose_lists(double rows)
@@ -37,227 +36,309 @@ vc_ivf_choose_lists(double rows)
 
 /* ---- training ---- */
 
+/* What all who train together see, at the start of their memory. */
+typedef struct Training
+{
+	uint64		room;	/* rows and lists that there is memory for */
+	uint32		wanted; /* lists */
+	BlockNumber blocks;
+	uint64		count; /* rows there are */
+	uint32		lists; /* found */
+} Training;
+
+struct VcIvfTrainer
+{
+	VcIvf		*ivf;
+	VcIvfTeam	*team;	  /* null for a worker, and where there is none */
+	dsm_segment *segment; /* null where one process trains alone */
+	VcKmeans	 params;
+	uint64		 count;
+
+	Training	*training;
+	BlockNumber *blocks; /* to be read for the sample */
+	uint32		*kept;	 /* rows of each BLOCKS_TOGETHER of them */
+	VcSample	 sample;
+	float	 *rows;
+	float	 *centroids;
+	void	 *kmeans;	   /* what all share of it */
+	void	 *calibration; /* and of this */
+
+	VcKmeansHelper	 *helper;
+	VcIvfCalibration *calibrator;
+};
+
 static void
-kmeans_tick(void *arg, double done)
+worker_tick(void *arg, double done)
+{
+	CHECK_FOR_INTERRUPTS();
+}
+
+static void
+leader_tick(void *arg, double done)
 {
 	CHECK_FOR_INTERRUPTS();
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, (int64) (done * 100));
 }
 
-float *
-vc_ivf_train(VcIvf *ivf, float *rows, uint64 count, uint32 *lists)
-{
-	uint32	 padded = ivf->rows.padded;
-	VcKmeans params = {.dim = padded, .clusters = *lists, .iterations = ITERATIONS, .refinements = REFINEMENTS,
-					   .seed = ivf->meta.seed, .tick = kmeans_tick};
-	Size	 workspace_bytes;
-	void	*workspace;
-	float	*centroids;
-
-	workspace_bytes = vc_kmeans_workspace(&params, count);
-	if (workspace_bytes / 1024 > (Size) maintenance_work_mem)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("%u lists of %u dimensions do not fit into maintenance_work_mem", *lists,
-							   ivf->meta.dim),
-						errhint("Raise maintenance_work_mem to %zu MB, or use fewer lists.",
-								workspace_bytes / 1024 / 1024 * 2 + 1)));
-	workspace = palloc_extended(workspace_bytes, MCXT_ALLOC_HUGE);
-	centroids = palloc_extended(sizeof(float) * *lists * padded, MCXT_ALLOC_HUGE);
-	*lists = vc_kmeans(&params, rows, count, centroids, workspace);
-	pfree(workspace);
-	return centroids;
-}
-
-/* ---- how many lists to probe ---- */
-
-static int
-compare_uint32(const void *a, const void *b)
-{
-	uint32 x = *(const uint32 *) a;
-	uint32 y = *(const uint32 *) b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* A row of the sample as the metric compares it with another: smaller is nearer. */
-static float
-sample_distance(VcIvf *ivf, const float *a, const float *b)
-{
-	return ivf->metric->kind == VC_METRIC_IP ? -vc_kernels->ip_f32(a, b, ivf->rows.padded)
-											 : vc_kernels->l2sq_f32(a, b, ivf->rows.padded);
-}
-
-/* The nearest rows seen so far, in order. */
-typedef struct Nearest
-{
-	float  distance[CALIBRATION_NEIGHBOURS];
-	uint64 row[CALIBRATION_NEIGHBOURS];
-	int	   count;
-} Nearest;
-
-static inline void
-note_row(Nearest *nearest, float distance, uint64 row)
-{
-	int at = nearest->count;
-
-	if (at == CALIBRATION_NEIGHBOURS && !(distance < nearest->distance[at - 1]))
-		return;
-	if (at < CALIBRATION_NEIGHBOURS)
-		nearest->count++;
-	else
-		at--;
-	for (; at > 0 && nearest->distance[at - 1] > distance; at--)
-	{
-		nearest->distance[at] = nearest->distance[at - 1];
-		nearest->row[at] = nearest->row[at - 1];
-	}
-	nearest->distance[at] = distance;
-	nearest->row[at] = row;
-}
-
-/* The list of a row's second copy, as vc_ivf_frontier_spill finds it. */
-static uint32
-spill_list(VcIvf *ivf, const float *row, uint32 nearest, const float *centroids, uint32 lists)
-{
-	Size		 padded = ivf->rows.padded;
-	const float *centroid = centroids + nearest * padded;
-	float		*residual = palloc(sizeof(float) * padded);
-	float		 squared_residual;
-	float		 row_along;
-	float		 best = INFINITY;
-	uint32		 list = nearest;
-
-	for (uint32 j = 0; j < padded; j++)
-		residual[j] = row[j] - centroid[j];
-	squared_residual = vc_kernels->norm2_f32(residual, padded);
-	row_along = vc_kernels->ip_f32(row, residual, padded);
-	for (uint32 l = 0; l < lists; l++)
-	{
-		const float *other = centroids + l * padded;
-		float		 squared = vc_kernels->l2sq_f32(row, other, padded);
-
-		if (l != nearest && squared < best)
-		{
-			float loss = vc_ivf_spill_loss(squared, row_along - vc_kernels->ip_f32(other, residual, padded), squared_residual);
-
-			if (loss < best)
-			{
-				best = loss;
-				list = l;
-			}
-		}
-	}
-	pfree(residual);
-	return list;
-}
-
-/* How many lists must be probed for each of the rows to be found; a row is in the list whose centroid is nearest. */
 static void
-note_ranks(VcIvf *ivf, const Nearest *nearest, const float *rows, const float *centroids, const float *panels, const float *half_norms,
-		   const float *list_distance, uint32 lists, uint32 *ranks)
+do_task(void *arg, VcIvfJob job, uint32 task)
 {
-	Size padded = ivf->rows.padded;
+	vc_ivf_trainer_task(arg, job, task);
+}
 
-	for (int i = 0; i < CALIBRATION_NEIGHBOURS; i++)
-	{
-		float  score;
-		uint32 list;
+/* Have all tasks of a job done. */
+static void
+run_job(void *arg, VcIvfJob job, uint32 tasks)
+{
+	VcIvfTrainer *trainer = arg;
 
-		ranks[i] = 1;
-		if (i >= nearest->count)
-			continue;
-		vc_kernels->quant->nearest(rows + nearest->row[i] * padded, padded, 1, panels, half_norms,
-								   vc_panels_norms_size(lists) / VC_PANEL, padded, &score, &list);
-		if (ivf->meta.spill && lists <= VC_IVF_MAX_FLAT)
-		{
-			uint32 second = spill_list(ivf, rows + nearest->row[i] * padded, list, centroids, lists);
+	if (trainer->team != NULL)
+		vc_ivf_team_run(trainer->team, job, tasks, do_task, trainer);
+	else
+		for (uint32 task = 0; task < tasks; task++)
+			vc_ivf_trainer_task(trainer, job, task);
+}
 
-			if (list_distance[second] < list_distance[list])
-				list = second;
-		}
-		for (uint32 l = 0; l < lists; l++)
-			ranks[i] += list_distance[l] < list_distance[list];
-	}
+static void
+share_kmeans(void *arg, VcKmeansHelper *self, uint32 tasks)
+{
+	((VcIvfTrainer *) arg)->helper = self;
+	run_job(arg, VC_IVF_JOB_KMEANS, tasks);
+}
+
+static VcIvfTrainer *
+make_trainer(VcIvf *ivf, VcIvfTeam *team, uint32 lists, void (*tick)(void *arg, double done))
+{
+	VcIvfTrainer *trainer = palloc0(sizeof(VcIvfTrainer));
+
+	trainer->ivf = ivf;
+	trainer->team = team;
+	trainer->params = (VcKmeans){.dim = ivf->rows.padded, .clusters = lists, .iterations = ITERATIONS, .refinements = REFINEMENTS,
+								 .seed = ivf->meta.seed, .tick = tick, .arg = trainer};
+	return trainer;
 }
 
 static uint32
-quantile(const uint32 *ranks, uint32 n, double share)
+sample_tasks(BlockNumber blocks)
 {
-	return ranks[Min((uint32) ceil(share * n) - 1, n - 1)];
+	return blocks / BLOCKS_TOGETHER + (blocks % BLOCKS_TOGETHER > 0);
+}
+
+/* Where everything is in the memory that all see; returns its size. With a null base that alone. */
+static Size
+lay_out(VcIvfTrainer *trainer, char *base, uint64 room, BlockNumber blocks)
+{
+	Size row_bytes = sizeof(float) * trainer->ivf->rows.padded;
+	Size blocks_at = CACHELINEALIGN(sizeof(Training));
+	Size kept_at = CACHELINEALIGN(add_size(blocks_at, mul_size(sizeof(BlockNumber), blocks)));
+	Size rows_at = CACHELINEALIGN(add_size(kept_at, mul_size(sizeof(uint32), sample_tasks(blocks))));
+	Size centroids_at = CACHELINEALIGN(add_size(rows_at, mul_size(row_bytes, room)));
+	Size kmeans_at = CACHELINEALIGN(add_size(centroids_at, mul_size(row_bytes, trainer->params.clusters)));
+	Size calibration_at = CACHELINEALIGN(add_size(kmeans_at, vc_kmeans_shared_size(&trainer->params, room)));
+
+	if (base != NULL)
+	{
+		trainer->training = (Training *) base;
+		trainer->blocks = (BlockNumber *) (base + blocks_at);
+		trainer->kept = (uint32 *) (base + kept_at);
+		trainer->rows = (float *) (base + rows_at);
+		trainer->centroids = (float *) (base + centroids_at);
+		trainer->kmeans = base + kmeans_at;
+		trainer->calibration = base + calibration_at;
+	}
+	return add_size(calibration_at, vc_ivf_calibration_size(room));
+}
+
+/* Whether there is memory for all of a team beside the rows, which take half of it at most. */
+static bool
+team_fits(VcIvfTrainer *trainer, uint64 room)
+{
+	Size own = vc_kmeans_helper_size(&trainer->params, room);
+	Size centroids = sizeof(float) * trainer->ivf->rows.padded * trainer->params.clusters;
+	Size shared = vc_kmeans_shared_size(&trainer->params, room);
+
+	return shared < MaxAllocHugeSize && own < MaxAllocHugeSize / vc_ivf_team_size(trainer->team) &&
+		   shared + centroids + vc_ivf_calibration_size(room) + own * vc_ivf_team_size(trainer->team) <= (Size) maintenance_work_mem * 1024 / 2;
+}
+
+VcIvfTrainer *
+vc_ivf_trainer_new(VcIvf *ivf, VcIvfTeam *team, uint64 room, uint32 lists, BlockNumber blocks)
+{
+	VcIvfTrainer *trainer = make_trainer(ivf, team, lists, leader_tick);
+
+	if (team != NULL && team_fits(trainer, room))
+		trainer->segment = dsm_create(lay_out(trainer, NULL, room, blocks), DSM_CREATE_NULL_IF_MAXSEGMENTS);
+	if (trainer->segment == NULL)
+	{
+		trainer->team = NULL;
+		return trainer;
+	}
+	trainer->params.share = share_kmeans;
+	(void) lay_out(trainer, dsm_segment_address(trainer->segment), room, blocks);
+	*trainer->training = (Training){.room = room, .wanted = lists, .blocks = blocks};
+	vc_ivf_team_train(team, dsm_segment_handle(trainer->segment));
+	return trainer;
+}
+
+VcIvfTrainer *
+vc_ivf_trainer_join(VcIvf *ivf, Relation heap, IndexInfo *index_info, dsm_handle training)
+{
+	dsm_segment	 *segment = dsm_attach(training);
+	Training	 *shared;
+	VcIvfTrainer *trainer;
+
+	if (segment == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("could not map dynamic shared memory segment")));
+	shared = dsm_segment_address(segment);
+	trainer = make_trainer(ivf, NULL, shared->wanted, worker_tick);
+	trainer->segment = segment;
+	(void) lay_out(trainer, (char *) shared, shared->room, shared->blocks);
+	vc_sample_helper(&trainer->sample, heap, ivf->index, index_info, ivf->metric, ivf->rotation);
+	return trainer;
+}
+
+/* The place of the rows of some blocks, up to that of the next blocks'. */
+static uint64
+rows_from(const Training *training, uint32 task)
+{
+	return Min((uint64) task * BLOCKS_TOGETHER, training->blocks) * training->room / training->blocks;
+}
+
+static void
+sample_task(VcIvfTrainer *trainer, uint32 task)
+{
+	const Training *training = trainer->training;
+	BlockNumber		first = task * BLOCKS_TOGETHER;
+	uint64			place = rows_from(training, task);
+
+	trainer->kept[task] = (uint32) vc_sample_read(&trainer->sample, trainer->blocks + first, Min(BLOCKS_TOGETHER, training->blocks - first),
+												  trainer->rows + place * trainer->ivf->rows.padded, rows_from(training, task + 1) - place,
+												  trainer->ivf->meta.seed + task);
+}
+
+/* Rows from the end go to where some blocks had fewer than there was place for; returns how many rows there are. */
+static uint64
+close_gaps(VcIvfTrainer *trainer)
+{
+	Size   padded = trainer->ivf->rows.padded;
+	uint32 last = sample_tasks(trainer->training->blocks) - 1;
+
+	for (uint32 task = 0; task < last; task++)
+	{
+		uint64 place = rows_from(trainer->training, task);
+
+		while (place + trainer->kept[task] < rows_from(trainer->training, task + 1) && task < last)
+			if (trainer->kept[last] == 0)
+				last--;
+			else
+				memcpy(trainer->rows + (place + trainer->kept[task]++) * padded,
+					   trainer->rows + (rows_from(trainer->training, last) + --trainer->kept[last]) * padded, sizeof(float) * padded);
+	}
+	return rows_from(trainer->training, last) + trainer->kept[last];
 }
 
 void
-vc_ivf_calibrate(VcIvf *ivf, const float *rows, uint64 count, const float *centroids, uint32 lists)
+vc_ivf_trainer_sample(VcIvfTrainer *trainer, VcSample *sample, uint64 wanted)
 {
-	Size	padded = ivf->rows.padded;
-	uint32	nqueries = Min(CALIBRATION_QUERIES, count / 4);
-	uint32	nranks = nqueries * CALIBRATION_NEIGHBOURS;
-	uint32 *ranks;
-	uint32 *thin_ranks; /* of the nearest among one row in THIN */
-	double	growth = 0;
-	float  *panels;
-	float  *half_norms;
-	float  *list_distance;
-	Nearest *nearest;
-	Nearest *thin;
-
-	for (int i = 0; i < VC_IVF_TARGETS; i++)
-		ivf->meta.probes[i] = 1;
-	ivf->meta.thin_growth = 0;
-	if (lists < 2 || nqueries == 0)
+	if (trainer->segment == NULL || trainer->training->blocks == 0)
+	{
+		vc_sample_fill(sample, wanted, trainer->rows);
 		return;
-	ranks = palloc(sizeof(uint32) * nranks);
-	thin_ranks = palloc(sizeof(uint32) * nranks);
-	panels = palloc_extended(sizeof(float) * vc_panels_size(lists, padded), MCXT_ALLOC_HUGE);
-	half_norms = palloc(sizeof(float) * vc_panels_norms_size(lists));
-	list_distance = palloc(sizeof(float) * lists);
-	vc_panels_build(centroids, lists, padded, panels, half_norms);
-	nearest = palloc0(sizeof(Nearest) * nqueries);
-	thin = palloc0(sizeof(Nearest) * nqueries);
-
-	/* Some rows at a time against all queries, so that memory is read once. */
-	for (uint64 first = 0; first < count; first += CALIBRATION_BATCH)
-	{
-		CHECK_FOR_INTERRUPTS();
-		for (uint32 q = 0; q < nqueries; q++)
-			for (uint64 i = first; i < Min(first + CALIBRATION_BATCH, count); i++)
-			{
-				float distance;
-
-				if (i == count / nqueries * q)
-					continue;
-				distance = sample_distance(ivf, rows + count / nqueries * q * padded, rows + i * padded);
-				note_row(&nearest[q], distance, i);
-				if (i % THIN == 0)
-					note_row(&thin[q], distance, i);
-			}
 	}
-	for (uint32 q = 0; q < nqueries; q++)
-	{
-		const float *query = rows + (count / nqueries * q) * padded;
+	vc_sample_choose(sample, trainer->blocks, trainer->training->blocks);
+	trainer->sample = *sample;
+	run_job(trainer, VC_IVF_JOB_SAMPLE, sample_tasks(trainer->training->blocks));
+	vc_sample_use(sample, trainer->rows, close_gaps(trainer));
+}
 
-		for (uint32 l = 0; l < lists; l++)
-			list_distance[l] = sample_distance(ivf, query, centroids + l * padded);
-		note_ranks(ivf, &nearest[q], rows, centroids, panels, half_norms, list_distance, lists,
-				   ranks + q * CALIBRATION_NEIGHBOURS);
-		note_ranks(ivf, &thin[q], rows, centroids, panels, half_norms, list_distance, lists,
-				   thin_ranks + q * CALIBRATION_NEIGHBOURS);
+void
+vc_ivf_trainer_end(VcIvfTrainer *trainer)
+{
+	if (trainer->segment != NULL)
+		dsm_detach(trainer->segment);
+	pfree(trainer);
+}
+
+void
+vc_ivf_trainer_task(VcIvfTrainer *trainer, VcIvfJob job, uint32 task)
+{
+	Training *training = trainer->training;
+
+	if (job == VC_IVF_JOB_SAMPLE)
+	{
+		sample_task(trainer, task);
+		return;
 	}
-	qsort(ranks, nranks, sizeof(uint32), compare_uint32);
-	qsort(thin_ranks, nranks, sizeof(uint32), compare_uint32);
+	if (job == VC_IVF_JOB_KMEANS)
+	{
+		if (trainer->helper == NULL)
+			trainer->helper = vc_kmeans_helper(&trainer->params, trainer->rows, training->count, trainer->centroids, trainer->kmeans,
+											   palloc_extended(vc_kmeans_helper_size(&trainer->params, training->count), MCXT_ALLOC_HUGE));
+		vc_kmeans_task(trainer->helper, task);
+		return;
+	}
+	if (trainer->calibrator == NULL)
+		trainer->calibrator = vc_ivf_calibration_new(trainer->ivf, trainer->rows, training->count, trainer->centroids, training->lists,
+													 trainer->calibration);
+	vc_ivf_calibration_task(trainer->calibrator, job, task);
+}
+
+/* Memory for one process that trains alone, for k-means and for what comes after it. */
+static void
+train_alone(VcIvfTrainer *trainer, float *rows, uint64 count)
+{
+	uint32 lists = trainer->params.clusters;
+	Size   bytes = vc_kmeans_workspace(&trainer->params, count);
+
+	if (bytes / 1024 > (Size) maintenance_work_mem)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("%u lists of %u dimensions do not fit into maintenance_work_mem", lists,
+							   trainer->ivf->meta.dim),
+						errhint("Raise maintenance_work_mem to %zu MB, or use fewer lists.", bytes / 1024 / 1024 * 2 + 1)));
+	trainer->training = palloc0(sizeof(Training));
+	trainer->rows = rows;
+	trainer->kmeans = palloc_extended(vc_kmeans_shared_size(&trainer->params, count), MCXT_ALLOC_HUGE);
+	trainer->centroids = palloc_extended(sizeof(float) * trainer->ivf->rows.padded * lists, MCXT_ALLOC_HUGE);
+	trainer->calibration = palloc_extended(vc_ivf_calibration_size(count), MCXT_ALLOC_HUGE);
+}
+
+static void
+calibrate(VcIvfTrainer *trainer)
+{
+	VcIvfMeta *meta = &trainer->ivf->meta;
+	Training  *training = trainer->training;
+
 	for (int i = 0; i < VC_IVF_TARGETS; i++)
-	{
-		ivf->meta.probes[i] = Min(quantile(ranks, nranks, vc_ivf_targets[i]), PG_UINT16_MAX);
-		growth += log((double) quantile(thin_ranks, nranks, vc_ivf_targets[i]) / quantile(ranks, nranks, vc_ivf_targets[i]));
-	}
-	ivf->meta.thin_growth = (float) Max(0, Min(growth / VC_IVF_TARGETS / log(THIN), 1));
-	pfree(ranks);
-	pfree(thin_ranks);
-	pfree(panels);
-	pfree(half_norms);
-	pfree(list_distance);
-	pfree(nearest);
-	pfree(thin);
+		meta->probes[i] = 1;
+	meta->thin_growth = 0;
+	if (training->lists < 2 || training->count < 4)
+		return;
+	trainer->calibrator = vc_ivf_calibration_new(trainer->ivf, trainer->rows, training->count, trainer->centroids, training->lists,
+												 trainer->calibration);
+	vc_ivf_calibrate(trainer->calibrator, run_job, trainer);
+}
+
+void
+vc_ivf_train(VcIvfTrainer *trainer, float *rows, uint64 count)
+{
+	VcIvf		 *ivf = trainer->ivf;
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "vc_ivf training", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Training	 *training;
+	void		 *own;
+
+	if (trainer->segment == NULL)
+		train_alone(trainer, rows, count);
+	training = trainer->training;
+	training->count = count;
+	own = palloc_extended(vc_kmeans_helper_size(&trainer->params, count), MCXT_ALLOC_HUGE);
+	training->lists = vc_kmeans_shared(&trainer->params, rows, count, trainer->centroids, trainer->kmeans, own);
+	pfree(own);
+	ivf->meta.sample = (uint32) count;
+	calibrate(trainer);
+	vc_ivf_write_lists(ivf, trainer->centroids, training->lists);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
 }
 
 /* ---- writing ---- */
@@ -298,17 +379,11 @@ add_list(VcIvf *ivf, RootChain *chain, const float *centroid, uint32 number)
 #define SAMPLE_PER_BRANCH 32
 #define ASSIGN_BATCH 256
 
-static void
-branches_tick(void *arg, double done)
-{
-	CHECK_FOR_INTERRUPTS();
-}
-
 float *
 vc_ivf_cut_lists(VcIvf *ivf, const float *centroids, uint32 lists, uint32 *branches, uint32 *branch_of)
 {
 	Size	 padded = ivf->root.padded;
-	VcKmeans params = {.dim = padded, .clusters = (uint32) sqrt(lists), .iterations = ITERATIONS, .seed = ivf->meta.seed, .tick = branches_tick};
+	VcKmeans params = {.dim = padded, .clusters = (uint32) sqrt(lists), .iterations = ITERATIONS, .seed = ivf->meta.seed, .tick = worker_tick};
 	uint32	 count = Min(lists, SAMPLE_PER_BRANCH * params.clusters);
 	float	*sample = palloc_extended(sizeof(float) * padded * count, MCXT_ALLOC_HUGE);
 	float	*found = palloc_extended(sizeof(float) * padded * params.clusters, MCXT_ALLOC_HUGE);

@@ -5,24 +5,36 @@
 #ifndef VC_IVF_TRAIN_H
 #define VC_IVF_TRAIN_H
 
-#include "ivf/ivf.h"
+#include "am/sample.h"
+#include "ivf/team.h"
 
 /* How many lists suit a table of so many rows. */
 extern uint32 vc_ivf_choose_lists(double rows);
 
-/*
- * Centroids of rows[count][padded], which are reordered; *lists, how many are wanted, may come down. Raises 54000 where
- * maintenance_work_mem is too small. Reports per cent as the progress of a build.
- */
-extern float *vc_ivf_train(VcIvf *ivf, float *rows, uint64 count, uint32 *lists);
+/* One process's part in training. */
+typedef struct VcIvfTrainer VcIvfTrainer;
 
 /*
- * Measure, with some of the rows as queries, how many lists must be probed to find a given share of the nearest rows, and
- * note it in ivf->meta. A sample is thinner than the table, so that neighbours are farther apart in it and spread over
- * more lists: the measure errs on the side of more. The same with one in eight of the rows tells how the number grows
- * when fewer rows count.
+ * For up to so many rows and lists, with a team where there is one and memory for all who are in it. A team reads so many blocks of the
+ * table.
  */
-extern void vc_ivf_calibrate(VcIvf *ivf, const float *rows, uint64 count, const float *centroids, uint32 lists);
+extern VcIvfTrainer *vc_ivf_trainer_new(VcIvf *ivf, VcIvfTeam *team, uint64 room, uint32 lists, BlockNumber blocks);
+
+/* Fill the sample, where all who take part see it. */
+extern void vc_ivf_trainer_sample(VcIvfTrainer *trainer, VcSample *sample, uint64 wanted);
+
+/*
+ * Lists for rows[count][padded], which are reordered: finds centroids and how many lists to probe, makes a root and empty lists,
+ * and notes all of it in ivf->meta. Raises 54000 where maintenance_work_mem is too small. Reports per cent as the progress of a
+ * build.
+ */
+extern void vc_ivf_train(VcIvfTrainer *trainer, float *rows, uint64 count);
+
+/* A worker's part: it joins when it has taken its first task. */
+extern VcIvfTrainer *vc_ivf_trainer_join(VcIvf *ivf, Relation heap, IndexInfo *index_info, dsm_handle training);
+extern void vc_ivf_trainer_task(VcIvfTrainer *trainer, VcIvfJob job, uint32 task);
+
+extern void vc_ivf_trainer_end(VcIvfTrainer *trainer);
 
 /*
  * Cut lists into about sqrt(lists) branches by their centroids[lists][padded]; branch_of[lists] tells each one's. Returns the

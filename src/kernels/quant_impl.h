@@ -443,6 +443,83 @@ VC_KERNEL(quant_sign_products)(const float *r, const float *c, size_t n)
 	return sum;
 }
 
+/* Bit i set where lane i is positive. */
+VC_INLINE uint16_t
+vc_positive16(const vc_v16f *r)
+{
+#if VF_LANES == 16
+	return _mm512_cmp_ps_mask((__m512) *r, _mm512_setzero_ps(), _CMP_GT_OQ);
+#elif VF_LANES == 8
+	const float *v = (const float *) r;
+	__m256 zero = _mm256_setzero_ps();
+	int low = _mm256_movemask_ps(_mm256_cmp_ps(_mm256_load_ps(v), zero, _CMP_GT_OQ));
+	int high = _mm256_movemask_ps(_mm256_cmp_ps(_mm256_load_ps(v + 8), zero, _CMP_GT_OQ));
+
+	return (uint16_t) (low | high << 8);
+#else
+	uint16_t mask = 0;
+
+#if VF_LANES == 4
+	for (int i = 0; i < 4; i++)
+	{
+		simde__m128 part = simde_mm_loadu_ps((const float *) r + 4 * i);
+
+		mask |= (uint16_t) (simde_mm_movemask_ps(simde_mm_cmpgt_ps(part, simde_mm_setzero_ps())) << (4 * i));
+	}
+#else
+	for (int i = 0; i < 16; i++)
+		mask |= (uint16_t) (((*r)[i] > 0.0f) << i);
+#endif
+	return mask;
+#endif
+}
+
+static VcSignProducts
+VC_KERNEL(quant_sign_difference)(const float *a, const float *c, size_t n, uint8_t *packed)
+{
+	vc_v16f rr = {};
+	vc_v16f rs = {};
+	vc_v16f cs = {};
+	vc_v16f rc = {};
+	VcSignProducts sum = {0};
+	size_t i = 0;
+
+	for (; i + 16 <= n; i += 16)
+	{
+		vc_v16f b = VC_LOAD16(c + i);
+		vc_v16f r = VC_LOAD16(a + i) - b;
+		vc_v16i flip = (r <= 0.0f) & INT32_MIN;
+		uint16_t mask = vc_positive16(&r);
+
+		packed[i / 8] = (uint8_t) mask;
+		packed[i / 8 + 1] = (uint8_t) (mask >> 8);
+		rr += r * r;
+		rs += VC_ABS16(r);
+		cs += (vc_v16f) ((vc_v16i) b ^ flip);
+		rc += r * b;
+	}
+	for (int j = 0; j < 16; j++)
+	{
+		sum.rr += rr[j];
+		sum.rs += rs[j];
+		sum.cs += cs[j];
+		sum.rc += rc[j];
+	}
+	for (size_t at = i; at < n; at += 8)
+		packed[at / 8] = 0;
+	for (; i < n; i++)
+	{
+		float r = a[i] - c[i];
+
+		packed[i / 8] |= (uint8_t) ((r > 0.0f) << (i % 8));
+		sum.rr += r * r;
+		sum.rs += __builtin_fabsf(r);
+		sum.cs += r > 0.0f ? c[i] : -c[i];
+		sum.rc += r * c[i];
+	}
+	return sum;
+}
+
 static int32_t
 VC_KERNEL(quant_ip_i8)(const int8_t *a, const int8_t *b, size_t n)
 {
@@ -514,6 +591,95 @@ VC_KERNEL(quant_unpack)(const uint8_t *restrict packed, int bits, size_t n, int8
 			out[half + quarter + i] = (int8_t) (out[half + quarter + i] | (upper[i] & 192) >> 2);
 		}
 	}
+}
+
+static void
+VC_KERNEL(quant_ip_packed)(const uint8_t *packed, int bits, size_t n, const int8_t *a, const int8_t *b, int32_t product[2])
+{
+	size_t quarter = n / 4;
+	const uint8_t *upper = packed + 2 * quarter;
+	int32_t sum_a = 0;
+	int32_t sum_b = 0;
+	size_t i = 0;
+
+	/* A quarter of the values lies in the low halves of the first bytes, one in those of the next, two in the high halves. */
+#if VF_LANES == 16
+	const __m512i nibble = _mm512_set1_epi8(15);
+	const __m512i pair = _mm512_set1_epi8(48);
+	__m512i dot_a = _mm512_setzero_si512();
+	__m512i dot_b = dot_a;
+
+	for (; i < quarter; i += 64)
+	{
+		__mmask64 mask = quarter - i >= 64 ? ~(__mmask64) 0 : (((__mmask64) 1 << (quarter - i)) - 1);
+		__m512i first = _mm512_maskz_loadu_epi8(mask, packed + i);
+		__m512i next = _mm512_maskz_loadu_epi8(mask, packed + quarter + i);
+		__m512i u = bits == 6 ? _mm512_maskz_loadu_epi8(mask, upper + i) : _mm512_setzero_si512();
+		__m512i x[4] = {
+			_mm512_or_si512(_mm512_and_si512(first, nibble), _mm512_and_si512(_mm512_slli_epi16(u, 4), pair)),
+			_mm512_or_si512(_mm512_and_si512(next, nibble), _mm512_and_si512(_mm512_slli_epi16(u, 2), pair)),
+			_mm512_or_si512(_mm512_and_si512(_mm512_srli_epi16(first, 4), nibble), _mm512_and_si512(u, pair)),
+			_mm512_or_si512(_mm512_and_si512(_mm512_srli_epi16(next, 4), nibble), _mm512_and_si512(_mm512_srli_epi16(u, 2), pair))};
+
+		for (int k = 0; k < 4; k++)
+		{
+			dot_a = _mm512_dpbusd_epi32(dot_a, x[k], _mm512_maskz_loadu_epi8(mask, a + k * quarter + i));
+			dot_b = _mm512_dpbusd_epi32(dot_b, x[k], _mm512_maskz_loadu_epi8(mask, b + k * quarter + i));
+		}
+	}
+	sum_a = _mm512_reduce_add_epi32(dot_a);
+	sum_b = _mm512_reduce_add_epi32(dot_b);
+#elif VF_LANES == 8
+	const __m256i nibble = _mm256_set1_epi8(15);
+	const __m256i pair = _mm256_set1_epi8(48);
+	const __m256i ones = _mm256_set1_epi16(1);
+	__m256i dot_a = _mm256_setzero_si256();
+	__m256i dot_b = dot_a;
+	int32_t lanes[16];
+
+	for (; i + 32 <= quarter; i += 32)
+	{
+		__m256i first = _mm256_loadu_si256((const __m256i *) (packed + i));
+		__m256i next = _mm256_loadu_si256((const __m256i *) (packed + quarter + i));
+		__m256i u = bits == 6 ? _mm256_loadu_si256((const __m256i *) (upper + i)) : _mm256_setzero_si256();
+		__m256i x[4] = {
+			_mm256_or_si256(_mm256_and_si256(first, nibble), _mm256_and_si256(_mm256_slli_epi16(u, 4), pair)),
+			_mm256_or_si256(_mm256_and_si256(next, nibble), _mm256_and_si256(_mm256_slli_epi16(u, 2), pair)),
+			_mm256_or_si256(_mm256_and_si256(_mm256_srli_epi16(first, 4), nibble), _mm256_and_si256(u, pair)),
+			_mm256_or_si256(_mm256_and_si256(_mm256_srli_epi16(next, 4), nibble), _mm256_and_si256(_mm256_srli_epi16(u, 2), pair))};
+
+		/* Two products of at most 63 * 128 fit 16 bits. */
+		for (int k = 0; k < 4; k++)
+		{
+			__m256i va = _mm256_loadu_si256((const __m256i *) (a + k * quarter + i));
+			__m256i vb = _mm256_loadu_si256((const __m256i *) (b + k * quarter + i));
+
+			dot_a = _mm256_add_epi32(dot_a, _mm256_madd_epi16(_mm256_maddubs_epi16(x[k], va), ones));
+			dot_b = _mm256_add_epi32(dot_b, _mm256_madd_epi16(_mm256_maddubs_epi16(x[k], vb), ones));
+		}
+	}
+	_mm256_storeu_si256((__m256i *) lanes, dot_a);
+	_mm256_storeu_si256((__m256i *) (lanes + 8), dot_b);
+	for (int j = 0; j < 8; j++)
+	{
+		sum_a += lanes[j];
+		sum_b += lanes[8 + j];
+	}
+#endif
+	for (; i < quarter; i++)
+	{
+		int u = bits == 6 ? upper[i] : 0;
+		int x[4] = {(packed[i] & 15) | (u & 3) << 4, (packed[quarter + i] & 15) | (u & 12) << 2, packed[i] >> 4 | (u & 48),
+					packed[quarter + i] >> 4 | (u & 192) >> 2};
+
+		for (int k = 0; k < 4; k++)
+		{
+			sum_a += x[k] * a[k * quarter + i];
+			sum_b += x[k] * b[k * quarter + i];
+		}
+	}
+	product[0] = sum_a;
+	product[1] = sum_b;
 }
 
 static uint32_t
@@ -678,7 +844,43 @@ VC_KERNEL(quant_flip)(float *x, const uint8_t *signs, unsigned bit, size_t n)
 #define VC_NEAREST_ROWS 3
 #endif
 
-/* `count` is a constant where this is called, so the row loops unroll and the sums stay in registers. */
+/* v = the lesser of v and v permuted. */
+#define VC_LEAST_LANE(type, v, ...) \
+	do \
+	{ \
+		type other_ = VC_SHUFFLE16(v, __VA_ARGS__); \
+		vc_v16i less_ = other_ < (v); \
+		(v) = (type) (((vc_v16i) other_ & less_) | ((vc_v16i) (v) & ~less_)); \
+	} while (0)
+
+/* Sixteen lanes in vectors as the CPU has them: gcc keeps longer ones in memory. */
+#define VC_PARTS (VF_LANES == 1 ? 1 : 16 / VF_LANES)
+typedef float vc_part __attribute__((vector_size(64 / VC_PARTS)));
+typedef float vc_part_at __attribute__((vector_size(64 / VC_PARTS), aligned(4), may_alias));
+
+/* Inner products of rows with a panel's columns. `count` is a constant in the end, so the row loops unroll and sums stay in registers. */
+VC_INLINE void
+vc_panel_products(const float *rows, size_t stride, size_t count, const float *panel, size_t dim, vc_v16f *acc)
+{
+	vc_part sum[VC_NEAREST_ROWS][VC_PARTS];
+
+	for (size_t r = 0; r < count; r++)
+		for (size_t i = 0; i < VC_PARTS; i++)
+			sum[r][i] = (vc_part){};
+	for (size_t j = 0; j < dim; j++)
+	{
+		vc_part column[VC_PARTS];
+
+		for (size_t i = 0; i < VC_PARTS; i++)
+			column[i] = *(const vc_part_at *) (panel + j * VC_PANEL + i * (VC_PANEL / VC_PARTS));
+		for (size_t r = 0; r < count; r++)
+			for (size_t i = 0; i < VC_PARTS; i++)
+				sum[r][i] += column[i] * rows[r * stride + j];
+	}
+	for (size_t r = 0; r < count; r++)
+		memcpy(&acc[r], sum[r], sizeof(acc[r]));
+}
+
 VC_INLINE void
 vc_nearest_rows(const float *rows, size_t stride, size_t count, const float *panels, const float *half_norms,
 				size_t npanels, size_t dim, float *score, uint32_t *index)
@@ -696,15 +898,7 @@ vc_nearest_rows(const float *rows, size_t stride, size_t count, const float *pan
 		vc_v16f acc[VC_NEAREST_ROWS];
 		vc_v16f half_norm = VC_LOAD16(half_norms + p * VC_PANEL);
 
-		for (size_t r = 0; r < count; r++)
-			acc[r] = (vc_v16f){};
-		for (size_t j = 0; j < dim; j++)
-		{
-			vc_v16f column = VC_LOAD16(panels + j * VC_PANEL);
-
-			for (size_t r = 0; r < count; r++)
-				acc[r] += column * rows[r * stride + j];
-		}
+		vc_panel_products(rows, stride, count, panels, dim, acc);
 		for (size_t r = 0; r < count; r++)
 		{
 			vc_v16f value = half_norm - acc[r];
@@ -716,13 +910,22 @@ vc_nearest_rows(const float *rows, size_t stride, size_t count, const float *pan
 	}
 	for (size_t r = 0; r < count; r++)
 	{
-		int lane = 0;
+		const vc_v16i lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+		vc_v16f least = best[r];
+		vc_v16i place = where[r] * VC_PANEL + lane;
 
-		for (int i = 1; i < VC_PANEL; i++)
-			if (best[r][i] < best[r][lane] || (best[r][i] == best[r][lane] && where[r][i] < where[r][lane]))
-				lane = i;
-		score[r] = best[r][lane];
-		index[r] = (uint32_t) where[r][lane] * VC_PANEL + (uint32_t) lane;
+		/* The least in every lane, then the first of the places that have it. */
+		VC_LEAST_LANE(vc_v16f, least, VC_SWAP8);
+		VC_LEAST_LANE(vc_v16f, least, VC_SWAP4);
+		VC_LEAST_LANE(vc_v16f, least, VC_SWAP2);
+		VC_LEAST_LANE(vc_v16f, least, VC_SWAP1);
+		place |= (best[r] != least) & INT32_MAX;
+		VC_LEAST_LANE(vc_v16i, place, VC_SWAP8);
+		VC_LEAST_LANE(vc_v16i, place, VC_SWAP4);
+		VC_LEAST_LANE(vc_v16i, place, VC_SWAP2);
+		VC_LEAST_LANE(vc_v16i, place, VC_SWAP1);
+		score[r] = least[0];
+		index[r] = (uint32_t) place[0];
 	}
 }
 
@@ -739,6 +942,35 @@ VC_KERNEL(quant_nearest)(const float *rows, size_t stride, size_t nrows, const f
 		vc_nearest_rows(rows + i * stride, stride, 1, panels, half_norms, npanels, dim, score + i, index + i);
 }
 
+VC_INLINE void
+vc_panel_scores_rows(const float *rows, size_t stride, size_t count, const float *panels, const float *half_norms,
+					 size_t npanels, size_t dim, float *score)
+{
+	for (size_t p = 0; p < npanels; p++, panels += dim * VC_PANEL)
+	{
+		vc_v16f acc[VC_NEAREST_ROWS];
+		vc_v16f half_norm = VC_LOAD16(half_norms + p * VC_PANEL);
+
+		vc_panel_products(rows, stride, count, panels, dim, acc);
+		for (size_t r = 0; r < count; r++)
+			VC_STORE16(score + (r * npanels + p) * VC_PANEL, half_norm - acc[r]);
+	}
+}
+
+static void
+VC_KERNEL(quant_panel_scores)(const float *rows, size_t stride, size_t nrows, const float *panels, const float *half_norms,
+							  size_t npanels, size_t dim, float *score)
+{
+	size_t i = 0;
+
+	for (; i + VC_NEAREST_ROWS <= nrows; i += VC_NEAREST_ROWS)
+		vc_panel_scores_rows(rows + i * stride, stride, VC_NEAREST_ROWS, panels, half_norms, npanels, dim,
+							 score + i * npanels * VC_PANEL);
+	for (; i < nrows; i++)
+		vc_panel_scores_rows(rows + i * stride, stride, 1, panels, half_norms, npanels, dim,
+							 score + i * npanels * VC_PANEL);
+}
+
 static const VcQuantKernels VC_KERNEL(vc_quant_kernels) = {
 	.fastscan = VC_KERNEL(quant_fastscan),
 	.estimate32 = VC_KERNEL(quant_estimate32),
@@ -746,12 +978,15 @@ static const VcQuantKernels VC_KERNEL(vc_quant_kernels) = {
 	.lut_build = VC_KERNEL(quant_lut_build),
 	.signs = VC_KERNEL(quant_signs),
 	.sign_products = VC_KERNEL(quant_sign_products),
+	.sign_difference = VC_KERNEL(quant_sign_difference),
 	.ip_i8 = VC_KERNEL(quant_ip_i8),
 	.l2sq_i8 = VC_KERNEL(quant_l2sq_i8),
 	.unpack = VC_KERNEL(quant_unpack),
+	.ip_packed = VC_KERNEL(quant_ip_packed),
 	.hadamard = VC_KERNEL(quant_hadamard),
 	.butterfly = VC_KERNEL(quant_butterfly),
 	.scale = VC_KERNEL(quant_scale),
 	.flip = VC_KERNEL(quant_flip),
 	.nearest = VC_KERNEL(quant_nearest),
+	.panel_scores = VC_KERNEL(quant_panel_scores),
 };

@@ -51,6 +51,9 @@ typedef struct VcQuantKernels
 	/* With s the signs of r, -1 where r[i] <= 0: <r,r>, <r,s>, <c,s> and <r,c>. */
 	VcSignProducts (*sign_products)(const float *r, const float *c, size_t n);
 
+	/* Both for r = a - c, in one pass: packed as by `signs`, the products as by `sign_products`. */
+	VcSignProducts (*sign_difference)(const float *a, const float *c, size_t n, uint8_t *packed);
+
 	/* Inner product and squared distance of signed bytes. Exact; n at most 65,535. */
 	int32_t (*ip_i8)(const int8_t *a, const int8_t *b, size_t n);
 	uint32_t (*l2sq_i8)(const int8_t *a, const int8_t *b, size_t n);
@@ -60,6 +63,12 @@ typedef struct VcQuantKernels
 	 * own. Exact.
 	 */
 	void (*unpack)(const uint8_t *packed, int bits, size_t n, int8_t *out);
+
+	/*
+	 * The inner products of such a code, of 4 or 6 bits, with two vectors of signed bytes, without unpacking it. Exact; n a
+	 * multiple of 4, at most 65,535.
+	 */
+	void (*ip_packed)(const uint8_t *packed, int bits, size_t n, const int8_t *a, const int8_t *b, int32_t product[2]);
 
 	/*
 	 * In place and not normalised: the fast Walsh-Hadamard transform of 2^log2n values; (x, y) -> (x + y, x - y)
@@ -79,6 +88,10 @@ typedef struct VcQuantKernels
 	 */
 	void (*nearest)(const float *rows, size_t stride, size_t nrows, const float *panels, const float *half_norms,
 					size_t npanels, size_t dim, float *score, uint32_t *index);
+
+	/* All that `nearest` takes the least of: score[npanels * VC_PANEL] for each of nrows rows. */
+	void (*panel_scores)(const float *rows, size_t stride, size_t nrows, const float *panels, const float *half_norms,
+						 size_t npanels, size_t dim, float *score);
 } VcQuantKernels;
 
 #endif /* VC_QUANT_H */

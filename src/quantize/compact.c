@@ -6,10 +6,13 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 #include "kernels/vc_kernels.h"
 #include "kernels/vc_quant.h"
 #include "quantize/rabitq.h"
+
+#define LANES 16
 
 #define QUERY_LEVELS 32512 /* the largest value of two planes: 127 * 256 */
 
@@ -40,6 +43,28 @@ middle(int bits)
 	return bits == 8 ? 0.5 : -((1 << bits) - 1) / 2.0;
 }
 
+/* The largest magnitude; in lanes, which the compiler makes vectors of. */
+static float
+largest(const float *v, uint32_t dim)
+{
+	float lanes[LANES] = {0};
+	float most = 0.0f;
+	uint32_t i = 0;
+
+	for (; i + LANES <= dim; i += LANES)
+		for (int j = 0; j < LANES; j++)
+		{
+			float m = fabsf(v[i + j]);
+
+			lanes[j] = m > lanes[j] ? m : lanes[j];
+		}
+	for (; i < dim; i++)
+		most = fabsf(v[i]) > most ? fabsf(v[i]) : most;
+	for (int j = 0; j < LANES; j++)
+		most = lanes[j] > most ? lanes[j] : most;
+	return most;
+}
+
 void
 vc_compact_encode(const float *v, uint32_t dim, int bits, uint8_t *scratch, uint8_t *packed, VcCompactFactors *factors)
 {
@@ -55,11 +80,7 @@ vc_compact_encode(const float *v, uint32_t dim, int bits, uint8_t *scratch, uint
 	else if (!(norm2 > FLT_MIN * (float) dim))
 	{
 		/* Squares that float cannot tell from zero: the vector counts as zero, and errs by all of it. */
-		float most = 0.0f;
-
-		for (uint32_t i = 0; i < dim; i++)
-			most = fabsf(v[i]) > most ? fabsf(v[i]) : most;
-		*factors = (VcCompactFactors){0.0f, 0.0f, most * sqrtf((float) dim)};
+		*factors = (VcCompactFactors){0.0f, 0.0f, largest(v, dim) * sqrtf((float) dim)};
 	}
 }
 
@@ -76,22 +97,17 @@ vc_compact_decode(const uint8_t *packed, float k, uint32_t dim, int bits, int8_t
 void
 vc_compact_query_init(VcCompactQuery *query, const float *v, uint32_t dim, int bits, int8_t *memory)
 {
-	float most = 0.0f;
+	float most = largest(v, dim);
+	int8_t *restrict high = memory;
+	int8_t *restrict low = memory + dim;
 	float inverse;
-	int64_t sum = 0;
+	int32_t sum = 0; /* of as many levels as there are dimensions: far from overflow */
 
-	query->high = memory;
-	query->low = memory + dim;
-	query->unpacked = memory + 2 * (size_t) dim;
+	query->high = high;
+	query->low = low;
 	query->dim = dim;
 	query->bits = bits;
 	query->norm2 = vc_kernels->norm2_f32(v, dim);
-	for (uint32_t i = 0; i < dim; i++)
-	{
-		float m = fabsf(v[i]);
-
-		most = m > most ? m : most;
-	}
 	query->step = (double) most / QUERY_LEVELS;
 	inverse = most > 0 ? QUERY_LEVELS / most : 0.0f;
 	if (!(query->norm2 > FLT_MIN * (double) dim))
@@ -103,14 +119,16 @@ vc_compact_query_init(VcCompactQuery *query, const float *v, uint32_t dim, int b
 		query->step = 0;
 		inverse = 0.0f;
 	}
-	for (uint32_t i = 0; i < dim; i++)
+	if (!(inverse > 0))
+		memset(memory, 0, 2 * (size_t) dim);
+	for (uint32_t i = 0; inverse > 0 && i < dim; i++)
 	{
-		float scaled = inverse > 0 ? v[i] * inverse : 0.0f;
+		float scaled = v[i] * inverse;
 		int32_t level = (int32_t) (scaled + (scaled < 0.0f ? -0.5f : 0.5f));
-		int32_t high = (level + 128) >> 8;
+		int32_t upper = (level + 128) >> 8;
 
-		query->high[i] = (int8_t) high;
-		query->low[i] = (int8_t) (level - high * 256);
+		high[i] = (int8_t) upper;
+		low[i] = (int8_t) (level - upper * 256);
 		sum += level;
 	}
 	query->offset = (double) sum * middle(bits);
@@ -120,22 +138,16 @@ double
 vc_compact_product(const VcCompactQuery *query, const uint8_t *packed, float k)
 {
 	const VcQuantKernels *quant = vc_kernels->quant;
-	const int8_t *code = (const int8_t *) packed;
-	int64_t product = 0;
+	int32_t products[2];
 
 	if (query->bits < 8)
+		quant->ip_packed(packed, query->bits, query->dim, query->high, query->low, products);
+	else
 	{
-		quant->unpack(packed, query->bits, query->dim, query->unpacked);
-		code = query->unpacked;
+		products[0] = quant->ip_i8((const int8_t *) packed, query->high, query->dim);
+		products[1] = quant->ip_i8((const int8_t *) packed, query->low, query->dim);
 	}
-	/* ip_i8 is exact for so many dimensions at a time. */
-	for (uint32_t i = 0; i < query->dim; i += 32768)
-	{
-		uint32_t n = query->dim - i < 32768 ? query->dim - i : 32768;
-
-		product += (int64_t) quant->ip_i8(code + i, query->high + i, n) * 256 + quant->ip_i8(code + i, query->low + i, n);
-	}
-	return ((double) product + query->offset) * query->step * k;
+	return ((double) products[0] * 256 + products[1] + query->offset) * query->step * k;
 }
 
 double

@@ -3,7 +3,7 @@
  *		Codes of 4, 6 or 8 bits a dimension for vectors that are compared one at a time, where blocks of 32 (rabitq.h) do
  *		not help. The codes are RaBitQ's, centred on the origin; what differs is how they are packed and how a query meets them.
  *
- * All vectors are rotated and have D dimensions, a multiple of 4. With x the code about its middle, o the vector and
+ * All vectors are rotated and have D dimensions, a multiple of 4 and at most 65,535. With x the code about its middle, o the vector and
  * k = |o|^2 / <o, x>, the point kx is the vector plus an error e that is orthogonal to it. So <q, kx> estimates <q, o>, and misses
  * by <q, e> alone, which depends on nothing but the part of q that is orthogonal to o: of the size of |q - o| for the vectors that
  * are near, however far both are from the origin. The error's direction being random, <q, e> is about normally
@@ -34,7 +34,6 @@ typedef struct VcCompactQuery
 {
 	int8_t *high;	  /* [D] */
 	int8_t *low;	  /* [D] */
-	int8_t *unpacked; /* [D], scratch */
 	uint32_t dim;
 	int bits;
 	double step;  /* value of one unit of `low` */
@@ -52,7 +51,7 @@ vc_compact_size(uint32_t dim, int bits)
 static inline size_t
 vc_compact_query_size(uint32_t dim)
 {
-	return (size_t) dim * 3;
+	return (size_t) dim * 2;
 }
 
 /* Encode v[dim]; scratch has dim bytes, packed vc_compact_size. */

@@ -18,29 +18,64 @@
 /* Rows of the sample for each part of the first level, which is a rough cut. */
 #define ROWS_PER_PART 256
 
-/* Rows between two calls of the tick function where rows are compared by codes. */
+/* Rows between two calls of the tick function where rows are compared with some parts only. */
 #define TICK_ROWS 2048
 
-/* The parts of the workspace, and how far the work has come. */
-typedef struct State
+/* Rows between two of them otherwise, at most: whole tiles of every instruction set's `nearest`. */
+#define BATCH_ROWS 4092
+
+/* What is done by tasks. */
+typedef enum Job
+{
+	JOB_CUT,	/* rows of a block get their part */
+	JOB_PARTS,	/* a part gets its clusters */
+	JOB_ASSIGN, /* rows of a block get their cluster among all */
+	JOB_MEANS	/* some clusters get their means */
+} Job;
+
+#define BLOCK_ROWS (2 * TICK_ROWS)
+#define MEANS_TASKS 16 /* where there are helpers: each looks at the clusters of all rows */
+
+/* What all who take part see of the work; at the start of the workspace. */
+typedef struct Shared
+{
+	Job job;
+	uint32_t serial;	/* of the job: who has prepared for another has to do so again */
+	uint32_t parts;		/* that clusters are in */
+	uint32_t made;		/* clusters */
+	uint32_t tasks;
+	uint64_t work_done; /* in multiplications; atomic */
+	double work_total;
+} Shared;
+
+/* The parts of the workspace, and of the memory of one who takes part. */
+struct VcKmeansHelper
 {
 	const VcKmeans *params;
-	uint64_t random;
-	float *panels;
-	float *half_norms;
-	double *sums;	  /* [most clusters in one run][dim] */
-	uint32_t *counts; /* [clusters] */
+	float *rows;
+	size_t nrows;
+	float *centroids;
+
+	Shared *shared;
 	uint32_t *part;	  /* [nrows]: cluster of each row */
 	uint32_t *next;	  /* [nrows]: the same for the round at hand */
-	float *score;	  /* [nrows] */
 	float *coarse;	  /* [parts][dim] */
 	uint32_t *bounds; /* [parts + 1]: rows of each part, after reordering */
+	uint32_t *first;  /* [parts + 1]: clusters of each part */
 	uint32_t *home;	  /* [clusters]: the part of each */
-	char *nearest;	  /* memory for comparing by codes */
-	uint32_t parts;	  /* that clusters are in */
-	double work_done;
-	double work_total;
-} State;
+
+	uint64_t random;
+	uint32_t prepared; /* serial of the job that the next are made for */
+	float *panels;
+	float *half_norms;
+	double *sums;		/* [most clusters in one run][dim] */
+	uint32_t *counts;	/* [clusters] */
+	float *score;		/* [BATCH_ROWS] */
+	char *memory;		/* for: */
+	VcNearest *nearest; /* comparing with some parts only */
+};
+
+typedef VcKmeansHelper State;
 
 size_t
 vc_panels_size(size_t n, uint32_t dim)
@@ -91,15 +126,6 @@ reserve(size_t *total, size_t n, size_t size)
 		*total &= ~(size_t) 63;
 }
 
-/* Lays out the workspace: sizes alone where base is null. */
-static size_t
-lay_out(State *state, const VcKmeans *params, size_t nrows, char *base)
-{
-	size_t dim = params->dim;
-	size_t most = params->clusters;
-	uint32_t parts = coarse_parts(params, nrows);
-	size_t total = 0;
-
 #define PLACE(member, n) \
 	do \
 	{ \
@@ -107,44 +133,122 @@ lay_out(State *state, const VcKmeans *params, size_t nrows, char *base)
 			state->member = (void *) (base + total); \
 		reserve(&total, n, sizeof(*state->member)); \
 	} while (0)
-	if (most > SIZE_MAX / 64 / (dim + 1) || nrows > SIZE_MAX / 64)
+
+/* Lays out what all share: sizes alone where base is null. */
+static size_t
+lay_out_shared(State *state, const VcKmeans *params, size_t nrows, char *base)
+{
+	size_t most = params->clusters;
+	uint32_t parts = coarse_parts(params, nrows);
+	size_t total = 0;
+
+	if (most > SIZE_MAX / 64 / ((size_t) params->dim + 1) || nrows > SIZE_MAX / 64)
+		return SIZE_MAX;
+	PLACE(shared, 1);
+	PLACE(part, nrows);
+	PLACE(next, nrows);
+	PLACE(coarse, (size_t) parts * params->dim);
+	PLACE(bounds, (size_t) parts + 1);
+	PLACE(first, (size_t) parts + 1);
+	PLACE(home, most);
+	return total;
+}
+
+/* Lays out what each has of its own. */
+static size_t
+lay_out_own(State *state, const VcKmeans *params, size_t nrows, char *base)
+{
+	size_t dim = params->dim;
+	size_t most = params->clusters;
+	uint32_t parts = coarse_parts(params, nrows);
+	size_t total = 0;
+
+	if (most > SIZE_MAX / 64 / (dim + 1))
 		return SIZE_MAX;
 	PLACE(panels, vc_panels_size(most, (uint32_t) dim));
 	PLACE(half_norms, vc_panels_norms_size(most));
 	PLACE(sums, most * dim);
 	PLACE(counts, most);
-	PLACE(part, nrows);
-	PLACE(next, nrows);
-	PLACE(score, nrows);
-	PLACE(coarse, parts * dim);
-	PLACE(bounds, (size_t) parts + 1);
-	PLACE(home, most);
-	PLACE(nearest, parts > 1 ? vc_nearest_size((uint32_t) dim, (uint32_t) most, parts) : 0);
-#undef PLACE
+	PLACE(score, BATCH_ROWS);
+	PLACE(memory, parts > 1 ? vc_nearest_size((uint32_t) dim, (uint32_t) most, parts) : 0);
 	return total;
+}
+#undef PLACE
+
+static char *
+aligned(void *memory)
+{
+	return (char *) (((uintptr_t) memory + 63) & ~(uintptr_t) 63);
+}
+
+static size_t
+with_room_to_align(size_t size)
+{
+	return size > SIZE_MAX - 64 ? SIZE_MAX : size + 64;
+}
+
+size_t
+vc_kmeans_shared_size(const VcKmeans *params, size_t nrows)
+{
+	State state;
+
+	return with_room_to_align(lay_out_shared(&state, params, nrows, NULL));
+}
+
+size_t
+vc_kmeans_helper_size(const VcKmeans *params, size_t nrows)
+{
+	State state;
+	size_t total = lay_out_own(&state, params, nrows, NULL);
+
+	reserve(&total, 1, sizeof(State));
+	return with_room_to_align(total);
 }
 
 size_t
 vc_kmeans_workspace(const VcKmeans *params, size_t nrows)
 {
-	State state;
-	size_t total = lay_out(&state, params, nrows, NULL);
+	size_t total = vc_kmeans_shared_size(params, nrows);
 
-	return total > SIZE_MAX - 64 ? SIZE_MAX : total + 64; /* to align its start */
+	reserve(&total, vc_kmeans_helper_size(params, nrows), 1);
+	return total;
+}
+
+VcKmeansHelper *
+vc_kmeans_helper(const VcKmeans *params, float *rows, size_t nrows, float *centroids, void *shared, void *memory)
+{
+	State *state = (State *) aligned(memory);
+
+	memset(state, 0, sizeof(*state));
+	state->params = params;
+	state->rows = rows;
+	state->nrows = nrows;
+	state->centroids = centroids;
+	lay_out_shared(state, params, nrows, aligned(shared));
+	lay_out_own(state, params, nrows, aligned(state + 1));
+	return state;
 }
 
 static void
 advance(State *state, double work)
 {
-	state->work_done += work;
+	double total = state->shared->work_total;
+	double done = (double) __atomic_add_fetch(&state->shared->work_done, (uint64_t) work, __ATOMIC_RELAXED);
+
 	if (state->params->tick != NULL)
-		state->params->tick(state->params->arg,
-							state->work_done < state->work_total ? state->work_done / state->work_total : 1.0);
+		state->params->tick(state->params->arg, done < total ? done / total : 1.0);
 }
 
-/* state->next[i] = the nearest of k centroids for each of n rows. */
+/* Make the panels of k centroids. */
 static void
-assign(State *state, const float *rows, size_t n, const float *centroids, uint32_t k)
+prepare(State *state, const float *centroids, uint32_t k)
+{
+	vc_panels_build(centroids, k, state->params->dim, state->panels, state->half_norms);
+}
+
+/* next[i] = the nearest of k centroids, of which there are panels, for each of n rows. */
+static void
+assign_prepared(State *state, const float *rows, size_t n, uint32_t k, uint32_t *next)
 {
 	uint32_t dim = state->params->dim;
 	size_t npanels = vc_panels_norms_size(k) / VC_PANEL;
@@ -152,36 +256,44 @@ assign(State *state, const float *rows, size_t n, const float *centroids, uint32
 	size_t batch = row_work >= TICK_WORK ? 1 : (size_t) (TICK_WORK / row_work);
 
 	batch = (batch + 11) / 12 * 12; /* whole tiles of every instruction set's `nearest` */
-	vc_panels_build(centroids, k, dim, state->panels, state->half_norms);
+	batch = batch < BATCH_ROWS ? batch : BATCH_ROWS;
 	for (size_t i = 0; i < n; i += batch)
 	{
 		size_t count = n - i < batch ? n - i : batch;
 
 		vc_kernels->quant->nearest(rows + i * dim, dim, count, state->panels, state->half_norms, npanels, dim,
-								   state->score + i, state->next + i);
+								   state->score, next + i);
 		advance(state, row_work * (double) count);
 	}
 }
 
-/* What comparing a row by codes costs, in multiplications: as much as this many exact comparisons for each part. */
-static double
-coded_work(const VcKmeans *params, uint32_t parts)
+/* The same where there are none yet, for state->next. */
+static void
+assign(State *state, const float *rows, size_t n, const float *centroids, uint32_t k)
 {
-	return (double) params->dim * (2.0 * parts + 2.0 * VC_NEAREST_PARTS);
+	prepare(state, centroids, k);
+	assign_prepared(state, rows, n, k, state->next);
 }
 
-/* The same by the clusters' codes, for clusters in parts. */
-static void
-assign_coded(State *state, const float *rows, size_t n, const float *centroids, uint32_t k)
+/* What comparing a row with the clusters of some parts costs, in multiplications. */
+static double
+parted_work(const VcKmeans *params, uint32_t parts)
 {
-	VcNearest *nearest = vc_nearest_build(state->nearest, state->params->dim, centroids, k, state->home, state->coarse,
-										  state->parts);
+	double looked_in = parts < VC_NEAREST_PARTS ? parts : VC_NEAREST_PARTS;
 
-	for (size_t i = 0; i < n; i++)
+	return (double) params->dim * (parts + looked_in / parts * params->clusters);
+}
+
+/* The same for clusters in parts, where a row is compared with those of the nearest parts only. */
+static void
+assign_parted(State *state, const float *rows, size_t n, uint32_t *next)
+{
+	for (size_t i = 0; i < n; i += TICK_ROWS)
 	{
-		state->next[i] = vc_nearest_find(nearest, rows + i * state->params->dim);
-		if ((i + 1) % TICK_ROWS == 0)
-			advance(state, coded_work(state->params, state->parts) * TICK_ROWS);
+		size_t count = n - i < TICK_ROWS ? n - i : TICK_ROWS;
+
+		vc_nearest_find(state->nearest, rows + i * state->params->dim, count, next + i);
+		advance(state, parted_work(state->params, state->shared->parts) * (double) count);
 	}
 }
 
@@ -205,20 +317,25 @@ make_unit(float *centroid, const float *row, uint32_t dim)
 		centroid[j] = norm > 0.0 ? (float) (from[j] / norm) : 0.0f;
 }
 
-/* Each centroid that has rows becomes their mean. */
+/* Of the centroids from `from` up to `to`, each that has rows becomes their mean. */
 static void
-take_means(State *state, const float *rows, size_t n, float *centroids, uint32_t k)
+take_means(State *state, const float *rows, size_t n, float *centroids, uint32_t from, uint32_t to)
 {
 	uint32_t dim = state->params->dim;
+	uint32_t k = to - from;
 
+	centroids += (size_t) from * dim;
 	memset(state->sums, 0, (size_t) k * dim * sizeof(double));
 	memset(state->counts, 0, k * sizeof(uint32_t));
 	for (size_t i = 0; i < n; i++)
 	{
 		const float *row = rows + i * dim;
-		double *sum = state->sums + (size_t) state->part[i] * dim;
+		uint32_t c = state->part[i] - from;
+		double *sum = state->sums + (size_t) c * dim;
 
-		state->counts[state->part[i]]++;
+		if (c >= k)
+			continue;
+		state->counts[c]++;
 		for (uint32_t j = 0; j < dim; j++)
 			sum[j] += row[j];
 	}
@@ -234,10 +351,10 @@ take_means(State *state, const float *rows, size_t n, float *centroids, uint32_t
 	if (state->params->spherical)
 		for (size_t i = 0; i < n; i++)
 		{
-			uint32_t c = state->part[i];
+			uint32_t c = state->part[i] - from;
 
 			/* Once a cluster, at its first row; sums[c][0] marks it done. */
-			if (isnan(state->sums[(size_t) c * dim]))
+			if (c >= k || isnan(state->sums[(size_t) c * dim]))
 				continue;
 			state->sums[(size_t) c * dim] = NAN;
 			make_unit(centroids + (size_t) c * dim, rows + i * dim, dim);
@@ -326,27 +443,14 @@ drop_empty(State *state, size_t n, float *centroids, uint32_t k)
 	return kept;
 }
 
-/* Assign the rows and drop centroids that got none. */
+/* Drop centroids that are of no row by state->next. */
 static uint32_t
-keep_used(State *state, const float *rows, size_t n, float *centroids, uint32_t k)
+keep_used(State *state, size_t n, float *centroids, uint32_t k)
 {
-	assign(state, rows, n, centroids, k);
 	memset(state->counts, 0, k * sizeof(uint32_t));
 	for (size_t i = 0; i < n; i++)
 		state->counts[state->next[i]]++;
 	return drop_empty(state, n, centroids, k);
-}
-
-/* A round over clusters that are in parts: where rows belong among all of them, and their means. */
-static void
-refine(State *state, const float *rows, size_t n, float *centroids, uint32_t k)
-{
-	if (vc_nearest_pays(state->params->dim, k))
-		assign_coded(state, rows, n, centroids, k);
-	else
-		assign(state, rows, n, centroids, k);
-	memcpy(state->part, state->next, n * sizeof(uint32_t));
-	take_means(state, rows, n, centroids, k);
 }
 
 static void
@@ -364,17 +468,17 @@ lloyd(State *state, const float *rows, size_t n, float *centroids, uint32_t k, u
 		}
 		if (moved == 0)
 		{
-			state->work_done += (double) (rounds - round - 1) * (double) n * k * state->params->dim;
+			__atomic_add_fetch(&state->shared->work_done, (uint64_t) (rounds - round - 1) * n * k * state->params->dim, __ATOMIC_RELAXED);
 			return;
 		}
-		take_means(state, rows, n, centroids, k);
+		take_means(state, rows, n, centroids, 0, k);
 		fill_empty(state, rows, n, centroids, k);
 	}
 }
 
-/* One level: k clusters of n rows, starting from rows picked at random. */
+/* k clusters of n rows, starting from rows picked at random. Some may be empty. */
 static uint32_t
-flat(State *state, const float *rows, size_t n, float *centroids, uint32_t k)
+find_clusters(State *state, const float *rows, size_t n, float *centroids, uint32_t k)
 {
 	uint32_t dim = state->params->dim;
 	uint32_t chosen = 0;
@@ -393,7 +497,16 @@ flat(State *state, const float *rows, size_t n, float *centroids, uint32_t k)
 				make_unit(centroid, rows + i * dim, dim);
 		}
 	lloyd(state, rows, n, centroids, k, state->params->iterations);
-	return keep_used(state, rows, n, centroids, k);
+	return k;
+}
+
+/* One level: up to k clusters of n rows, none empty. */
+static uint32_t
+flat(State *state, const float *rows, size_t n, float *centroids, uint32_t k)
+{
+	k = find_clusters(state, rows, n, centroids, k);
+	assign(state, rows, n, centroids, k);
+	return keep_used(state, n, centroids, k);
 }
 
 static void
@@ -440,15 +553,105 @@ sort_by_part(State *state, float *rows, size_t n, uint32_t parts)
 		}
 }
 
-/* Cut the rows into parts, by some of them from all over the sample, and bring those of each part together. */
+/* ---- tasks ---- */
+
+static void
+block_task(State *state, uint32_t task)
+{
+	Shared *shared = state->shared;
+	size_t first = (size_t) task * BLOCK_ROWS;
+	size_t n = state->nrows - first < BLOCK_ROWS ? state->nrows - first : BLOCK_ROWS;
+	const float *rows = state->rows + first * state->params->dim;
+
+	if (shared->job == JOB_CUT)
+		assign_prepared(state, rows, n, shared->parts, state->part + first);
+	else if (state->nearest != NULL)
+		assign_parted(state, rows, n, state->next + first);
+	else
+		assign_prepared(state, rows, n, shared->made, state->next + first);
+}
+
+static void
+prepare_for_job(State *state)
+{
+	Shared *shared = state->shared;
+
+	state->nearest = NULL;
+	if (shared->job == JOB_CUT)
+		prepare(state, state->coarse, shared->parts);
+	else if (shared->job == JOB_ASSIGN && vc_nearest_pays(shared->made))
+		state->nearest = vc_nearest_build(state->memory, state->params->dim, state->centroids, shared->made, state->home,
+										  state->coarse, shared->parts);
+	else if (shared->job == JOB_ASSIGN)
+		prepare(state, state->centroids, shared->made);
+	state->prepared = shared->serial;
+}
+
+/* Each part has random numbers of its own, whoever looks for its clusters. */
+static void
+part_task(State *state, uint32_t part)
+{
+	State own = *state;
+	size_t first = state->bounds[part];
+
+	own.part += first;
+	own.next += first;
+	own.random = state->params->seed + part + 1;
+	own.random = vc_random_next(&own.random);
+	find_clusters(&own, state->rows + first * state->params->dim, state->bounds[part + 1] - first,
+				  state->centroids + (size_t) state->first[part] * state->params->dim,
+				  state->first[part + 1] - state->first[part]);
+}
+
+void
+vc_kmeans_task(VcKmeansHelper *helper, uint32_t task)
+{
+	Shared *shared = helper->shared;
+
+	if (helper->prepared != shared->serial)
+		prepare_for_job(helper);
+	if (shared->job == JOB_PARTS)
+		part_task(helper, task);
+	else if (shared->job == JOB_MEANS)
+		take_means(helper, helper->rows, helper->nrows, helper->centroids,
+				   (uint32_t) ((uint64_t) shared->made * task / shared->tasks),
+				   (uint32_t) ((uint64_t) shared->made * (task + 1) / shared->tasks));
+	else
+		block_task(helper, task);
+}
+
+static void
+run_job(State *state, Job job, uint32_t tasks)
+{
+	Shared *shared = state->shared;
+
+	shared->job = job;
+	shared->tasks = tasks;
+	shared->serial++;
+	if (state->params->share != NULL)
+		state->params->share(state->params->arg, state, tasks);
+	else
+		for (uint32_t task = 0; task < tasks; task++)
+			vc_kmeans_task(state, task);
+}
+
 static uint32_t
-cut_parts(State *state, float *rows, size_t n, uint32_t parts)
+blocks(const State *state)
+{
+	return (uint32_t) ((state->nrows + BLOCK_ROWS - 1) / BLOCK_ROWS);
+}
+
+/* Cut the rows into parts, by some of them from all over the sample, and bring those of each part together. */
+static void
+cut_parts(State *state, uint32_t parts)
 {
 	uint32_t dim = state->params->dim;
+	float *rows = state->rows;
+	size_t n = state->nrows;
 	size_t some = (size_t) parts * ROWS_PER_PART;
 
 	if (some >= n)
-		parts = flat(state, rows, n, state->coarse, parts);
+		state->shared->parts = flat(state, rows, n, state->coarse, parts);
 	else
 	{
 		for (size_t i = 0; i < some; i++)
@@ -458,60 +661,86 @@ cut_parts(State *state, float *rows, size_t n, uint32_t parts)
 			if (from > i)
 				swap_rows(rows + i * dim, rows + from * dim, dim);
 		}
-		parts = flat(state, rows, some, state->coarse, parts);
-		assign(state, rows, n, state->coarse, parts);
-		memcpy(state->part, state->next, n * sizeof(uint32_t));
+		state->shared->parts = flat(state, rows, some, state->coarse, parts);
+		run_job(state, JOB_CUT, blocks(state));
 	}
-	sort_by_part(state, rows, n, parts);
-	return parts;
+	sort_by_part(state, rows, n, state->shared->parts);
+}
+
+/* How many clusters each part gets: in proportion to its rows, and one at least. */
+static void
+share_clusters(State *state)
+{
+	uint32_t parts = state->shared->parts;
+	uint32_t made = 0;
+	uint32_t left = state->params->clusters;
+
+	for (uint32_t p = 0; p < parts; p++)
+	{
+		size_t n = state->bounds[p + 1] - state->bounds[p];
+		double rows_left = (double) (state->nrows - state->bounds[p]);
+		uint32_t later = parts - p - 1; /* each later part needs one cluster at least */
+		double share = round((double) left * (double) n / rows_left);
+		uint32_t k = share < 1 ? 1 : share > left - later ? left - later : (uint32_t) share;
+
+		if (k > n)
+			k = (uint32_t) n;
+		state->first[p] = made;
+		for (uint32_t c = made; c < made + k; c++)
+			state->home[c] = p;
+		made += k;
+		left -= k;
+	}
+	state->first[parts] = state->shared->made = made;
+}
+
+/* The work there is with so many parts, in multiplications. */
+static double
+two_levels_work(const VcKmeans *params, size_t nrows, uint32_t parts)
+{
+	double per_round = (double) nrows * params->dim;
+	double some = (double) parts * ROWS_PER_PART < (double) nrows ? (double) parts * ROWS_PER_PART / (double) nrows : 1.0;
+	double among_all = vc_nearest_pays(params->clusters) ? (double) nrows * parted_work(params, parts) : per_round * params->clusters;
+
+	return per_round * (parts * (some * (params->iterations + 1) + (some < 1.0)) +
+						(double) params->clusters / parts * params->iterations) +
+		   among_all * (params->refinements > 0 ? params->refinements : 1);
+}
+
+uint32_t
+vc_kmeans_shared(const VcKmeans *params, float *rows, size_t nrows, float *centroids, void *shared, void *memory)
+{
+	State *state = vc_kmeans_helper(params, rows, nrows, centroids, shared, memory);
+	uint32_t parts = coarse_parts(params, nrows);
+
+	memset(state->shared, 0, sizeof(*state->shared));
+	state->random = params->seed;
+	if (parts == 1)
+	{
+		state->shared->work_total = (double) nrows * params->dim * params->clusters * (params->iterations + 1);
+		return flat(state, rows, nrows, centroids, params->clusters);
+	}
+	state->shared->work_total = two_levels_work(params, nrows, parts);
+	cut_parts(state, parts);
+	share_clusters(state);
+	run_job(state, JOB_PARTS, state->shared->parts);
+
+	/* A cluster that loses all rows is not given others: there are few, and it would leave its part. */
+	for (uint32_t round = 0; round < params->refinements; round++)
+	{
+		/* Where rows belong among all clusters, and their means. */
+		run_job(state, JOB_ASSIGN, blocks(state));
+		memcpy(state->part, state->next, nrows * sizeof(uint32_t));
+		run_job(state, JOB_MEANS, params->share != NULL ? MEANS_TASKS : 1);
+	}
+	if (params->refinements == 0)
+		assign(state, rows, nrows, centroids, state->shared->made);
+	return keep_used(state, nrows, centroids, state->shared->made);
 }
 
 uint32_t
 vc_kmeans(const VcKmeans *params, float *rows, size_t nrows, float *centroids, void *workspace)
 {
-	State state = {.params = params, .random = params->seed};
-	uint32_t dim = params->dim;
-	uint32_t parts = coarse_parts(params, nrows);
-	double per_round = (double) nrows * dim;
-	double some;
-	uint32_t made = 0;
-	uint32_t left = params->clusters;
-
-	lay_out(&state, params, nrows, (char *) (((uintptr_t) workspace + 63) & ~(uintptr_t) 63));
-	if (parts == 1)
-	{
-		state.work_total = per_round * params->clusters * (params->iterations + 1);
-		return flat(&state, rows, nrows, centroids, params->clusters);
-	}
-
-	some = (double) parts * ROWS_PER_PART < (double) nrows ? (double) parts * ROWS_PER_PART / (double) nrows : 1.0;
-	state.work_total =
-		per_round * (parts * (some * (params->iterations + 1) + (some < 1.0)) +
-					 (double) params->clusters / parts * (params->iterations + 1)) +
-		(vc_nearest_pays(dim, params->clusters) ? nrows * coded_work(params, parts) : per_round * params->clusters) *
-			(params->refinements > 0 ? params->refinements : 1);
-	parts = cut_parts(&state, rows, nrows, parts);
-	for (uint32_t p = 0; p < parts; p++)
-	{
-		size_t first = state.bounds[p];
-		size_t n = state.bounds[p + 1] - first;
-		double rows_left = (double) (nrows - first);
-		uint32_t later = parts - p - 1; /* each later part needs one cluster at least */
-		double share = round((double) left * (double) n / rows_left);
-		uint32_t k = share < 1 ? 1 : share > left - later ? left - later : (uint32_t) share;
-
-		k = flat(&state, rows + first * dim, n, centroids + (size_t) made * dim, k);
-		for (uint32_t c = made; c < made + k; c++)
-			state.home[c] = p;
-		made += k;
-		left -= k;
-	}
-	if (params->refinements == 0)
-		return keep_used(&state, rows, nrows, centroids, made);
-
-	/* A cluster that loses all rows is not given others: there are few, and it would leave its part. */
-	state.parts = parts;
-	for (uint32_t round = 0; round < params->refinements; round++)
-		refine(&state, rows, nrows, centroids, made);
-	return drop_empty(&state, nrows, centroids, made);
+	return vc_kmeans_shared(params, rows, nrows, centroids, workspace,
+							(char *) workspace + vc_kmeans_shared_size(params, nrows));
 }

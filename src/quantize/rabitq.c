@@ -91,6 +91,15 @@ vc_rabitq_encode1(VcRabitqMetric metric, const float *residual, const float *cen
 	factors_from_products(metric, one_bit_products(residual, centre, dim), dim / 4.0, dim, factors);
 }
 
+void
+vc_rabitq_encode1_from(VcRabitqMetric metric, const float *vector, const float *centre, uint32_t dim, uint8_t *packed,
+					   VcRabitqFactors *factors)
+{
+	VcSignProducts p = vc_kernels->quant->sign_difference(vector, centre, dim, packed);
+
+	factors_from_products(metric, (Products){p.rr, p.rs / 2.0, p.cs / 2.0, p.rc}, dim / 4.0, dim, factors);
+}
+
 /* The step, in units of the residual's root mean square, that suits normally distributed residuals best. */
 static const float gaussian_step[VC_RABITQ_MAX_BITS + 1] = {0,		0,		0.996f, 0.586f, 0.335f,
 															0.188f, 0.104f, 0.057f, 0.031f};
@@ -273,6 +282,17 @@ vc_rabitq_pack1(uint8_t *block, uint32_t dim, int slot, const uint8_t *packed)
 }
 
 void
+vc_rabitq_column1(const uint8_t *block, uint32_t dim, int slot, const uint8_t *packed, uint8_t *column)
+{
+	int shift = slot < 16 ? 0 : 4;
+	uint8_t keep = (uint8_t) (0xF0 >> shift);
+	const uint8_t *byte = block + VC_RABITQ_FIRST(slot);
+
+	for (uint32_t i = 0; i < dim; i += 4, byte += 16)
+		*column++ = (uint8_t) ((*byte & keep) | (packed[i / 8] >> (i % 8) & 15) << shift);
+}
+
+void
 vc_rabitq_unpack1(const uint8_t *block, uint32_t dim, int slot, uint8_t *packed)
 {
 	int shift = slot < 16 ? 0 : 4;
@@ -317,6 +337,41 @@ vc_rabitq_estimate32(const VcRabitqQuery *query, const uint8_t *block, int bits,
 			sum[i] = sum[i] * 2 + plane[i];
 	}
 	quant->estimate32(sum, add, rescale, g, query->step, query->bias * (float) ((1 << bits) - 1), out);
+}
+
+/* What the 16 codes of four dimensions contribute to <x, q>. */
+static void
+group_products(const float *q, float product[16])
+{
+	product[0] = -(q[0] + q[1] + q[2] + q[3]) / 2;
+	for (int bit = 0; bit < 4; bit++)
+		for (int n = 1 << bit; n < 2 << bit; n++)
+			product[n] = product[n - (1 << bit)] + q[bit];
+}
+
+void
+vc_rabitq_estimate32_fine(const float *rotated_query, uint32_t dim, const uint8_t *block, int bits, const float *add,
+						  const float *rescale, float g, float out[VC_RABITQ_BLOCK])
+{
+	float product[16];
+	float sum[VC_RABITQ_BLOCK] = {0};
+
+	for (int bit = 0; bit < bits; bit++)
+	{
+		for (int i = 0; i < VC_RABITQ_BLOCK; i++)
+			sum[i] *= 2;
+		for (uint32_t at = 0; at < dim; at += 4, block += 16)
+		{
+			group_products(rotated_query + at, product);
+			for (int i = 0; i < 16; i++)
+			{
+				sum[i] += product[block[i] & 15];
+				sum[i + 16] += product[block[i] >> 4];
+			}
+		}
+	}
+	for (int i = 0; i < VC_RABITQ_BLOCK; i++)
+		out[i] = add[i] + g + rescale[i] * sum[i];
 }
 
 double

@@ -88,6 +88,10 @@ extern void vc_rabitq_encode(VcRabitqMetric metric, const float *residual, const
 extern void vc_rabitq_encode1(VcRabitqMetric metric, const float *residual, const float *centre, uint32_t dim,
 							  uint8_t *packed, VcRabitqFactors *factors);
 
+/* The same for a vector and its centre, neither of them NULL, in one pass over both. */
+extern void vc_rabitq_encode1_from(VcRabitqMetric metric, const float *vector, const float *centre, uint32_t dim,
+								   uint8_t *packed, VcRabitqFactors *factors);
+
 /* Write a code into slot 0..31 of a block, leaving the other slots as they are; and read it back. */
 extern void vc_rabitq_pack(uint8_t *block, uint32_t dim, int bits, int slot, const uint8_t *code);
 extern void vc_rabitq_unpack(const uint8_t *block, uint32_t dim, int bits, int slot, uint8_t *code);
@@ -95,6 +99,10 @@ extern void vc_rabitq_unpack(const uint8_t *block, uint32_t dim, int bits, int s
 /* The same for a one-bit code in a bit string and a block of one plane. */
 extern void vc_rabitq_pack1(uint8_t *block, uint32_t dim, int slot, const uint8_t *packed);
 extern void vc_rabitq_unpack1(const uint8_t *block, uint32_t dim, int slot, uint8_t *packed);
+
+/* The dim / 4 bytes that vc_rabitq_pack1 would write to block + VC_RABITQ_FIRST(slot) and every 16 bytes from there on. */
+#define VC_RABITQ_FIRST(slot) ((slot) % 16)
+extern void vc_rabitq_column1(const uint8_t *block, uint32_t dim, int slot, const uint8_t *packed, uint8_t *column);
 
 /* Prepare a query; lut has vc_rabitq_lut_size(dim) bytes and must live as long as the query is used. */
 extern void vc_rabitq_query_init(VcRabitqQuery *query, const float *rotated_query, uint32_t dim, uint8_t *lut);
@@ -105,6 +113,13 @@ extern void vc_rabitq_query_init(VcRabitqQuery *query, const float *rotated_quer
  */
 extern void vc_rabitq_estimate32(const VcRabitqQuery *query, const uint8_t *block, int bits, const float *add,
 								 const float *rescale, float g, float out[VC_RABITQ_BLOCK]);
+
+/*
+ * The same from the rotated query itself, without a table and its rounding error: for data that are near to each other beside
+ * their distance from the origin. Several times as slow.
+ */
+extern void vc_rabitq_estimate32_fine(const float *rotated_query, uint32_t dim, const uint8_t *block, int bits, const float *add,
+									  const float *rescale, float g, float out[VC_RABITQ_BLOCK]);
 
 /* The estimate of one vector from its code, in double: the reference the kernels are held against. */
 extern double vc_rabitq_estimate_exact(const float *rotated_query, const uint8_t *code, uint32_t dim, int bits,

@@ -13,19 +13,19 @@
 #define ROUNDS 4
 
 size_t
-vc_rotation_size(uint32_t dim)
+vc_rotation_size(uint32_t padded)
 {
-	return offsetof(VcRotation, signs) + vc_rotation_padded(dim);
+	return offsetof(VcRotation, signs) + padded;
 }
 
 void
-vc_rotation_init(VcRotation *rotation, uint32_t dim, uint64_t seed)
+vc_rotation_init(VcRotation *rotation, uint32_t dim, uint32_t padded, uint64_t seed)
 {
 	uint64_t state = seed;
 
 	rotation->seed = seed;
 	rotation->dim = dim;
-	rotation->padded = vc_rotation_padded(dim);
+	rotation->padded = padded;
 	for (uint32_t i = 0; i < rotation->padded; i++)
 		rotation->signs[i] = (uint8_t) (vc_random_next(&state) >> 60);
 }

@@ -22,11 +22,14 @@ typedef struct VcRotation
 {
 	uint64_t seed;
 	uint32_t dim;	 /* dimensions of the vectors as given */
-	uint32_t padded; /* dimensions of the rotated vectors, a multiple of 4 */
+	uint32_t padded; /* dimensions of the rotated vectors, a multiple of 4, at least dim */
 	uint8_t signs[]; /* [padded]; bit r flips the coordinate in round r */
 } VcRotation;
 
-/* Dimensions of a rotated vector: dim rounded up to a multiple of 4. */
+/*
+ * The fewest dimensions of a rotated vector: dim rounded up to a multiple of 4. Codes of more dimensions are longer, and
+ * more exact: the values are spread over all of them.
+ */
 static inline uint32_t
 vc_rotation_padded(uint32_t dim)
 {
@@ -34,10 +37,10 @@ vc_rotation_padded(uint32_t dim)
 }
 
 /* Bytes the caller provides for a rotation. */
-extern size_t vc_rotation_size(uint32_t dim);
+extern size_t vc_rotation_size(uint32_t padded);
 
-/* Make the rotation of `seed`; dim is at least 1. */
-extern void vc_rotation_init(VcRotation *rotation, uint32_t dim, uint64_t seed);
+/* Make the rotation of `seed`; dim is at least 1, and padded at least vc_rotation_padded(dim) and a multiple of 4. */
+extern void vc_rotation_init(VcRotation *rotation, uint32_t dim, uint32_t padded, uint64_t seed);
 
 /* out[padded] = the rotation of in[dim]. in and out may be the same array. */
 extern void vc_rotation_apply(const VcRotation *rotation, const float *in, float *out);

@@ -6,12 +6,16 @@
 
 #include "access/heapam.h"
 #include "access/htup_details.h"
+#include "kernels/prefetch.h"
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #endif
+
+/* In a page lie four chunks of full length. */
+#define PREFETCHED_CHUNKS 8
 
 /* The value's id and the chunk's number. (chunk_id oid, chunk_seq int4, chunk_data bytea), none of them null: fixed offsets. */
 static bool
@@ -63,7 +67,7 @@ chunk_at(Page page, Buffer buffer, Oid table, BlockNumber block, OffsetNumber of
 
 bool
 vc_chunks_read(Relation toast, BlockNumber nblocks, BlockNumber *at_block, OffsetNumber *at_offset, Oid id, char *result,
-			   Size size)
+			   Size size, VcChunksPin pin, void *arg)
 {
 	BlockNumber block = *at_block;
 	OffsetNumber offset = *at_offset;
@@ -78,7 +82,7 @@ vc_chunks_read(Relation toast, BlockNumber nblocks, BlockNumber *at_block, Offse
 
 		if (block >= nblocks)
 			return false;
-		buffer = ReadBuffer(toast, block);
+		buffer = pin ? pin(arg, toast, block) : ReadBuffer(toast, block);
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 		page = BufferGetPage(buffer);
 		last = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
@@ -108,17 +112,19 @@ vc_chunks_read(Relation toast, BlockNumber nblocks, BlockNumber *at_block, Offse
 	return true;
 }
 
-bool
-vc_chunks_look(Relation toast, BlockNumber block, Oid id, Oid *first, Oid *last, OffsetNumber *offset)
+void
+vc_chunks_look(Buffer buffer, Oid id, VcChunksSeen *seen)
 {
-	Buffer buffer = ReadBuffer(toast, block);
-	Page page;
-	bool any = false;
+	Page page = BufferGetPage(buffer);
+	OffsetNumber n;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	page = BufferGetPage(buffer);
-	*offset = InvalidOffsetNumber;
-	for (OffsetNumber i = FirstOffsetNumber; !PageIsNew(page) && i <= PageGetMaxOffsetNumber(page); i++)
+	n = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
+	/* The page's head tells where chunks begin, so the CPU can wait for all of them at once. */
+	for (OffsetNumber i = FirstOffsetNumber; i <= Min(n, PREFETCHED_CHUNKS); i++)
+		vc_prefetch((char *) page + ItemIdGetOffset(PageGetItemId(page, i)), 1);
+	memset(seen, 0, sizeof(*seen));
+	for (OffsetNumber i = FirstOffsetNumber; i <= n && seen->offset == InvalidOffsetNumber; i++)
 	{
 		HeapTupleData tuple;
 		Oid chunk_id;
@@ -126,13 +132,18 @@ vc_chunks_look(Relation toast, BlockNumber block, Oid id, Oid *first, Oid *last,
 
 		if (!read_key(page, i, &tuple, &chunk_id, &number))
 			continue;
-		if (!any)
-			*first = chunk_id;
-		*last = chunk_id;
-		any = true;
-		if (chunk_id == id && number == 0 && *offset == InvalidOffsetNumber)
-			*offset = i;
+		if (chunk_id == id && number == 0)
+			seen->offset = i;
+		else if (chunk_id < id && chunk_id >= seen->smaller)
+		{
+			seen->smaller_starts = number == 0 || (chunk_id == seen->smaller && seen->smaller_starts);
+			seen->smaller = chunk_id;
+		}
+		else if (chunk_id >= id && (seen->greater == InvalidOid || chunk_id <= seen->greater))
+		{
+			seen->greater_starts = number == 0 || (chunk_id == seen->greater && seen->greater_starts);
+			seen->greater = chunk_id;
+		}
 	}
-	UnlockReleaseBuffer(buffer);
-	return any;
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
 }

@@ -15,20 +15,30 @@
 #include "vectorcoll.h"
 
 #include "storage/block.h"
+#include "storage/buf.h"
 #include "storage/off.h"
 #include "utils/relcache.h"
 
 /*
  * Fill `result` with the `size` bytes of a value that is not compressed, whose first chunk is thought to lie at this place, the others behind
  * it; moves the place behind them. False where they are not there; then result has anything in it. The table has nblocks at least.
+ * Who knows where its pages are gives a function that pins one, with its argument; null otherwise.
  */
+typedef Buffer (*VcChunksPin)(void *arg, Relation toast, BlockNumber block);
 extern bool vc_chunks_read(Relation toast, BlockNumber nblocks, BlockNumber *block, OffsetNumber *offset, Oid id,
-						   char *result, Size size);
+						   char *result, Size size, VcChunksPin pin, void *arg);
 
-/*
- * What lies in a block: the ids of the first and the last chunk in it, and the offset of a value's first chunk, 0 where it has none.
- * False where there are no chunks.
- */
-extern bool vc_chunks_look(Relation toast, BlockNumber block, Oid id, Oid *first, Oid *last, OffsetNumber *offset);
+/* What a block holds beside a value. */
+typedef struct VcChunksSeen
+{
+	OffsetNumber offset;		/* of the value's first chunk; 0 where it is not there */
+	Oid			 smaller;		/* of other chunks, the greatest id below the value's, InvalidOid where there is none; */
+	Oid			 greater;		/* the least above it, or the value's own, of a later chunk of it */
+	bool		 smaller_starts; /* whether that one's first chunk is there */
+	bool		 greater_starts;
+} VcChunksSeen;
+
+/* Look for a value's first chunk in a block that is pinned and not locked. Where it is there, no more may be seen. */
+extern void vc_chunks_look(Buffer buffer, Oid id, VcChunksSeen *seen);
 
 #endif /* VC_CHUNKS_H */

@@ -127,7 +127,7 @@ vc_detoast_in_order(VcDetoastPlace *place, struct varlena *value)
 		result = palloc(size + VARHDRSZ);
 		SET_VARSIZE(result, size + VARHDRSZ);
 		if (vc_chunks_read(toast, RelationGetNumberOfBlocks(toast), &place->block, &place->offset, pointer.va_valueid,
-						   VARDATA(result), size))
+						   VARDATA(result), size, NULL, NULL))
 		{
 			place->wrong = 0;
 			table_close(toast, AccessShareLock);

@@ -33,14 +33,27 @@ sub qps
 	};
 }
 
+# In a part that asks what plain search asks, but few queries: at the set's main recall, as all queries found it.
 sub qps_in_part
 {
-	my ($part, $recall, $ours, $theirs) = @_;
+	my ($part, $ours, $theirs) = @_;
 	return sub {
 		my ($set) = @_;
 		my @points = map { [curve_with_recall(set => $set, index => $_, part => $part)] } $ours, $theirs;
 		return unless @{$points[0]} && @{$points[1]};
-		return map { qps_at($recall // main_recall($set), @$_) } @points;
+		return map { qps_at(main_recall($set), @$_) } @points;
+	};
+}
+
+# In a part that asks something else than plain search does, and so has a recall of its own at each setting.
+sub qps_of_part
+{
+	my ($part, $recall, $ours, $theirs) = @_;
+	return sub {
+		my ($set) = @_;
+		my @points = map { [curve(set => $set, index => $_, part => $part)] } $ours, $theirs;
+		return unless @{$points[0]} && @{$points[1]};
+		return map { qps_at($recall, @$_) } @points;
 	};
 }
 
@@ -163,9 +176,10 @@ my @GOALS = (
 		my ($limit, $share) = @$_;
 		([$BOTH, "vc_hnsw, recall where $share pass", 'at least', 0.95, '', best_recall('vc_hnsw', "filter$limit")],
 			[$BOTH, "vc_hnsw, QPS at recall .95 where $share pass of $PEER", 'at least', 4, 'x',
-				qps_in_part("filter$limit", 0.95, 'vc_hnsw', $GRAPH)])
+				qps_of_part("filter$limit", 0.95, 'vc_hnsw', $GRAPH)],
+			[$BOTH, 'the same by server processor time', 'at least', 4, 'x', processor(qps_of_part("filter$limit", 0.95, 'vc_hnsw', $GRAPH))])
 	} [100, '10 %'], [10, '1 %'], [1, '0.1 %']),
-	[$BOTH, "vc_hnsw, QPS with little memory of $PEER", 'at least', 3, 'x', qps_in_part('memory', undef, 'vc_hnsw', $GRAPH)],
+	[$BOTH, "vc_hnsw, QPS with little memory of $PEER", 'at least', 3, 'x', qps_in_part('memory', 'vc_hnsw', $GRAPH)],
 	# vc_hnsw: size and builds
 	[$BOTH, "vc_hnsw, size of $GRAPH", 'at most', 2.2, 'x', label_of('mb', 'build', 'vc_hnsw', $GRAPH)],
 	[$BOTH, "vc_hnsw compact, size of $GRAPH", 'at most', 1, 'x', label_of('mb', 'build', 'vc_hnsw compact', $GRAPH)],
@@ -193,7 +207,7 @@ my @GOALS = (
 	(map { [$BOTH, "vc_ivf, QPS at recall $_ of $LISTS", 'at least', 5, 'x', qps($_, 'vc_ivf', $LISTS)] } 0.95, 0.99),
 	(map { [$FM, "vc_ivf, QPS at recall $_ of $PEER", 'at least', 1.5, 'x', qps($_, 'vc_ivf', $PEER)] } 0.95, 0.99),
 	clients('vc_ivf'),
-	[$BOTH, "vc_ivf, QPS from disk of $PEER", 'at least', 5, 'x', qps_in_part('cold', undef, 'vc_ivf', $GRAPH)],
+	[$BOTH, "vc_ivf, QPS from disk of $PEER", 'at least', 5, 'x', qps_in_part('cold', 'vc_ivf', $GRAPH)],
 	[$WINK, 'vc_ivf, inserts/s, one client, a statement for a row', 'at least', 10_000, '', label('rows_s', undef, index => 'vc_ivf', part => 'insert')],
 	[$WINK, 'vc_ivf, inserts/s, one client, COPY', 'at least', 10_000, '', label('rows_s', undef, index => 'vc_ivf', part => 'copy')],
 	writing('vc_ivf', 0.02),

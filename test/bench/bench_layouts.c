@@ -11,6 +11,8 @@
  * "compact, B bits" has 1-bit codes of the neighbours, factors as bfloat16, no link distances, and in place of the vector its own
  * code of B bits: what was found is then ranked by exact distances, in the order of the codes' lower bounds, until ten are sure to
  * be the nearest. The last column counts those looked up.
+ * "mean" is 1 bit where the mean of a node's estimates counts, less a part of its deviation, as in src/hnsw/search.c; elsewhere the lowest
+ * counts. "1 bit in D" has codes of more dimensions than the vectors, and the mean.
  * The stop rule is the same: the best of the frontier is worse than the ef-th best exact distance.
  */
 #include <math.h>
@@ -31,6 +33,7 @@
 #define CHOSEN 16
 #define PAGE 8192
 #define K 10
+#define OPTIMISM 0.2f /* as in src/hnsw/search.c */
 
 typedef struct Ranked
 {
@@ -72,7 +75,8 @@ static VcCompactQuery	 own_query;
 static uint64_t			 fetches;
 
 static uint32_t *seen_round, *visited_round, round_;
-static float	*seen_best;
+static float	*seen_best, *seen_mean, *seen_weight;
+static bool		 by_mean;
 static Heap		 frontier, nearest;
 static Ranked	*found;
 static uint32_t	 nfound;
@@ -211,6 +215,20 @@ start(void)
 	frontier.count = nearest.count = nfound = 0;
 }
 
+/* What counts as the distance of a node that was seen, after one more estimate, of this rescale and from a node so far away. */
+static float
+mean_estimate(uint32_t link, float estimate, float rescaled, float distance)
+{
+	float variance = rescaled * rescaled * distance;
+	float weight = 1 / (variance > 1e-30f ? variance : 1e-30f);
+
+	if (seen_weight[link] == 0)
+		seen_mean[link] = estimate;
+	seen_weight[link] += weight;
+	seen_mean[link] += (estimate - seen_mean[link]) * (weight / seen_weight[link]);
+	return seen_mean[link] - OPTIMISM / sqrtf(seen_weight[link]);
+}
+
 /* Search through codes. `n` nodes exist, the entry is 0. */
 static void
 search_codes(const float *q, const VcRabitqQuery *table, uint32_t ef)
@@ -221,11 +239,17 @@ search_codes(const float *q, const VcRabitqQuery *table, uint32_t ef)
 	push(&frontier, -INFINITY, 0);
 	while (frontier.count > 0 && frontier.item[1].distance <= limit(ef))
 	{
-		uint32_t id = pop(&frontier).id;
+		Ranked	 first = pop(&frontier);
+		uint32_t id = first.id;
 		float	 distance, estimate[DEGREE];
 
 		if (visited_round[id] == round_)
 			continue;
+		if (by_mean && seen_round[id] == round_ && seen_best[id] > first.distance)
+		{
+			push(&frontier, seen_best[id], id);
+			continue;
+		}
 		visited_round[id] = round_;
 		if (own_bits > 0)
 		{
@@ -249,9 +273,20 @@ search_codes(const float *q, const VcRabitqQuery *table, uint32_t ef)
 
 			if (!(estimate[i] < limit(ef)) || visited_round[link] == round_)
 				continue;
-			if (seen_round[link] == round_ && estimate[i] >= seen_best[link])
+			if (seen_round[link] != round_)
+			{
+				seen_round[link] = round_;
+				seen_best[link] = INFINITY;
+				seen_weight[link] = 0;
+			}
+			if (by_mean)
+				estimate[i] = mean_estimate(link, estimate[i], rescale[id][i], distance);
+			if (!(estimate[i] < seen_best[link]))
+			{
+				if (by_mean)
+					seen_best[link] = estimate[i];
 				continue;
-			seen_round[link] = round_;
+			}
 			seen_best[link] = estimate[i];
 			push(&frontier, estimate[i], link);
 		}
@@ -475,6 +510,34 @@ normalise(float *v, uint32_t n)
 	}
 }
 
+/* Rotate all rows into so many dimensions. */
+static void
+rotate(uint32_t into)
+{
+	free(rotation);
+	free(rotated);
+	padded = into;
+	rotation = need(vc_rotation_size(padded));
+	vc_rotation_init(rotation, dim, padded, 1);
+	rotated = need(sizeof(float) * padded * (size_t) rows);
+	for (uint32_t i = 0; i < rows; i++)
+		vc_rotation_apply(rotation, base + (size_t) i * dim, rotated + (size_t) i * padded);
+}
+
+/* Report the layout of nodes with codes of `bits` bits in `padded` dimensions. */
+static void
+report_codes(const char *name)
+{
+	size_t block = vc_rabitq_block_size(padded, bits);
+
+	free(blocks);
+	blocks = need(block * rows);
+	for (uint32_t i = 0; i < rows; i++)
+		for (int j = 0; j < nlinks[i]; j++)
+			encode(i, j, links[i][j]);
+	report(name, sizeof(float) * dim + 12 * DEGREE + block, true);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -499,12 +562,7 @@ main(int argc, char **argv)
 		normalise(query, queries);
 	}
 
-	padded = vc_rotation_padded(dim);
-	rotation = need(vc_rotation_size(dim));
-	vc_rotation_init(rotation, dim, 1);
-	rotated = need(sizeof(float) * padded * (size_t) rows);
-	for (uint32_t i = 0; i < rows; i++)
-		vc_rotation_apply(rotation, base + (size_t) i * dim, rotated + (size_t) i * padded);
+	rotate(vc_rotation_padded(dim));
 	links = need(sizeof(*links) * rows);
 	link_distance = need(sizeof(*link_distance) * rows);
 	nlinks = need(rows);
@@ -513,6 +571,8 @@ main(int argc, char **argv)
 	seen_round = need(sizeof(uint32_t) * rows);
 	visited_round = need(sizeof(uint32_t) * rows);
 	seen_best = need(sizeof(float) * rows);
+	seen_mean = need(sizeof(float) * rows);
+	seen_weight = need(sizeof(float) * rows);
 	found = need(sizeof(Ranked) * rows);
 	frontier.item = need(sizeof(Ranked) * ((size_t) rows * DEGREE + 2));
 	frontier.sign = 1;
@@ -531,21 +591,26 @@ main(int argc, char **argv)
 	report("ids", sizeof(float) * dim + 4 * DEGREE, false);
 	for (bits = 1; bits <= 8; bits *= 2)
 	{
-		char   name[16];
-		size_t node = sizeof(float) * dim + 4 * DEGREE + 8 * DEGREE + vc_rabitq_block_size(padded, bits);
+		char name[16];
 
-		blocks = realloc(blocks, vc_rabitq_block_size(padded, bits) * rows);
-		if (blocks == NULL)
-			return 1;
-		memset(blocks, 0, vc_rabitq_block_size(padded, bits) * rows);
-		for (uint32_t i = 0; i < rows; i++)
-			for (int j = 0; j < nlinks[i]; j++)
-				encode(i, j, links[i][j]);
 		snprintf(name, sizeof(name), "%d bit%s", bits, bits > 1 ? "s" : "");
-		report(name, node, true);
+		report_codes(name);
 	}
-
 	bits = 1;
+	by_mean = true;
+	report_codes("1 bit, mean");
+	for (uint32_t share = 5; share >= 2; share -= 3)
+	{
+		char name[32];
+
+		rotate(vc_rotation_padded(dim + dim / share));
+		snprintf(name, sizeof(name), "1 bit in %u, mean", padded);
+		report_codes(name);
+	}
+	by_mean = false;
+	rotate(vc_rotation_padded(dim));
+	free(blocks);
+	blocks = need(vc_rabitq_block_size(padded, bits) * rows);
 	own_codes = need(vc_compact_size(padded, 8) * rows);
 	own = need(sizeof(*own) * rows);
 	decoded = need(sizeof(float) * padded * (size_t) rows);

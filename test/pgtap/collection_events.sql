@@ -17,7 +17,7 @@ CREATE FUNCTION told(wanted text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     result text;
 BEGIN
-    FOR i IN 1 .. 500 LOOP
+    FOR i IN 1 .. 3000 LOOP
         SELECT string_agg(e.event || CASE WHEN e.committed THEN '' ELSE '!' END, ' ' ORDER BY e.at, e.id) INTO result FROM vectorcoll.events e WHERE e.id > (SELECT s.id FROM seen s);
         EXIT WHEN array_length(string_to_array(result, ' '), 1) >= array_length(string_to_array(wanted, ' '), 1);
         PERFORM pg_sleep(0.01);

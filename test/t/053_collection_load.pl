@@ -6,6 +6,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use IPC::Run;
+use Time::HiRes qw(usleep);
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
@@ -278,5 +279,49 @@ ok( $node->poll_query_until('postgres', qq{SELECT string_agg(event, ' ' ORDER BY
 $node->psql('postgres', q{SELECT vectorcoll.upsert_or_load('cache', '{"id": 3, "vector": "[1]"}', 'source')});
 ok( $node->poll_query_until('postgres', qq{SELECT count(*) = 1 FROM vectorcoll.events WHERE id > $marker AND event = 'UPSERT_OR_LOAD__UPSERT__FAILED'
 	AND NOT committed AND details ? 'sqlstate'}), 'and of a refused one');
-ok($node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type LIKE 'vectorcoll%'}), 'workers leave');
+
+# Lease after lease taken and given up: a worker that leaves makes no room for two at once, which would carry out the same orders.
+sql(q{SELECT vectorcoll.create_collection('often' || i, 2) FROM generate_series(1, 4) i;
+	CREATE FUNCTION take_often(name text) RETURNS text LANGUAGE plpgsql AS $$
+	BEGIN
+		FOR i IN 1 .. 300 LOOP
+			BEGIN
+				PERFORM vectorcoll.acquire_lease(name);
+				RAISE 'given up';
+			EXCEPTION WHEN raise_exception THEN NULL;
+			WHEN SQLSTATE 'VC902' THEN RETURN 'held at turn ' || i;
+			END;
+		END LOOP;
+		RETURN 'never held';
+	END $$});
+my @often = map {
+	my ($i, $o, $e) = ('', '', '');
+	[ IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', "SELECT take_often('often$_')" ], '<', \$i, '>', \$o, '2>', \$e), \$o, \$e ]
+} 1 .. 4;
+$_->[0]->finish for @often;
+is(join('', map { ${ $_->[1] } . ${ $_->[2] } } @often), "never held\n" x 4, 'a lease that is given up is free for the next');
+my $no_workers = q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type LIKE 'vectorcoll%'};
+ok($node->poll_query_until('postgres', $no_workers), 'workers leave');
+
+# Where no worker is free at a rollback, the session's next transaction hands over what the outbox holds.
+$node->append_conf('postgresql.conf', 'max_worker_processes = 2'); # the server's launcher takes one
+$node->restart;
+my $keeper = $node->background_psql('postgres');
+my $hog = $node->background_psql('postgres');
+$keeper->query(q{BEGIN; SELECT vectorcoll.acquire_lease('cache')});
+$node->poll_query_until('postgres', $no_workers);
+$hog->query(q{BEGIN; SELECT vectorcoll.load_collection('docs')});
+$keeper->query('ROLLBACK');
+is(sql($idle), 'f', 'a lease given up where no worker is free');
+$hog->query('ROLLBACK');
+$node->poll_query_until('postgres', $no_workers);
+for (1 .. 300)
+{
+	$keeper->query('SELECT 1');
+	last if sql($idle) eq 't';
+	usleep(100_000);
+}
+is(sql($idle), 't', 'is written down after the next transaction that finds one');
+$hog->quit;
+$keeper->quit;
 done_testing();

@@ -1,5 +1,5 @@
 # vc_hnsw under sessions that insert, delete, search and vacuum at the same time: into an empty index, equal values, indexes made
-# concurrently. Afterwards the index is whole and holds just the table's rows.
+# concurrently. Afterwards the index is whole and holds just the table's rows. And both access methods under eight writers.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
@@ -39,6 +39,54 @@ sub whole
 	my $lost = $node->safe_psql('postgres', "SELECT unreachable FROM vectorcoll.hnsw_stats('$index')");
 	# With m = 4 and vacuum at work links may miss some; rows are not lost by it, as was just seen.
 	note "$what: links lead to all values but $lost";
+}
+
+# Eight sessions want a page for each node: whoever waited takes one that another session made, and few are left over.
+$node->safe_psql('postgres', 'CREATE TABLE crowd (id int, v vector(784)); CREATE INDEX crowd_v ON crowd USING vc_hnsw (v vector_l2_ops)');
+together('a crowd', map { "DO \$\$ BEGIN FOR i IN 1 .. 60 LOOP INSERT INTO crowd VALUES (${_}000 + i, point(${_}000 + i, 784)); COMMIT; END LOOP; END \$\$;" } 1 .. 8);
+whole('a crowd', 'crowd_v', 'crowd', 784);
+my $left = $node->safe_psql('postgres', "SELECT pg_relation_size('crowd_v') / 8192 - 1 - nodes FROM vectorcoll.hnsw_stats('crowd_v')");
+cmp_ok($left, '<=', 64, "a crowd: $left pages are left over");
+$node->safe_psql('postgres', 'DROP TABLE crowd');
+
+# What eight writers make of an index together, of one that trains itself meanwhile too, is as good as one built afterwards.
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION found(name text) RETURNS numeric LANGUAGE plpgsql SET jit = off AS $$
+	DECLARE q vector; exact float8[]; hits bigint := 0;
+		query text := format('SELECT array(SELECT v <-> $1 FROM %I ORDER BY v <-> $1 LIMIT 10)', name);
+		nearest float8[];
+	BEGIN
+		-- Few candidates, as all are found with as many as are usual; and a recall beside which it makes little of a difference when a vc_ivf index was trained.
+		PERFORM setseed(0.3), set_config('vc_hnsw.ef_search', '20', true), set_config('vc_ivf.target_recall', '0.99', true);
+		FOR i IN 1 .. 500 LOOP
+			q := array(SELECT random() FROM generate_series(1, 24) WHERE i > 0);
+			SET LOCAL enable_seqscan = on; SET LOCAL enable_indexscan = off;
+			EXECUTE query INTO exact USING q;
+			SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = on;
+			EXECUTE query INTO nearest USING q;
+			hits := hits + (SELECT count(*) FROM unnest(nearest) d WHERE d <= exact[10]);
+		END LOOP;
+		RETURN hits / 50.0;
+	END $$});
+for my $case (['vc_hnsw', 'hnsw_check', 1, ''], ['vc_hnsw', 'hnsw_check', 1, 'WITH (storage = compact)'], ['vc_ivf', 'ivf_check', 2, 'WITH (lists = 30)'], ['vc_ivf', 'ivf_check', 2, ''])
+{
+	my ($am, $check, $points, $options) = @$case;
+	my $what = "eight writers, $am $options";
+	# A compact index of a few rows knows about where the data lie, as one that is built afterwards does.
+	my $first = $options =~ /compact/ ? 100 : 0;
+	$node->safe_psql('postgres', "CREATE TABLE many (id int, v vector(24));
+		INSERT INTO many SELECT i, array(SELECT random() FROM generate_series(1, 24) WHERE i > 0)::vector FROM generate_series(1, $first) i; CREATE INDEX many_v ON many USING $am (v vector_l2_ops) $options");
+	# Half of them a row at a time, half many in a statement, for the whole of which it keeps what it knows of the index.
+	together($what, map {
+		my ($times, $rows) = $_ % 2 ? (300, 1) : (4, 75);
+		"DO \$\$ BEGIN PERFORM setseed($_ / 10.0); FOR i IN 1 .. $times LOOP INSERT INTO many SELECT ${_}000 + i * $rows + j, array(SELECT random() FROM generate_series(1, 24) WHERE j > 0)::vector FROM generate_series(1, $rows) j; COMMIT; END LOOP; END \$\$;"
+	} 1 .. 8);
+	is($node->psql('postgres', "SET client_min_messages = error; SELECT vectorcoll.$check('many_v', true)"), 0, "$what: the index is whole");
+	is($node->safe_psql('postgres', "SET enable_seqscan = off; SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM many ORDER BY v <-> array_fill(0.5, ARRAY[24])::vector) s"), join('|', (2400 + $first) x 2), "$what: and gives every row once");
+	my $together = $node->safe_psql('postgres', "SELECT found('many')");
+	my $built = $node->safe_psql('postgres', "REINDEX INDEX many_v; SELECT found('many')");
+	cmp_ok($together, '>=', $built - $points, sprintf '%s: %.2f %% of the nearest are found, by a fresh one %.2f %%', $what, $together, $built);
+	$node->safe_psql('postgres', 'DROP TABLE many');
 }
 
 for my $case (['narrow', 16], ['wide', 9000])

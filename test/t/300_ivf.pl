@@ -4,6 +4,8 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use lib 'test/t';
+use Damage;
 use Time::HiRes qw(sleep time);
 
 my $node = PostgreSQL::Test::Cluster->new('primary');
@@ -107,7 +109,7 @@ for my $round (1 .. 10)
 		$node->safe_psql('postgres', "INSERT INTO i VALUES (100000 + $acknowledged, point(100000 + $acknowledged))");
 		sleep(rand(0.03));
 	}
-	$node->stop('immediate');
+	$round % 3 ? kill_server($node) : $node->stop('immediate');
 	$psql->finish;
 	$node->start;
 	$node->safe_psql('postgres', sprintf($check, 't_v'));
