@@ -88,6 +88,7 @@ for my $am ('vc_hnsw', 'vc_ivf')
 }
 
 # ---- kill -9 in a build: the index that was there is as it was, the one that was not is not, and a build anew works ----
+# (Its transaction goes on after the build, so that nothing is committed where the kill comes late.)
 
 my $exact = q{SET enable_indexscan = off; SELECT array(SELECT id FROM t ORDER BY v <-> (SELECT v FROM t WHERE id = 77) LIMIT 5)};
 my %quick = (vc_hnsw => 'm = 8, ef_construction = 20', vc_ivf => 'lists = 20');
@@ -101,7 +102,7 @@ for my $case (['vc_hnsw', 'building graph', '64MB', ''], ['vc_hnsw', 'building g
 	$node->safe_psql('postgres', "DROP INDEX IF EXISTS t_v; CREATE INDEX t_v ON t USING $am (v) WITH ($quick{$am}$more)");
 	for my $command ('REINDEX INDEX t_v', "CREATE INDEX t_new ON t USING $am (v) WITH ($options{$am}$more)")
 	{
-		my $build = watched("'$phase'", "SET maintenance_work_mem = '$memory'; SET max_parallel_maintenance_workers = 1; $command");
+		my $build = watched("'$phase'", "SET maintenance_work_mem = '$memory'; SET max_parallel_maintenance_workers = 1; $command; SELECT pg_sleep(600)");
 		kill_server($node);
 		eval { $build->finish };
 		$node->start;
