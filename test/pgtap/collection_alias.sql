@@ -47,8 +47,8 @@ PREPARE through_alias AS SELECT count(*) FROM live;
 SELECT results_eq('through_alias', 'VALUES (500::bigint)', 'a prepared statement');
 
 -- Moves: in place where the columns allow, with the view's oid and grants.
-CREATE ROLE vc_pgtap_reader;
-GRANT SELECT ON live TO vc_pgtap_reader WITH GRANT OPTION;
+CREATE ROLE vc_pgtap_alias_reader;
+GRANT SELECT ON live TO vc_pgtap_alias_reader WITH GRANT OPTION;
 SELECT 'live'::regclass::oid AS view \gset
 SELECT throws_ok($$SELECT vectorcoll.alter_alias('green', 'live', expected => 'green')$$, 'VC903', NULL, 'alter_alias: expected another');
 SELECT throws_ok($$SELECT vectorcoll.alter_alias('green', 'nope')$$, 'VC704', NULL, 'alter_alias: none');
@@ -59,7 +59,7 @@ SELECT results_eq('through_alias', 'VALUES (0::bigint)', 'the prepared statement
 SELECT lives_ok($$INSERT INTO live (id, vector) VALUES (1, '[1,2,3,4,5]')$$, 'writes go to the other side');
 SELECT vectorcoll.create_collection('red', 2, primary_field_name => 'key', id_type => 'varchar') \gset
 SELECT lives_ok($$SELECT vectorcoll.alter_alias('red', 'live')$$, 'to other columns');
-SELECT ok(has_table_privilege('vc_pgtap_reader', 'live', 'SELECT WITH GRANT OPTION'), 'grants stay');
+SELECT ok(has_table_privilege('vc_pgtap_alias_reader', 'live', 'SELECT WITH GRANT OPTION'), 'grants stay');
 CREATE VIEW on_top AS SELECT key FROM live;
 SELECT throws_ok($$SELECT vectorcoll.alter_alias('blue', 'live')$$, 'VC903', NULL, 'unless something depends on columns that go');
 SELECT throws_ok($$SELECT vectorcoll.drop_alias('live')$$, 'VC903', NULL, 'drop_alias likewise');
@@ -84,6 +84,6 @@ ALTER TABLE brown RENAME COLUMN id TO "a key";
 SELECT is((SELECT count(*) FROM vectorcoll.alias_def), 0::bigint, 'no row of an alias outlives its collection''s');
 SELECT has_view('earthen', 'its view does');
 SELECT throws_ok($$SELECT * FROM vectorcoll.search('earthen', '[1,2,3]')$$, 'VC100', NULL, 'and stands for no collection');
-DROP OWNED BY vc_pgtap_reader;
-DROP ROLE vc_pgtap_reader;
+DROP OWNED BY vc_pgtap_alias_reader;
+DROP ROLE vc_pgtap_alias_reader;
 SELECT finish();

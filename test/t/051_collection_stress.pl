@@ -109,6 +109,8 @@ sub churn
 		$r->[0]->finish;
 		is(${ $r->[1] }, '', "$what: a session ended without an error of its own");
 	}
+	# What sessions gave up at their end, workers may still be at.
+	$node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type LIKE 'vectorcoll%'});
 	is( $node->safe_psql('postgres', q{SELECT d.nspname, d.relname, d.relid FROM vectorcoll.collection_def d
 		WHERE NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 			WHERE c.oid = d.relid AND c.relname = d.relname AND n.nspname = d.nspname)}), '', "$what: no row without its table");
@@ -121,7 +123,6 @@ sub churn
 		'', "$what: aliases and views agree");
 	is( $node->safe_psql('postgres', q{SELECT 'load', relid FROM vectorcoll.load_state WHERE relid NOT IN (SELECT oid FROM pg_class)
 		UNION ALL SELECT 'lease', relid FROM vectorcoll.lease WHERE relid NOT IN (SELECT oid FROM pg_class)}), '', "$what: no load or lease without its table");
-	$node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'vectorcoll load'});
 	is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}), 0, "$what: no lock left");
 	$node->safe_psql('postgres', q{SELECT vectorcoll.describe_collection(namespace || '.' || name) FROM vectorcoll.list_collections()});
 	note $node->safe_psql('postgres', 'SELECT op, sqlstate, count(*), min(message) FROM outcome GROUP BY 1, 2 ORDER BY 1, 2');

@@ -44,6 +44,9 @@ sql(q{SELECT vectorcoll.load_collection('other', wait => true)});
 my $state = q{SELECT (SELECT jsonb_agg(to_jsonb(d)) FROM docs d), (SELECT jsonb_agg(to_jsonb(c) ORDER BY id) FROM vectorcoll.collections c),
 	(SELECT jsonb_agg(to_jsonb(a) ORDER BY a.relid) FROM vectorcoll.aliases a), (SELECT jsonb_agg(l.relid || l.state ORDER BY l.relid) FROM vectorcoll.loads l), (SELECT count(*) FROM pg_class WHERE relnamespace <> 'pg_toast'::regnamespace), (SELECT count(*) FROM pg_namespace),
 	(SELECT count(*) FROM pg_locks WHERE locktype NOT IN ('virtualxid', 'relation', 'transactionid'))};
+# Locks of a worker that is about to leave do not count.
+my $no_workers = q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type LIKE 'vectorcoll%'};
+$node->poll_query_until('postgres', $no_workers);
 my $before = sql($state);
 my $holder = $node->background_psql('postgres', on_error_stop => 0);
 $holder->query(q{BEGIN;
@@ -60,5 +63,6 @@ for my $function (sort keys %calls)
 }
 $holder->query('ROLLBACK');
 $holder->quit;
+$node->poll_query_until('postgres', $no_workers);
 is(sql($state), $before, 'and nothing was done');
 done_testing();
