@@ -21,7 +21,8 @@ BEGIN
     pages := (SELECT s.pages FROM vectorcoll.scan_stats() s) - before;
 END $$;
 CREATE TABLE found AS SELECT target, rows, (find(target, rows)).* FROM unnest(ARRAY[0.8, 0.9, 0.95, 0.99, 1]::float8[]) target, unnest(ARRAY[10, 100]) rows ORDER BY rows, target;
-SELECT ok(recall >= target - 0.015, format('%s asked for %s rows: %s found', target, rows, round(recall::numeric, 3))) FROM found WHERE target < 1;
+-- (0.99 of ten rows is what varies most from graph to graph: with a deviation of 0.004.)
+SELECT ok(recall >= target - 0.02, format('%s asked for %s rows: %s found', target, rows, round(recall::numeric, 3))) FROM found WHERE target < 1;
 SELECT is(recall, 1::float8, format('1 asked for %s rows: all found', rows)) FROM found WHERE target = 1;
 SELECT ok(bool_and(pages >= before) AND max(pages) > min(pages), 'more is more work')
     FROM (SELECT pages, lag(pages, 1, 0::bigint) OVER (ORDER BY target) AS before FROM found WHERE rows = 10) s;
