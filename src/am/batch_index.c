@@ -146,6 +146,7 @@ answerer_begin(Answerer *answerer, VcBatch *batch, Relation table, Relation inde
 #else
 	answerer->scan = index_beginscan(table, index, GetActiveSnapshot(), 0, 1);
 #endif
+	vc_scan_want_distances(answerer->scan);
 }
 
 static void

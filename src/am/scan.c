@@ -29,6 +29,19 @@ vc_scan_begin(IndexScanDesc scan)
 }
 
 void
+vc_scan_want_distances(IndexScanDesc scan)
+{
+	((VcScan *) scan->opaque)->distances = true;
+}
+
+void
+vc_scan_set_no_distance(IndexScanDesc scan)
+{
+	if (scan->xs_orderbynulls != NULL)
+		scan->xs_orderbynulls[0] = true;
+}
+
+void
 vc_scan_set_distance(IndexScanDesc scan, const VcMetric *metric, float distance)
 {
 	if (scan->xs_orderbyvals == NULL)

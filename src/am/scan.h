@@ -3,7 +3,7 @@
  *		What a scan of either access method tells besides its rows: their distances, and what it took to find them.
  *
  * A distance goes where PostgreSQL has a place for it, xs_orderbyvals of the scan, as the operator would return it up to float
- * rounding. Nobody need compute it again, for which the vector would have to be fetched (batch.c does not).
+ * rounding. Nobody need compute it again, for which the vector would have to be fetched (batch_index.c does not).
  */
 #ifndef VC_SCAN_H
 #define VC_SCAN_H
@@ -30,13 +30,18 @@ typedef struct VcScan
 	uint64 workers;	 /* parallel workers that answered some of them */
 	VcWork work;
 	VcWork before; /* vc_work when the access method was entered last */
+	bool   distances; /* the caller reads xs_orderbyvals: a row whose place is certain is not returned without its distance */
 } VcScan;
 
 /* Prepare a scan that has just been made. */
 extern void vc_scan_begin(IndexScanDesc scan);
 
-/* Say what the row to be returned is away from the query. */
+/* Ask for distances, as the executor does not. */
+extern void vc_scan_want_distances(IndexScanDesc scan);
+
+/* Say what the row to be returned is away from the query; or that nothing more is known of it than its place. */
 extern void vc_scan_set_distance(IndexScanDesc scan, const VcMetric *metric, float distance);
+extern void vc_scan_set_no_distance(IndexScanDesc scan);
 
 /* Remember the scan, which is about to end, for vectorcoll.scan_stats. */
 extern void vc_scan_end(IndexScanDesc scan);

@@ -710,6 +710,7 @@ typedef struct VcHnswQuery
 	float		   norm2;    /* of the value; inner products only */
 	VcCompactQuery own; /* compact only */
 	int8		  *own_memory;
+	double		   origin_norm; /* compact only: |graph->origin| */
 	const VcKeyFilter *filter; /* which rows are wanted; null: all */
 } VcHnswQuery;
 
@@ -756,7 +757,10 @@ extern void vc_hnsw_query_init(VcHnswGraph *graph, VcHnswQuery *query, const VcV
 /* The same for a value as a node holds it; the query refers to those bytes. */
 extern void vc_hnsw_query_init_node(VcHnswGraph *graph, VcHnswQuery *query, const void *value, float scale);
 
-/* The distance of a compact node from a query, as its code tells it, and what it is at least. */
+/*
+ * The distance of a compact node from a query, as its code tells it, and what it is at least; at most it is about as much more. One value in
+ * thirty thousand is nearer than that.
+ */
 extern float vc_hnsw_compact_distance(const VcHnswGraph *graph, const VcHnswQuery *query, const VcHnswNode *node,
 									  float *bound);
 

@@ -17,7 +17,8 @@
  * Of a compact index (rerank.c) a node's distance is known roughly, with a lower bound. Nodes then wait by that bound; when it comes
  * up, the node's value is fetched from the table, and its rows wait anew, by their exact distance. A row is returned when no bound is
  * lower. So no more values are fetched than the codes' errors make necessary, without knowing how many rows will be wanted. A bound that
- * was too high, one in thirty thousand, is one more way for a row to come too late.
+ * was too high, one in thirty thousand, is one more way for a row to come too late. Nor is a value fetched where the node is nearer
+ * than all the others without doubt: its rows are next, and the executor has no use for their distance.
  *
  * Scans hold no lock between rows. A node may therefore be emptied or reused by vacuum after it was found. Rows are looked up
  * under the query's snapshot, in which a heap TID that vacuum has given to another row is not visible, so no wrong row can
@@ -50,6 +51,12 @@
 /* The visits that settle one node where data are neither easy nor hard, and how many settled nodes say as much. */
 #define USUAL_VISITS 2.0
 #define USUAL_WEIGHT 16.0
+
+/*
+ * A node is nearer than others without doubt when that much more than the error that bounds allow for would not change it: six
+ * deviations of its own distance beside four or more of the others', which a row in a thousand million exceeds.
+ */
+#define WITHOUT_DOUBT 1.5f
 
 typedef struct Waiting
 {
@@ -84,7 +91,8 @@ typedef struct ScanState
 	Waiting *waiting; /* min-heap, from 0 */
 	Size	 nwaiting;
 	Size	 waiting_size;
-	float	 last; /* distance returned last */
+	float	 last; /* distance returned last, or what it is at most */
+	bool	 exact; /* it is that distance */
 	Waiting *late; /* found nearer than `last`; returned at the end */
 	Size	 nlate;
 	Size	 late_size;
@@ -526,6 +534,7 @@ take_ranked(ScanState *state, float limit)
 			continue;
 		}
 		state->last = row.distance;
+		state->exact = true;
 		state->tids[0] = first->tid;
 		state->ntids = 1;
 		state->next_tid = 0;
@@ -534,6 +543,22 @@ take_ranked(ScanState *state, float limit)
 		return true;
 	}
 	return false;
+}
+
+/*
+ * Compact: whether a node, which waits no more, is nearer than all that wait and have been ranked, whatever its distance is; *most is what
+ * that is at most. What is too late, or beyond the limit of the search, is to be ranked.
+ */
+static bool
+is_nearest(const ScanState *state, const VcHnswFound *found, float limit, float *most)
+{
+	const VcHnswRanked *first = vc_hnsw_rerank_first(state->rerank);
+
+	if (state->scan.distances || found == NULL || !(state->all_found || found->distance <= limit) ||
+		(state->returned > 0 && found->bound < state->last))
+		return false;
+	*most = found->distance + WITHOUT_DOUBT * (found->distance - found->bound);
+	return isfinite(*most) && !(state->nwaiting > 0 && state->waiting[0].distance < *most) && !(first && first->distance < *most);
 }
 
 /* Compact: while one row is fetched, the next is on its way. */
@@ -572,7 +597,14 @@ next_row(IndexScanDesc scan)
 			if (state->rerank && !isnan(item.distance))
 			{
 				const VcHnswFound *found = vc_hnsw_search_lookup(state->search, item.id);
+				float			   most;
 
+				if (is_nearest(state, found, limit, &most))
+				{
+					state->last = most;
+					state->exact = false;
+					continue;
+				}
 				for (Size i = 0; i < state->ntids; i++)
 					check_tid(scan, state, &state->tids[i]);
 				expect_next(state);
@@ -581,7 +613,10 @@ next_row(IndexScanDesc scan)
 				state->ntids = 0;
 			}
 			else
+			{
 				state->last = item.distance;
+				state->exact = true;
+			}
 			continue;
 		}
 		if (!state->all_found)
@@ -609,7 +644,10 @@ next_row(IndexScanDesc scan)
 	check_tid(scan, state, &scan->xs_heaptid);
 	scan->xs_recheck = state->query.filter && state->query.filter->recheck;
 	scan->xs_recheckorderby = false;
-	vc_scan_set_distance(scan, state->graph.metric, state->last);
+	if (state->exact)
+		vc_scan_set_distance(scan, state->graph.metric, state->last);
+	else
+		vc_scan_set_no_distance(scan);
 	state->returned++;
 	return true;
 }

@@ -15,6 +15,12 @@
 /* Deviations of a code's error that a lower bound allows for: one value in thirty thousand is nearer than its bound. */
 #define EPSILON 4.0
 
+/*
+ * Rotating a vector puts it off by less than so much of its length: each coordinate is the end of some forty additions, whose roundings, of
+ * up to 2^-24 each, add up like a random walk.
+ */
+#define ROTATION_ROUNDING 0x1p-20
+
 /* A bfloat16 that is at least as large; f is not negative. */
 static uint16
 round_up(float f)
@@ -103,6 +109,24 @@ vc_hnsw_error2(const VcHnswGraph *graph, const VcHnswNode *node)
 	return err * err * (float) (graph->shape.padded - 1);
 }
 
+/*
+ * How far a distance from a code may be off. The vectors that were rotated are up to |origin| longer than what became of them.
+ */
+static double
+error_of(const VcHnswGraph *graph, const VcHnswQuery *query, const VcHnswNode *node, double product, double distance)
+{
+	VcCompactFactors factors = factors_of(node);
+	double			 error = vc_compact_error(&query->own, &factors, product, EPSILON);
+	double			 lengths = sqrt(factors.norm2) + sqrt(query->own.norm2);
+	double			 off = ROTATION_ROUNDING * (lengths + 2 * query->origin_norm);
+
+	if (graph->metric->kind == VC_METRIC_IP)
+		return error + off * lengths;
+	if (graph->metric->kind == VC_METRIC_IP_LINKING)
+		return 2 * error + 2 * off * lengths;
+	return 2 * error + off * (2 * sqrt(distance) + off);
+}
+
 float
 vc_hnsw_compact_distance(const VcHnswGraph *graph, const VcHnswQuery *query, const VcHnswNode *node, float *bound)
 {
@@ -120,10 +144,7 @@ vc_hnsw_compact_distance(const VcHnswGraph *graph, const VcHnswQuery *query, con
 	}
 	if (bound)
 	{
-		VcCompactFactors factors = factors_of(node);
-		double error = vc_compact_error(&query->own, &factors, product, EPSILON);
-
-		*bound = (float) (distance - (squared ? 2 * error : error));
+		*bound = (float) (distance - error_of(graph, query, node, product, distance));
 		/* Nothing is known of values whose squares are beyond float: any distance is possible. */
 		if (isnan(*bound))
 			*bound = -INFINITY;

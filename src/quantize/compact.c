@@ -16,6 +16,12 @@
 
 #define QUERY_LEVELS 32512 /* the largest value of two planes: 127 * 256 */
 
+/* The deviation of what is rounded to whole steps; with kx a little longer than o. */
+#define STEP_DEVIATION 0.3
+
+/* Norms and k are floats: products come out so far off, of the squares they are about. */
+#define FLOAT_ROUNDING (1.0 / (1 << 22))
+
 static void
 pack(const uint8_t *code, uint32_t dim, int bits, uint8_t *packed)
 {
@@ -158,6 +164,7 @@ vc_compact_error(const VcCompactQuery *query, const VcCompactFactors *factors, d
 	double along;
 	double spread;
 	double root;
+	double rounding;
 
 	if (!(factors->norm2 <= FLT_MAX) || !(query->norm2 <= FLT_MAX))
 		return INFINITY;
@@ -172,5 +179,6 @@ vc_compact_error(const VcCompactQuery *query, const VcCompactFactors *factors, d
 	along = fabs(product) / norm;
 	spread = (epsilon < certain ? epsilon : certain) * factors->err / norm;
 	root = query->norm2 * (1 + spread * spread) - along * along;
-	return spread * norm * (spread * along + sqrt(root > 0 ? root : 0)) / (1 + spread * spread);
+	rounding = epsilon * STEP_DEVIATION * query->step * norm + FLOAT_ROUNDING * (factors->norm2 + query->norm2);
+	return spread * norm * (spread * along + sqrt(root > 0 ? root : 0)) / (1 + spread * spread) + rounding;
 }

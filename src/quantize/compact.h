@@ -9,7 +9,8 @@
  * are near, however far both are from the origin. The error's direction being random, <q, e> is about normally
  * distributed with deviation |q_orthogonal| |e| / sqrt(D - 1), and never more than |q_orthogonal| |e|.
  *
- * The query is rounded to 16 bits a dimension, two planes of signed bytes, whose products with a code are exact integers.
+ * The query is rounded to 16 bits a dimension, two planes of signed bytes, whose products with a code are exact integers. That
+ * puts <q, kx> off by another error of no direction, with deviation step |kx| / sqrt(12).
  *
  * Packed, a code of 4 bits has dimension i < D/2 in the low half of byte i and dimension D/2 + i in the high half. One of 6 bits has
  * its lower 4 bits like that, followed by D/4 bytes: two bits each of dimensions i, D/4 + i, D/2 + i and 3D/4 + i. One of 8
@@ -67,8 +68,8 @@ extern void vc_compact_query_init(VcCompactQuery *query, const float *v, uint32_
 extern double vc_compact_product(const VcCompactQuery *query, const uint8_t *packed, float k);
 
 /*
- * How far such an estimate may be off, with epsilon deviations of the error allowed for; without doubt where sqrt(D - 1) is
- * less than epsilon. Infinite where nothing is known.
+ * How far such an estimate may be off, with epsilon deviations of the code's error and of the query's allowed for; for the code's without
+ * doubt where sqrt(D - 1) is less than epsilon. Infinite where nothing is known. Rounding of the vectors as given is apart.
  */
 extern double vc_compact_error(const VcCompactQuery *query, const VcCompactFactors *factors, double product,
 							   double epsilon);
