@@ -19,7 +19,7 @@
  *only) value			value_bytes		the node's own value, as given
  *
  * With storage = compact nodes are aligned to four bytes, `add` is a bfloat16 and `rescale` a byte, the spare marks are bits after them, there
- * are no distances, and the value is a code of own_bits a dimension (value.c). All nodes are on level 0; some are hubs, whose last
+ * are no distances, and the value is a code (value.c). All nodes are on level 0; some are hubs, whose last
  * links lead to other hubs.
  *
  * Sparse values differ in size, so their nodes do, and a page of them has a directory (VcHnswSlots) in front that says where each
@@ -46,7 +46,7 @@
 #include "storage/spin.h"
 
 #define VC_HNSW_MAGIC 0x56434857
-#define VC_HNSW_VERSION 3
+#define VC_HNSW_VERSION 4
 
 /* Page kinds. */
 #define VC_HNSW_META 1
@@ -198,7 +198,7 @@ typedef struct VcHnswShape
 	bool   coded;
 	bool   sparse;	/* nodes differ in size */
 	bool   compact; /* storage = compact */
-	int	   own_bits; /* compact: of a value's code, a dimension */
+	VcCompactForm own; /* compact: of a value's code */
 	uint8  inline_tids;
 	uint8  level_bits; /* one node in 2^level_bits is on the next level too; compact: is a hub */
 	uint8  far_links; /* compact: of a hub; 0 where there are levels */
@@ -710,7 +710,6 @@ typedef struct VcHnswQuery
 	float		   norm2;    /* of the value; inner products only */
 	VcCompactQuery own; /* compact only */
 	int8		  *own_memory;
-	double		   origin_norm; /* compact only: |graph->origin| */
 	const VcKeyFilter *filter; /* which rows are wanted; null: all */
 } VcHnswQuery;
 

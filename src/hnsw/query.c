@@ -43,10 +43,7 @@ init_tables(VcHnswGraph *graph, VcHnswQuery *query)
 	if (graph->metric->kind == VC_METRIC_IP || graph->metric->kind == VC_METRIC_IP_LINKING)
 		query->norm2 = vc_kernels->norm2_f32(query->rotated, shape->padded);
 	if (shape->compact)
-	{
-		vc_compact_query_init(&query->own, query->rotated, shape->padded, shape->own_bits, query->own_memory);
-		query->origin_norm = graph->origin ? sqrt(vc_kernels->norm2_f32(graph->origin, shape->padded)) : 0;
-	}
+		vc_compact_query_init(&query->own, &shape->own, query->rotated, query->own_memory);
 }
 
 static void

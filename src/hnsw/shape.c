@@ -30,37 +30,43 @@ count_slots(VcHnswShape *shape)
 }
 
 static void
-set_own_bits(VcHnswShape *shape, int bits)
+set_own(VcHnswShape *shape, int bits, uint32 finer)
 {
-	shape->own_bits = bits;
-	shape->value_bytes = vc_compact_size(shape->padded, bits);
+	shape->own = (VcCompactForm){.dim = shape->padded, .bits = bits, .finer = finer};
+	shape->value_bytes = vc_compact_size(&shape->own);
 	shape->slot_size = TYPEALIGN(sizeof(uint32), shape->value + shape->value_bytes);
 	count_slots(shape);
 }
 
 /*
  * Compact nodes: `at` is where the codes of the links end. A value's code has as many bits as cost no node of a page, or no page
- * of a node. There are no upper levels, whose nodes would take room that no value is in; hubs serve in their place.
+ * of a node: a pair of bits in all dimensions, and what room is left then, one bit more in some. There are no upper levels, whose
+ * nodes would take room that no value is in; hubs serve in their place.
  */
 static void
 fill_compact(VcHnswShape *shape, Size at)
 {
 	uint32 slots;
 	uint32 pages;
+	Size   room;
 
 	shape->inline_tids = VC_HNSW_COMPACT_TIDS;
 	shape->level_bits = HUB_BITS;
 	shape->far_links = FAR_LINKS;
 	shape->value = at;
-	set_own_bits(shape, 4);
+	set_own(shape, 4, 0);
 	slots = shape->slots_per_page;
 	pages = shape->pages_per_node;
 	for (int bits = 8; bits >= 4; bits -= 2)
 	{
-		set_own_bits(shape, bits);
+		set_own(shape, bits, 0);
 		if (shape->slots_per_page == slots && shape->pages_per_node == pages)
 			break;
 	}
+	if (shape->own.bits == 8)
+		return;
+	room = TYPEALIGN_DOWN(sizeof(uint32), VC_PAGE_PAYLOAD * pages / slots) - (at + shape->value_bytes);
+	set_own(shape, shape->own.bits, (uint32) Min(room, shape->padded / 8) * 8);
 }
 
 /* The layout with codes of so many dimensions. */

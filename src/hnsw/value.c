@@ -12,14 +12,12 @@
 
 #include "common/hashfn.h"
 
-/* Deviations of a code's error that a lower bound allows for: one value in thirty thousand is nearer than its bound. */
-#define EPSILON 4.0
-
 /*
- * Rotating a vector puts it off by less than so much of its length: each coordinate is the end of some forty additions, whose roundings, of
- * up to 2^-24 each, add up like a random walk.
+ * Deviations of a code's error that a lower bound allows for: one value in thirty thousand is nearer than its bound. The rounding of the
+ * rotation is not counted: it comes to some 2e-7 of a vector's length, a code's error to some 1e-2 of its length from the origin, which is
+ * a bfloat16 and so leaves at least 1e-3 of the length.
  */
-#define ROTATION_ROUNDING 0x1p-20
+#define EPSILON 4.0
 
 /* A bfloat16 that is at least as large; f is not negative. */
 static uint16
@@ -60,7 +58,7 @@ vc_hnsw_store_value(VcHnswGraph *graph, const VcValue *value, const float *rotat
 		stored->scale = 0;
 		return;
 	}
-	vc_compact_encode(rotated, shape->padded, shape->own_bits, (uint8 *) graph->unpacked, room, &factors);
+	vc_compact_encode(&shape->own, rotated, (uint8 *) graph->unpacked, room, &factors);
 	stored->scale = factors.k;
 	stored->own.norm2 = factors.norm2;
 	stored->own.err = round_up(factors.err);
@@ -91,7 +89,7 @@ vc_hnsw_rotated(const VcHnswGraph *graph, const void *value, float scale, float 
 
 	if (shape->compact)
 	{
-		vc_compact_decode(value, scale, shape->padded, shape->own_bits, graph->unpacked, out);
+		vc_compact_decode(&shape->own, value, scale, graph->unpacked, out);
 		return;
 	}
 	vc_metric_to_float(graph->metric, value, scale, shape->dim, out);
@@ -107,24 +105,6 @@ vc_hnsw_error2(const VcHnswGraph *graph, const VcHnswNode *node)
 		return 0;
 	err = factors_of(node).err;
 	return err * err * (float) (graph->shape.padded - 1);
-}
-
-/*
- * How far a distance from a code may be off. The vectors that were rotated are up to |origin| longer than what became of them.
- */
-static double
-error_of(const VcHnswGraph *graph, const VcHnswQuery *query, const VcHnswNode *node, double product, double distance)
-{
-	VcCompactFactors factors = factors_of(node);
-	double			 error = vc_compact_error(&query->own, &factors, product, EPSILON);
-	double			 lengths = sqrt(factors.norm2) + sqrt(query->own.norm2);
-	double			 off = ROTATION_ROUNDING * (lengths + 2 * query->origin_norm);
-
-	if (graph->metric->kind == VC_METRIC_IP)
-		return error + off * lengths;
-	if (graph->metric->kind == VC_METRIC_IP_LINKING)
-		return 2 * error + 2 * off * lengths;
-	return 2 * error + off * (2 * sqrt(distance) + off);
 }
 
 float
@@ -144,7 +124,10 @@ vc_hnsw_compact_distance(const VcHnswGraph *graph, const VcHnswQuery *query, con
 	}
 	if (bound)
 	{
-		*bound = (float) (distance - error_of(graph, query, node, product, distance));
+		VcCompactFactors factors = factors_of(node);
+		double error = vc_compact_error(&query->own, &factors, product, EPSILON);
+
+		*bound = (float) (distance - (squared ? 2 * error : error));
 		/* Nothing is known of values whose squares are beyond float: any distance is possible. */
 		if (isnan(*bound))
 			*bound = -INFINITY;

@@ -16,6 +16,7 @@
 
 #include "kernels/distance_impl.h"
 #include "kernels/bits_impl.h"
+#include "kernels/single_impl.h"
 #include "kernels/quant_impl.h"
 
 #include "kernels/table_impl.h"

@@ -71,6 +71,11 @@ typedef struct VcQuantKernels
 	void (*ip_packed)(const uint8_t *packed, int bits, size_t n, const int8_t *a, const int8_t *b, int32_t product[2]);
 
 	/*
+	 * The sums of those of two vectors of signed bytes whose bit, i % 8 of bits[i / 8], is set. Exact; n a multiple of 8, at most 65,535.
+	 */
+	void (*ip_bits)(const uint8_t *bits, size_t n, const int8_t *a, const int8_t *b, int32_t sum[2]);
+
+	/*
 	 * In place and not normalised: the fast Walsh-Hadamard transform of 2^log2n values; (x, y) -> (x + y, x - y)
 	 * across the two halves of 2 * half values; multiplication by s; the sign of x[i] flipped where bit `bit` of
 	 * signs[i] is set. Exact: each output is one fixed tree of additions.

@@ -6,6 +6,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "kernels/vc_kernels.h"
@@ -22,31 +23,82 @@
 /* Norms and k are floats: products come out so far off, of the squares they are about. */
 #define FLOAT_ROUNDING (1.0 / (1 << 22))
 
-static void
-pack(const uint8_t *code, uint32_t dim, int bits, uint8_t *packed)
+/*
+ * With one bit more of some dimensions, x is counted in the steps of those: a dimension without it lies in the middle of two of
+ * them.
+ */
+static bool
+is_finer(const VcCompactForm *form)
 {
-	uint32_t half = dim / 2;
-	uint32_t quarter = dim / 4;
+	return form->finer > 0;
+}
 
-	if (bits == 8)
+/* Bits of a dimension, the one that some have included. */
+static int
+all_bits(const VcCompactForm *form)
+{
+	return form->bits + is_finer(form);
+}
+
+static void
+pack(const VcCompactForm *form, const uint8_t *code, uint8_t *packed)
+{
+	uint32_t half = form->dim / 2;
+	uint32_t quarter = form->dim / 4;
+	uint8_t *finer = packed + form->dim / 4 * (uint32_t) (form->bits / 2);
+	int low = is_finer(form);
+
+	if (form->bits == 8)
 	{
-		for (uint32_t i = 0; i < dim; i++)
+		for (uint32_t i = 0; i < form->dim; i++)
 			packed[i] = (uint8_t) (code[i] ^ 0x80);
 		return;
 	}
 	for (uint32_t i = 0; i < half; i++)
-		packed[i] = (uint8_t) ((code[i] & 15) | (code[half + i] & 15) << 4);
-	if (bits == 6)
+		packed[i] = (uint8_t) ((code[i] >> low & 15) | (code[half + i] >> low & 15) << 4);
+	if (form->bits == 6)
 		for (uint32_t i = 0; i < quarter; i++)
-			packed[half + i] = (uint8_t) (code[i] >> 4 | code[quarter + i] >> 4 << 2 | code[half + i] >> 4 << 4 |
-										  code[half + quarter + i] >> 4 << 6);
+			packed[half + i] = (uint8_t) (code[i] >> low >> 4 | code[quarter + i] >> low >> 4 << 2 | code[half + i] >> low >> 4 << 4 |
+										  code[half + quarter + i] >> low >> 4 << 6);
+	for (uint32_t i = 0; i < form->finer; i += 8)
+	{
+		unsigned byte = 0;
+
+		for (uint32_t j = 0; j < 8; j++)
+			byte |= (code[i + j] & 1u) << j;
+		finer[i / 8] = (uint8_t) byte;
+	}
 }
 
 /* What is to be added to an unpacked code for the code about its middle. */
 static double
-middle(int bits)
+middle(const VcCompactForm *form)
 {
-	return bits == 8 ? 0.5 : -((1 << bits) - 1) / 2.0;
+	return form->bits == 8 ? 0.5 : -((1 << all_bits(form)) - 1) / 2.0;
+}
+
+/*
+ * The lowest bit of some dimensions only: of the others it is dropped, and the factors are those of the point that is left.
+ */
+static void
+coarsen(const VcCompactForm *form, const float *v, uint8_t *code, VcRabitqFactors *factors)
+{
+	double m = middle(form);
+	double vv = 0.0;
+	double vx = 0.0;
+	double xx = 0.0;
+
+	for (uint32_t i = 0; i < form->dim; i++)
+	{
+		double x = code[i] + m;
+
+		if (i >= form->finer)
+			x = (code[i] & ~1) + 0.5 + m;
+		vv += (double) v[i] * v[i];
+		vx += v[i] * x;
+		xx += x * x;
+	}
+	vc_rabitq_factors(VC_RABITQ_IP, vv, vx, xx, form->dim, factors);
 }
 
 /* The largest magnitude; in lanes, which the compiler makes vectors of. */
@@ -72,47 +124,73 @@ largest(const float *v, uint32_t dim)
 }
 
 void
-vc_compact_encode(const float *v, uint32_t dim, int bits, uint8_t *scratch, uint8_t *packed, VcCompactFactors *factors)
+vc_compact_encode(const VcCompactForm *form, const float *v, uint8_t *scratch, uint8_t *packed, VcCompactFactors *factors)
 {
 	VcRabitqFactors f;
-	float norm2 = vc_kernels->norm2_f32(v, dim);
+	float norm2 = vc_kernels->norm2_f32(v, form->dim);
 
 	/* Of an inner product the factors are -k and the error; the third is zero without a centre. */
-	vc_rabitq_encode(VC_RABITQ_IP, v, NULL, dim, bits, scratch, &f);
-	pack(scratch, dim, bits, packed);
+	vc_rabitq_encode(VC_RABITQ_IP, v, NULL, form->dim, all_bits(form), scratch, &f);
+	if (is_finer(form) && form->finer < form->dim)
+		coarsen(form, v, scratch, &f);
+	pack(form, scratch, packed);
 	*factors = (VcCompactFactors){norm2, -f.rescale, f.err};
 	if (f.err == FLT_MAX || !(norm2 <= FLT_MAX))
 		*factors = (VcCompactFactors){INFINITY, 0.0f, 0.0f};
-	else if (!(norm2 > FLT_MIN * (float) dim))
+	else if (!(norm2 > FLT_MIN * (float) form->dim))
 	{
 		/* Squares that float cannot tell from zero: the vector counts as zero, and errs by all of it. */
-		*factors = (VcCompactFactors){0.0f, 0.0f, largest(v, dim) * sqrtf((float) dim)};
+		*factors = (VcCompactFactors){0.0f, 0.0f, largest(v, form->dim) * sqrtf((float) form->dim)};
 	}
 }
 
-void
-vc_compact_decode(const uint8_t *packed, float k, uint32_t dim, int bits, int8_t *scratch, float *out)
+/* Eight bits as eight bytes of 0 or 1, in the order of memory. */
+static inline void
+spread(uint8_t bits, int8_t out[8])
 {
-	float m = (float) middle(bits);
-
-	vc_kernels->quant->unpack(packed, bits, dim, scratch);
-	for (uint32_t i = 0; i < dim; i++)
-		out[i] = ((float) scratch[i] + m) * k;
+	for (int j = 0; j < 8; j++)
+		out[j] = (int8_t) (bits >> j & 1);
 }
 
 void
-vc_compact_query_init(VcCompactQuery *query, const float *v, uint32_t dim, int bits, int8_t *memory)
+vc_compact_decode(const VcCompactForm *form, const uint8_t *packed, float k, int8_t *scratch, float *out)
 {
+	const uint8_t *finer = packed + form->dim / 4 * (uint32_t) (form->bits / 2);
+	float m = (float) middle(form);
+
+	vc_kernels->quant->unpack(packed, form->bits, form->dim, scratch);
+	if (!is_finer(form))
+	{
+		for (uint32_t i = 0; i < form->dim; i++)
+			out[i] = ((float) scratch[i] + m) * k;
+		return;
+	}
+	for (uint32_t i = 0; i < form->finer; i += 8)
+	{
+		int8_t bit[8];
+
+		spread(finer[i / 8], bit);
+		for (int j = 0; j < 8; j++)
+			out[i + j] = ((float) (scratch[i + j] * 2 + bit[j]) + m) * k;
+	}
+	for (uint32_t i = form->finer; i < form->dim; i++)
+		out[i] = ((float) (scratch[i] * 2) + 0.5f + m) * k;
+}
+
+void
+vc_compact_query_init(VcCompactQuery *query, const VcCompactForm *form, const float *v, int8_t *memory)
+{
+	uint32_t dim = form->dim;
 	float most = largest(v, dim);
 	int8_t *restrict high = memory;
 	int8_t *restrict low = memory + dim;
 	float inverse;
 	int32_t sum = 0; /* of as many levels as there are dimensions: far from overflow */
+	int32_t coarse = 0; /* of the dimensions that have no bit more than others */
 
 	query->high = high;
 	query->low = low;
-	query->dim = dim;
-	query->bits = bits;
+	query->form = *form;
 	query->norm2 = vc_kernels->norm2_f32(v, dim);
 	query->step = (double) most / QUERY_LEVELS;
 	inverse = most > 0 ? QUERY_LEVELS / most : 0.0f;
@@ -137,29 +215,39 @@ vc_compact_query_init(VcCompactQuery *query, const float *v, uint32_t dim, int b
 		low[i] = (int8_t) (level - upper * 256);
 		sum += level;
 	}
-	query->offset = (double) sum * middle(bits);
+	for (uint32_t i = form->finer; is_finer(form) && i < dim; i++)
+		coarse += high[i] * 256 + low[i];
+	query->offset = (double) sum * middle(form) + (double) coarse / 2;
 }
 
 double
 vc_compact_product(const VcCompactQuery *query, const uint8_t *packed, float k)
 {
 	const VcQuantKernels *quant = vc_kernels->quant;
+	const VcCompactForm *form = &query->form;
 	int32_t products[2];
+	double product;
 
-	if (query->bits < 8)
-		quant->ip_packed(packed, query->bits, query->dim, query->high, query->low, products);
+	if (form->bits < 8)
+		quant->ip_packed(packed, form->bits, form->dim, query->high, query->low, products);
 	else
 	{
-		products[0] = quant->ip_i8((const int8_t *) packed, query->high, query->dim);
-		products[1] = quant->ip_i8((const int8_t *) packed, query->low, query->dim);
+		products[0] = quant->ip_i8((const int8_t *) packed, query->high, form->dim);
+		products[1] = quant->ip_i8((const int8_t *) packed, query->low, form->dim);
 	}
-	return ((double) products[0] * 256 + products[1] + query->offset) * query->step * k;
+	product = (double) products[0] * 256 + products[1];
+	if (is_finer(form))
+	{
+		quant->ip_bits(packed + (size_t) form->dim / 4 * (size_t) (form->bits / 2), form->finer, query->high, query->low, products);
+		product = product * 2 + (double) products[0] * 256 + products[1];
+	}
+	return (product + query->offset) * query->step * k;
 }
 
 double
 vc_compact_error(const VcCompactQuery *query, const VcCompactFactors *factors, double product, double epsilon)
 {
-	double certain = sqrt(query->dim - 1.0);
+	double certain = sqrt(query->form.dim - 1.0);
 	double norm;
 	double along;
 	double spread;

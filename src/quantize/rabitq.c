@@ -84,6 +84,12 @@ factors_from_products(VcRabitqMetric metric, Products p, double xx, uint32_t dim
 }
 
 void
+vc_rabitq_factors(VcRabitqMetric metric, double rr, double rx, double xx, uint32_t dim, VcRabitqFactors *factors)
+{
+	factors_from_products(metric, (Products){.rr = rr, .rx = rx}, xx, dim, factors);
+}
+
+void
 vc_rabitq_encode1(VcRabitqMetric metric, const float *residual, const float *centre, uint32_t dim, uint8_t *packed,
 				  VcRabitqFactors *factors)
 {

@@ -84,6 +84,9 @@ vc_rabitq_lut_size(uint32_t dim)
 extern void vc_rabitq_encode(VcRabitqMetric metric, const float *residual, const float *centre, uint32_t dim, int bits,
 							 uint8_t *code, VcRabitqFactors *factors);
 
+/* The factors, without a centre, of any point x that stands for a residual r, from <r,r>, <r,x> and <x,x>. */
+extern void vc_rabitq_factors(VcRabitqMetric metric, double rr, double rx, double xx, uint32_t dim, VcRabitqFactors *factors);
+
 /* As above for one bit, straight into bit string `packed` of dim / 8 bytes rounded up, dimension i at bit i % 8. */
 extern void vc_rabitq_encode1(VcRabitqMetric metric, const float *residual, const float *centre, uint32_t dim,
 							  uint8_t *packed, VcRabitqFactors *factors);

@@ -597,13 +597,17 @@ test_codes(void)
 
 /* Whether every instruction set unpacks what was packed, and has the products of what it would unpack. */
 static bool
-unpacks_alike(const uint8_t *packed, int bits, uint32_t dim)
+unpacks_alike(const uint8_t *packed, const VcCompactForm *form)
 {
+	uint32_t dim = form->dim;
+	int bits = form->bits;
+	const uint8_t *finer = packed + dim / 4 * (uint32_t) (bits / 2);
 	int8_t *expected = get(dim + 1);
 	int8_t *unpacked = get(dim + 1);
 	int8_t *a = get(dim);
 	int8_t *b = get(dim);
 	int32_t product[2] = {0};
+	int32_t sum[2] = {0};
 	bool good = true;
 
 	vc_kernels_table(VC_ISA_SCALAR)->quant->unpack(packed, bits, dim, expected);
@@ -613,6 +617,11 @@ unpacks_alike(const uint8_t *packed, int bits, uint32_t dim)
 		b[i] = (int8_t) (i % 5 == 0 ? 127 : (int) (i * 91 % 256) - 128);
 		product[0] += expected[i] * a[i];
 		product[1] += expected[i] * b[i];
+		if (i < form->finer && finer[i / 8] >> (i % 8) & 1)
+		{
+			sum[0] += a[i];
+			sum[1] += b[i];
+		}
 	}
 	for (int isa = 0; isa < VC_ISA_COUNT; isa++)
 	{
@@ -629,6 +638,8 @@ unpacks_alike(const uint8_t *packed, int bits, uint32_t dim)
 
 			kernels->quant->ip_packed(packed, bits, dim, a, b, got);
 			good &= got[0] == product[0] && got[1] == product[1];
+			kernels->quant->ip_bits(finer, form->finer, a, b, got);
+			good &= got[0] == sum[0] && got[1] == sum[1];
 		}
 	}
 	free(a);
@@ -640,7 +651,7 @@ unpacks_alike(const uint8_t *packed, int bits, uint32_t dim)
 
 /* Codes of single vectors: what is packed comes back, estimates are as near as they are said to be. */
 static void
-test_compact(uint32_t dim, int bits)
+test_compact(uint32_t dim, int bits, uint32_t finer)
 {
 	enum { VECTORS = 200, QUERIES = 20 };
 	static const double distances[] = {0, 0.01, 0.3, 1, 10};
@@ -648,7 +659,9 @@ test_compact(uint32_t dim, int bits)
 	float *q = get(dim * sizeof(float));
 	float *decoded = get(dim * sizeof(float));
 	uint8_t *code = get(dim);
-	uint8_t *packed = get(vc_compact_size(dim, bits));
+	VcCompactForm form = {dim, bits, finer};
+	int all = finer > 0 ? bits + 1 : bits;
+	uint8_t *packed = get(vc_compact_size(&form));
 	int8_t *memory = get(vc_compact_query_size(dim));
 	double squares = 0, expected = 0;
 	long beyond = 0, total = 0;
@@ -661,16 +674,20 @@ test_compact(uint32_t dim, int bits)
 		double along = 0, norm2 = 0;
 
 		normals(o, dim);
-		vc_compact_encode(o, dim, bits, code, packed, &f);
-		vc_rabitq_encode(VC_RABITQ_IP, o, NULL, dim, bits, code, &r);
-		vc_compact_decode(packed, 1, dim, bits, (int8_t *) memory, decoded);
+		vc_compact_encode(&form, o, code, packed, &f);
+		vc_rabitq_encode(VC_RABITQ_IP, o, NULL, dim, all, code, &r);
+		vc_compact_decode(&form, packed, 1, (int8_t *) memory, decoded);
 		for (uint32_t i = 0; i < dim; i++)
 		{
-			whole &= decoded[i] == (float) code[i] - (float) ((1 << bits) - 1) / 2;
+			float x = (float) code[i];
+
+			if (finer > 0 && i >= finer)
+				x = (float) (code[i] / 2 * 2) + 0.5f;
+			whole &= decoded[i] == x - (float) ((1 << all) - 1) / 2;
 			along += o[i] * (double) decoded[i] * f.k;
 			norm2 += o[i] * (double) o[i];
 		}
-		alike &= unpacks_alike(packed, bits, dim);
+		alike &= unpacks_alike(packed, &form);
 		middle &= fabs(along - norm2) < 1e-4 * norm2 && fabs(f.norm2 - norm2) < 1e-4 * norm2;
 		for (int i = 0; i < QUERIES; i++)
 		{
@@ -683,7 +700,7 @@ test_compact(uint32_t dim, int bits)
 				q[j] = o[j] + (float) away * q[j];
 			for (uint32_t j = 0; j < dim; j++)
 				truth += q[j] * (double) o[j];
-			vc_compact_query_init(&query, q, dim, bits, memory);
+			vc_compact_query_init(&query, &form, q, memory);
 			product = vc_compact_product(&query, packed, f.k);
 			bound = vc_compact_error(&query, &f, product, 3);
 			total++;
@@ -695,12 +712,12 @@ test_compact(uint32_t dim, int bits)
 			}
 		}
 	}
-	ok(whole && alike, "%u dimensions, %d bits: codes come back from their bytes", dim, bits);
-	ok(middle, "%u dimensions, %d bits: the error is orthogonal to the vector", dim, bits);
-	ok(dim <= 10 ? beyond == 0 : beyond <= total / 100, "%u dimensions, %d bits: %ld of %ld products beyond three deviations",
-	   dim, bits, beyond, total);
-	ok(squares < 1.5 * expected && squares > expected / 4, "%u dimensions, %d bits: the deviation is the one foreseen (%.2g of it)",
-	   dim, bits, sqrt(squares / expected));
+	ok(whole && alike, "%u dimensions, %d bits, %u with one more: codes come back from their bytes", dim, bits, finer);
+	ok(middle, "%u dimensions, %d bits, %u with one more: the error is orthogonal to the vector", dim, bits, finer);
+	ok(dim <= 10 ? beyond == 0 : beyond <= total / 100, "%u dimensions, %d bits, %u with one more: %ld of %ld products beyond three deviations",
+	   dim, bits, finer, beyond, total);
+	ok(squares < 1.5 * expected && squares > expected / 4, "%u dimensions, %d bits, %u with one more: the deviation is the one foreseen (%.2g of it)",
+	   dim, bits, finer, sqrt(squares / expected));
 	free(o);
 	free(q);
 	free(decoded);
@@ -714,6 +731,7 @@ static void
 test_compact_range(void)
 {
 	enum { DIM = 32 };
+	static const VcCompactForm form = {DIM, 6, 16};
 	static const float magnitudes[] = {0, 1e-45f, 1e-30f, 1e-15f, 1, 1e15f, 1e20f, 3e38f};
 	float o[DIM], q[DIM], decoded[DIM];
 	uint8_t code[DIM], packed[DIM];
@@ -733,11 +751,11 @@ test_compact_range(void)
 				q[i] = magnitudes[b] * (float) ((i % 5 - 2) / 2.0);
 				truth += o[i] * (double) q[i];
 			}
-			vc_compact_encode(o, DIM, 6, code, packed, &f);
-			vc_compact_query_init(&query, q, DIM, 6, memory);
+			vc_compact_encode(&form, o, code, packed, &f);
+			vc_compact_query_init(&query, &form, q, memory);
 			product = vc_compact_product(&query, packed, f.k);
 			bound = vc_compact_error(&query, &f, product, 6);
-			vc_compact_decode(packed, f.k, DIM, 6, memory, decoded);
+			vc_compact_decode(&form, packed, f.k, memory, decoded);
 			good &= isfinite(product) && !isnan(bound) && isfinite(decoded[0]);
 			good &= fabs(product - truth) <= bound + 1e-3 * fabs(truth) + 1e-30;
 		}
@@ -1134,10 +1152,16 @@ main(void)
 	test_estimator(100, 152, 1, VC_RABITQ_IP);
 	for (int bits = 4; bits <= 8; bits += 2)
 	{
-		test_compact(4, bits);
-		test_compact(100, bits);
-		test_compact(784, bits);
+		test_compact(4, bits, 0);
+		test_compact(100, bits, 0);
+		test_compact(784, bits, 0);
 	}
+	test_compact(8, 4, 8);
+	test_compact(100, 4, 96);
+	test_compact(384, 4, 384);
+	test_compact(768, 6, 768);
+	test_compact(784, 6, 768);
+	test_compact(784, 6, 40);
 	test_compact_range();
 	test_sq8();
 	test_kmeans();
