@@ -63,10 +63,10 @@ SELECT is((SELECT count(*) FROM pg_settings WHERE source = 'session' AND name NO
 
 -- A timeout ends with its call, whether that worked or failed, and cancels nothing that comes after it.
 SELECT lives_ok($$DO $body$ BEGIN
-    PERFORM vectorcoll.create_namespace('in_time', timeout => '200 ms');
-    BEGIN PERFORM vectorcoll.drop_collection('nope', timeout => '200 ms'); EXCEPTION WHEN SQLSTATE 'VC100' THEN NULL; END;
+    PERFORM vectorcoll.create_namespace('in_time', timeout => '1 s');
+    BEGIN PERFORM vectorcoll.drop_collection('nope', timeout => '1 s'); EXCEPTION WHEN SQLSTATE 'VC100' THEN NULL; END;
     PERFORM vectorcoll.search('docs', '[1,0]', anns_field => 'vector');
-    PERFORM pg_sleep(0.5);
+    PERFORM pg_sleep(1.2);
 END $body$ $$, 'timeouts end with their calls');
 CREATE FUNCTION canceled() RETURNS bool LANGUAGE plpgsql AS $$
 BEGIN
