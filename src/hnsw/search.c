@@ -46,7 +46,12 @@ typedef struct Seen
 	uint32	 visited;  /* 0: not yet; else its place in found[] + 1, or VISITED_FREE */
 } Seen;
 
-#define MOST_VISITS(ef) ((uint64) VC_HNSW_MOST_VISITS * (ef) + 64)
+/*
+ * When a search ends that does not end by itself. For a small ef there must be some hundreds of visits all the same: a query that is itself a
+ * row finds its own node at once, and with it the exact distances of that node's links, so that estimates are measured by a narrow limit
+ * from the start, and many that are too low come up before the neighbours that are not linked to that node.
+ */
+#define MOST_VISITS(ef) ((uint64) VC_HNSW_MOST_VISITS * (ef) + 384)
 
 /*
  * Every line of a node is asked for: some CPUs fetch by themselves what follows, others do not, and search a third faster for it. More than the
