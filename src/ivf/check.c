@@ -238,6 +238,9 @@ check_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool tup
 						errhint("Rebuild it with REINDEX INDEX.")));
 	old = MemoryContextSwitchTo(check->row_context);
 	vc_metric_value(ivf->metric, values[0], &value);
+	if (value.dim != ivf->meta.dim)
+		vc_page_corrupted(index, VC_IVF_META_BLOCK, "it says that values have %u dimensions, row (%u,%u) has %u", ivf->meta.dim,
+						  ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid), value.dim);
 	if (value.is_zero)
 		memset(check->rotated, 0, sizeof(float) * ivf->rows.padded);
 	else
