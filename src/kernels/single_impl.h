@@ -11,6 +11,20 @@
 #include <immintrin.h>
 #endif
 
+#if VF_LANES == 8
+VC_INLINE int32_t
+vc_total8(__m256i sums)
+{
+	int32_t lanes[8];
+	int32_t total = 0;
+
+	_mm256_storeu_si256((__m256i *) lanes, sums);
+	for (int j = 0; j < 8; j++)
+		total += lanes[j];
+	return total;
+}
+#endif
+
 static int32_t
 VC_KERNEL(quant_ip_i8)(const int8_t *a, const int8_t *b, size_t n)
 {
@@ -36,7 +50,6 @@ VC_KERNEL(quant_ip_i8)(const int8_t *a, const int8_t *b, size_t n)
 	return _mm512_reduce_add_epi32(_mm512_sub_epi32(dot, _mm512_slli_epi32(total, 7)));
 #elif VF_LANES == 8
 	__m256i acc = _mm256_setzero_si256();
-	int32_t lanes[8];
 
 	for (; i + 16 <= n; i += 16)
 	{
@@ -45,9 +58,7 @@ VC_KERNEL(quant_ip_i8)(const int8_t *a, const int8_t *b, size_t n)
 
 		acc = _mm256_add_epi32(acc, _mm256_madd_epi16(va, vb));
 	}
-	_mm256_storeu_si256((__m256i *) lanes, acc);
-	for (int j = 0; j < 8; j++)
-		sum += lanes[j];
+	sum = vc_total8(acc);
 #endif
 	for (; i < n; i++)
 		sum += (int32_t) a[i] * b[i];
@@ -126,7 +137,6 @@ VC_KERNEL(quant_ip_packed)(const uint8_t *packed, int bits, size_t n, const int8
 	const __m256i ones = _mm256_set1_epi16(1);
 	__m256i dot_a = _mm256_setzero_si256();
 	__m256i dot_b = dot_a;
-	int32_t lanes[16];
 
 	for (; i + 32 <= quarter; i += 32)
 	{
@@ -149,13 +159,8 @@ VC_KERNEL(quant_ip_packed)(const uint8_t *packed, int bits, size_t n, const int8
 			dot_b = _mm256_add_epi32(dot_b, _mm256_madd_epi16(_mm256_maddubs_epi16(x[k], vb), ones));
 		}
 	}
-	_mm256_storeu_si256((__m256i *) lanes, dot_a);
-	_mm256_storeu_si256((__m256i *) (lanes + 8), dot_b);
-	for (int j = 0; j < 8; j++)
-	{
-		sum_a += lanes[j];
-		sum_b += lanes[8 + j];
-	}
+	sum_a = vc_total8(dot_a);
+	sum_b = vc_total8(dot_b);
 #endif
 	for (; i < quarter; i++)
 	{
@@ -203,7 +208,6 @@ VC_KERNEL(quant_ip_bits)(const uint8_t *bits, size_t n, const int8_t *a, const i
 	const __m256i word_ones = _mm256_set1_epi16(1);
 	__m256i dot_a = _mm256_setzero_si256();
 	__m256i dot_b = dot_a;
-	int32_t lanes[16];
 
 	for (; i + 32 <= n; i += 32)
 	{
@@ -218,13 +222,8 @@ VC_KERNEL(quant_ip_bits)(const uint8_t *bits, size_t n, const int8_t *a, const i
 		dot_b = _mm256_add_epi32(
 			dot_b, _mm256_madd_epi16(_mm256_maddubs_epi16(set, _mm256_loadu_si256((const __m256i *) (b + i))), word_ones));
 	}
-	_mm256_storeu_si256((__m256i *) lanes, dot_a);
-	_mm256_storeu_si256((__m256i *) (lanes + 8), dot_b);
-	for (int j = 0; j < 8; j++)
-	{
-		sum_a += lanes[j];
-		sum_b += lanes[8 + j];
-	}
+	sum_a = vc_total8(dot_a);
+	sum_b = vc_total8(dot_b);
 #endif
 	for (; i < n; i += 8)
 		for (int j = 0; j < 8; j++)
@@ -258,7 +257,6 @@ VC_KERNEL(quant_l2sq_i8)(const int8_t *a, const int8_t *b, size_t n)
 	return (uint32_t) _mm512_reduce_add_epi32(acc);
 #elif VF_LANES == 8
 	__m256i acc = _mm256_setzero_si256();
-	uint32_t lanes[8];
 
 	for (; i + 16 <= n; i += 16)
 	{
@@ -267,9 +265,7 @@ VC_KERNEL(quant_l2sq_i8)(const int8_t *a, const int8_t *b, size_t n)
 
 		acc = _mm256_add_epi32(acc, _mm256_madd_epi16(d, d));
 	}
-	_mm256_storeu_si256((__m256i *) lanes, acc);
-	for (int j = 0; j < 8; j++)
-		sum += lanes[j];
+	sum = (uint32_t) vc_total8(acc);
 #endif
 	for (; i < n; i++)
 	{

@@ -33,6 +33,13 @@ is_finer(const VcCompactForm *form)
 	return form->finer > 0;
 }
 
+/* Where the bits that some dimensions have more lie in a packed code. */
+static size_t
+finer_at(const VcCompactForm *form)
+{
+	return (size_t) form->dim / 4 * (size_t) (form->bits / 2);
+}
+
 /* Bits of a dimension, the one that some have included. */
 static int
 all_bits(const VcCompactForm *form)
@@ -45,7 +52,7 @@ pack(const VcCompactForm *form, const uint8_t *code, uint8_t *packed)
 {
 	uint32_t half = form->dim / 2;
 	uint32_t quarter = form->dim / 4;
-	uint8_t *finer = packed + form->dim / 4 * (uint32_t) (form->bits / 2);
+	uint8_t *finer = packed + finer_at(form);
 	int low = is_finer(form);
 
 	if (form->bits == 8)
@@ -155,7 +162,7 @@ spread(uint8_t bits, int8_t out[8])
 void
 vc_compact_decode(const VcCompactForm *form, const uint8_t *packed, float k, int8_t *scratch, float *out)
 {
-	const uint8_t *finer = packed + form->dim / 4 * (uint32_t) (form->bits / 2);
+	const uint8_t *finer = packed + finer_at(form);
 	float m = (float) middle(form);
 
 	vc_kernels->quant->unpack(packed, form->bits, form->dim, scratch);
@@ -238,7 +245,7 @@ vc_compact_product(const VcCompactQuery *query, const uint8_t *packed, float k)
 	product = (double) products[0] * 256 + products[1];
 	if (is_finer(form))
 	{
-		quant->ip_bits(packed + (size_t) form->dim / 4 * (size_t) (form->bits / 2), form->finer, query->high, query->low, products);
+		quant->ip_bits(packed + finer_at(form), form->finer, query->high, query->low, products);
 		product = product * 2 + (double) products[0] * 256 + products[1];
 	}
 	return (product + query->offset) * query->step * k;
