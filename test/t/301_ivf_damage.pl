@@ -68,6 +68,21 @@ $node->safe_psql('postgres', q{
 	CREATE INDEX b_v ON b USING vc_ivf (v) WITH (lists = 5000);
 	DELETE FROM d WHERE id % 5 > 0});
 $node->safe_psql('postgres', 'VACUUM d');
+# A meta page that names fewer dimensions than the rows have, by one bit: there would be no room for their values.
+{
+	my $path = $node->data_dir . '/' . $node->safe_psql('postgres', "SELECT pg_relation_filepath('w_v')");
+	$node->stop;
+	my $good = slurp_binary($path);
+	my $bad = $good;
+	substr($bad, index($bad, pack('V', 3000), 24), 4) = pack 'V', 2744;
+	spill($path, $bad);
+	$node->start;
+	my (undef, undef, $stderr) = $node->psql('postgres', q{SELECT vectorcoll.ivf_check('w_v', true)});
+	like($stderr, qr/corrupted at block 0: it says that values have 2744 dimensions/, 'values that have more dimensions than the index');
+	$node->stop;
+	spill($path, $good);
+	$node->start;
+}
 my %kinds = (
 	d => ['meta', 'segments', undef, 'values', 'free pages'],
 	w => ['meta', 'segments', 'codes', 'values'],
