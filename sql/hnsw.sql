@@ -243,7 +243,7 @@ BEGIN
     END LOOP;
     RETURN most;
 END $$;
-SELECT ef, most_visits(ef) BETWEEN ef AND 16 * ef + 384 + 420 AS bounded FROM unnest(ARRAY[1, 10, 40]) ef;
+SELECT ef, most_visits(ef) BETWEEN ef AND 16 * ef + 384 + 300 AS bounded FROM unnest(ARRAY[1, 40, 160]) ef;
 CREATE EXTENSION pageinspect;
 SELECT lower > 24 + 6 * 1300 AS filled, lower <= special AS fits FROM page_header(get_raw_page('hard_v', 1));
 DROP EXTENSION pageinspect;
