@@ -57,15 +57,17 @@ sub cancelled
 	cmp_ok($least, '<', 0.5, sprintf '%s: answered in %.2f s', $what, $least);
 }
 
-# The parent of a process, or 0 where there is no such process.
-sub parent_of
+# A process's state, a letter, and its parent; '' and 0 where there is no such process.
+sub state_and_parent
 {
 	my ($pid) = @_;
-	open my $file, '<', "/proc/$pid/stat" or return 0;
-	return (<$file> // '') =~ /\) \S (\d+) [^)]*$/ ? $1 : 0;
+	open my $file, '<', "/proc/$pid/stat" or return ('', 0);
+	return (<$file> // '') =~ /\) (\S) (\d+) [^)]*$/ ? ($1, $2) : ('', 0);
 }
 
-# kill_server($node): all of its processes at once, by kill -9. The postmaster is stopped first, so that it starts no more meanwhile.
+# kill_server($node): all of its processes at once, by kill -9. The postmaster is stopped first, so that it starts no more meanwhile. A signal
+# comes back before the process has stopped, and a builder's workers are started in just that moment: one that is not seen would go on without
+# its server, and keep the next one from starting.
 sub kill_server
 {
 	my ($node) = @_;
@@ -73,10 +75,11 @@ sub kill_server
 	chomp(my $postmaster = <$file>);
 	close $file;
 	kill 'STOP', $postmaster;
-	my @children = grep { parent_of($_) == $postmaster } map { m{(\d+)$} } glob '/proc/[0-9]*';
+	my $until = time + 30;
+	sleep 0.001 while time < $until && (state_and_parent($postmaster))[0] ne 'T';
+	my @children = grep { (state_and_parent($_))[1] == $postmaster } map { m{(\d+)$} } glob '/proc/[0-9]*';
 	die "the server has no processes" unless @children;
 	kill 'KILL', $postmaster, @children;
-	my $until = time + 30;
 	sleep 0.02 while time < $until && grep { kill 0, $_ } $postmaster, @children;
 	$node->{_pid} = undef;
 }
