@@ -32,6 +32,7 @@ struct VcFetch
 	IndexFetchTableData *table;
 	TupleTableSlot		*row;
 	VcToast				*toast;
+	VcToastMap			*map; /* its */
 	IndexInfo			*index_info;
 	Relation			 index;
 	BlockNumber			 table_blocks; /* at least */
@@ -76,14 +77,15 @@ vc_fetch_open(Relation index, Relation table, const VcMetric *metric, uint32 dim
 	fetch->index = index;
 	fetch->table = table_index_fetch_begin(table);
 	fetch->row = table_slot_create(table, NULL);
-	fetch->toast = vc_toast_open(&vc_cache_get(index)->toast);
+	fetch->map = &vc_cache_get(index)->toast;
+	fetch->toast = vc_toast_open(fetch->map);
 	fetch->index_info = BuildIndexInfo(index);
 	if (fetch->index_info->ii_Expressions != NIL)
 		fetch->estate = CreateExecutorState();
 	else
 		fetch->attnum = fetch->index_info->ii_IndexAttrNumbers[0];
-	if (fetch->estate == NULL && table->rd_tableam == GetHeapamTableAmRoutine() &&
-		RelationGetNumberOfBlocks(table) <= MAX_REMEMBERED_BLOCKS)
+	fetch->table_blocks = RelationGetNumberOfBlocks(table);
+	if (fetch->estate == NULL && table->rd_tableam == GetHeapamTableAmRoutine() && fetch->table_blocks <= MAX_REMEMBERED_BLOCKS)
 		fetch->cached = vc_cache_get(table);
 	fetch->buffer = InvalidBuffer;
 	fetch->row_context = AllocSetContextCreate(CurrentMemoryContext, "vectorcoll row", ALLOCSET_DEFAULT_SIZES);
@@ -125,9 +127,12 @@ value_from_heap(VcFetch *fetch, const ItemPointerData *tid, Snapshot snapshot, D
 	LockBuffer(fetch->buffer, BUFFER_LOCK_SHARE);
 	seen = heap_hot_search_buffer(&at, table, fetch->buffer, snapshot, &row, NULL, true);
 	LockBuffer(fetch->buffer, BUFFER_LOCK_UNLOCK);
-	if (seen)
-		*datum = heap_getattr(&row, fetch->attnum, RelationGetDescr(table), isnull);
-	return seen;
+	if (!seen)
+		return false;
+	*datum = heap_getattr(&row, fetch->attnum, RelationGetDescr(table), isnull);
+	if (!*isnull && VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(*datum)))
+		fetch->map->at = DatumGetPointer(*datum) - (char *) row.t_data;
+	return true;
 }
 
 bool
@@ -177,32 +182,76 @@ vc_fetch_value(VcFetch *fetch, ItemPointer tid, Snapshot snapshot, VcValue *valu
 	return !isnull[0] && value->dim == fetch->dim;
 }
 
-void
-vc_fetch_prepare(const VcFetch *fetch, const ItemPointerData *tid)
+/* A row in a page that is neither pinned nor locked: what is read there may be anything, and is taken for hints only. */
+typedef struct Peeked
 {
-	BlockNumber block = ItemPointerGetBlockNumberNoCheck(tid);
-	const char *page = fetch->cached != NULL ? vc_cache_whereabouts(fetch->cached, block) : NULL;
+	const char *page; /* null: not known where it is */
+	ItemIdData	item;
+} Peeked;
 
-	if (page == NULL)
+static void
+peek_page(const VcFetch *fetch, const ItemPointerData *tid, Peeked *row)
+{
+	BlockNumber	 block = ItemPointerGetBlockNumberNoCheck(tid);
+	OffsetNumber offset = ItemPointerGetOffsetNumberNoCheck(tid);
+
+	row->page = offset > 0 && offset <= MaxHeapTuplesPerPage ? vc_cache_whereabouts(fetch->cached, block) : NULL;
+	if (row->page == NULL)
 		return;
 	vc_prefetch(GetBufferDescriptor(fetch->cached->recent[block] - 1), sizeof(BufferDesc));
-	vc_prefetch(page, SizeOfPageHeaderData);
-	vc_prefetch(page + SizeOfPageHeaderData + sizeof(ItemIdData) * ItemPointerGetOffsetNumberNoCheck(tid), sizeof(ItemIdData));
+	vc_prefetch(row->page, SizeOfPageHeaderData);
+	vc_prefetch(row->page + SizeOfPageHeaderData + sizeof(ItemIdData) * (offset - 1), sizeof(ItemIdData));
+}
+
+static void
+peek_row(const ItemPointerData *tid, Peeked *row)
+{
+	if (row->page == NULL)
+		return;
+	memcpy(&row->item, row->page + SizeOfPageHeaderData + sizeof(ItemIdData) * (ItemPointerGetOffsetNumberNoCheck(tid) - 1),
+		   sizeof(ItemIdData));
+	if (ItemIdGetOffset(&row->item) + ItemIdGetLength(&row->item) > BLCKSZ)
+		row->page = NULL;
+	else
+		vc_prefetch(row->page + ItemIdGetOffset(&row->item), Min(ItemIdGetLength(&row->item), PREFETCHED_BYTES));
+}
+
+/* What seems to point to a value out of line, where that was in the row seen last; false where nothing does. */
+static bool
+peek_pointer(const Peeked *row, Size at, struct varatt_external *pointer)
+{
+	const char *value;
+
+	if (row->page == NULL || at + VARHDRSZ_EXTERNAL + sizeof(*pointer) > ItemIdGetLength(&row->item))
+		return false;
+	value = row->page + ItemIdGetOffset(&row->item) + at;
+	if (!VARATT_IS_EXTERNAL_ONDISK(value))
+		return false;
+	memcpy(pointer, VARDATA_EXTERNAL(value), sizeof(*pointer));
+	return true;
 }
 
 void
-vc_fetch_prefetch(const VcFetch *fetch, const ItemPointerData *tid)
+vc_fetch_expect(VcFetch *fetch, const ItemPointerData *tids, int n)
 {
-	BlockNumber block = ItemPointerGetBlockNumberNoCheck(tid);
-	const char *page = fetch->cached != NULL ? vc_cache_whereabouts(fetch->cached, block) : NULL;
-	ItemIdData	item;
+	Oid					   toast = fetch->table->rel->rd_rel->reltoastrelid;
+	Peeked				   rows[VC_FETCH_EXPECTED];
+	struct varatt_external pointers[VC_FETCH_EXPECTED];
+	int					   npointers = 0;
 
-	if (page == NULL || ItemPointerGetOffsetNumberNoCheck(tid) > MaxHeapTuplesPerPage || ItemPointerGetOffsetNumberNoCheck(tid) == 0)
+	Assert(n <= VC_FETCH_EXPECTED);
+	if (fetch->cached == NULL)
 		return;
-	/* Read without pin or lock: whatever it says, it is only an address within the page to start with. */
-	memcpy(&item, page + SizeOfPageHeaderData + sizeof(ItemIdData) * (ItemPointerGetOffsetNumberNoCheck(tid) - 1), sizeof(item));
-	if (ItemIdGetOffset(&item) < BLCKSZ)
-		vc_prefetch(page + ItemIdGetOffset(&item), Min(ItemIdGetLength(&item), PREFETCHED_BYTES));
+	for (int i = 0; i < n; i++)
+		peek_page(fetch, &tids[i], &rows[i]);
+	for (int i = 0; i < n; i++)
+		peek_row(&tids[i], &rows[i]);
+	if (fetch->map->at == 0 || !OidIsValid(toast))
+		return;
+	for (int i = 0; i < n; i++)
+		if (peek_pointer(&rows[i], fetch->map->at, &pointers[npointers]) && pointers[npointers].va_toastrelid == toast)
+			npointers++;
+	vc_toast_expect(fetch->toast, toast, pointers, npointers);
 }
 
 bool

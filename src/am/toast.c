@@ -171,6 +171,15 @@ marks_around(VcToast *toast, Oid id, VcToastMark *low, VcToastMark *high)
 	return true;
 }
 
+/* Where between two marks a value is likely to lie. */
+static BlockNumber
+between(const VcToastMark *low, const VcToastMark *high, Oid id)
+{
+	if (high->id == low->id)
+		return low->block;
+	return low->block + (BlockNumber) ((double) (id - low->id) / (high->id - low->id) * (high->block - low->block));
+}
+
 /*
  * Where a value's first chunk lies. What is seen on a longer way is remembered. A value that does not lie where its id belongs, because an
  * update has put it where there was room, misleads the search for its neighbours, if it is a mark: that one is forgotten.
@@ -192,9 +201,7 @@ find(VcToast *toast, Oid id, BlockNumber *block, OffsetNumber *offset)
 		VcChunksSeen seen;
 		bool		 right;
 
-		*block = low.block;
-		if (high.id > low.id)
-			*block += (BlockNumber) ((double) (id - low.id) / (high.id - low.id) * (high.block - low.block));
+		*block = between(&low, &high, id);
 		look(toast, *block, id, &seen);
 		*offset = seen.offset;
 		if (*offset != InvalidOffsetNumber)
@@ -228,6 +235,70 @@ find(VcToast *toast, Oid id, BlockNumber *block, OffsetNumber *offset)
 	return false;
 }
 
+/* Open the TOAST table, unless that was done; false where guessing is of no use. */
+static bool
+open_table(VcToast *toast, Oid id)
+{
+	if (toast->table == NULL)
+	{
+		toast->table = table_open(id, AccessShareLock);
+		toast->nblocks = RelationGetNumberOfBlocks(toast->table);
+		if (toast->table->rd_tableam == GetHeapamTableAmRoutine() && toast->nblocks <= MAX_REMEMBERED_BLOCKS)
+			toast->cached = vc_cache_get(toast->table);
+	}
+	return toast->table->rd_tableam == GetHeapamTableAmRoutine() && RelationGetRelid(toast->table) == id && toast->nblocks > 0;
+}
+
+/* A value is seldom longer than what is left of its first page and the next one. */
+typedef struct Expected
+{
+	const char *page;
+	const char *next; /* or null */
+	Oid			id;
+	Size		size;
+} Expected;
+
+void
+vc_toast_expect(VcToast *toast, Oid toast_table, const struct varatt_external *pointers, int n)
+{
+	Expected values[VC_TOAST_EXPECTED];
+	int		 known = 0;
+
+	Assert(n <= VC_TOAST_EXPECTED);
+	if (n == 0 || toast->map->wait > 0 || !open_table(toast, toast_table) || toast->cached == NULL)
+		return;
+	for (int i = 0; i < n; i++)
+	{
+		Expected   *value = &values[known];
+		VcToastMark low;
+		VcToastMark high;
+		BlockNumber block;
+
+		if (VARATT_EXTERNAL_IS_COMPRESSED(pointers[i]) || !marks_around(toast, pointers[i].va_valueid, &low, &high))
+			continue;
+		block = between(&low, &high, pointers[i].va_valueid);
+		value->page = vc_cache_whereabouts(toast->cached, block);
+		value->next = vc_cache_whereabouts(toast->cached, block + 1);
+		value->id = pointers[i].va_valueid;
+		value->size = VARATT_EXTERNAL_GET_EXTSIZE(pointers[i]);
+		if (value->page == NULL)
+			continue;
+		vc_chunks_prefetch_page(value->page);
+		if (value->next)
+			vc_chunks_prefetch_page(value->next);
+		known++;
+	}
+	for (int i = 0; i < known; i++)
+	{
+		vc_chunks_prefetch_heads(values[i].page);
+		if (values[i].next)
+			vc_chunks_prefetch_heads(values[i].next);
+	}
+	for (int i = 0; i < known; i++)
+		if (vc_chunks_prefetch_value(values[i].page, values[i].id) < values[i].size && values[i].next)
+			(void) vc_chunks_prefetch_value(values[i].next, values[i].id);
+}
+
 struct varlena *
 vc_toast_fetch(VcToast *toast, struct varlena *value)
 {
@@ -246,15 +317,7 @@ vc_toast_fetch(VcToast *toast, struct varlena *value)
 		map->wait--;
 		return detoast_attr(value);
 	}
-	if (toast->table == NULL)
-	{
-		toast->table = table_open(pointer.va_toastrelid, AccessShareLock);
-		toast->nblocks = RelationGetNumberOfBlocks(toast->table);
-		if (toast->table->rd_tableam == GetHeapamTableAmRoutine() && toast->nblocks <= MAX_REMEMBERED_BLOCKS)
-			toast->cached = vc_cache_get(toast->table);
-	}
-	if (toast->table->rd_tableam != GetHeapamTableAmRoutine() || RelationGetRelid(toast->table) != pointer.va_toastrelid ||
-		toast->nblocks == 0)
+	if (!open_table(toast, pointer.va_toastrelid))
 		return detoast_attr(value);
 
 	size = VARATT_EXTERNAL_GET_EXTSIZE(pointer);

@@ -26,6 +26,7 @@ typedef struct VcToastMap
 	BlockNumber ends;				  /* the ends are marked as they were when the table had so many blocks; 0: not */
 	int			wait;				  /* values to leave to the server before guessing again */
 	int			wrong;				  /* guesses failed since one was right */
+	uint16		at;					  /* where what points to a value lay in the row seen last; 0: none was seen */
 } VcToastMap;
 
 typedef struct VcToast VcToast;
@@ -35,6 +36,13 @@ extern VcToast *vc_toast_open(VcToastMap *map);
 
 /* A value that VARATT_IS_EXTERNAL_ONDISK, in line, in the current context. All values of a VcToast are in one TOAST table. */
 extern struct varlena *vc_toast_fetch(VcToast *toast, struct varlena *value);
+
+/*
+ * Values of a TOAST table that will probably be fetched soon, VC_TOAST_EXPECTED of them at most: those in pages whose place in shared buffers is
+ * known are brought into the CPU's cache. What points to them need not be true.
+ */
+#define VC_TOAST_EXPECTED 16
+extern void vc_toast_expect(VcToast *toast, Oid toast_table, const struct varatt_external *pointers, int n);
 
 extern void vc_toast_close(VcToast *toast);
 

@@ -91,6 +91,18 @@ push(VcHnswRerank *rerank, const VcHnswRanked *row)
 	heap->row[i] = *row;
 }
 
+static void
+open_fetch(VcHnswRerank *rerank, Relation table)
+{
+	MemoryContext old;
+
+	if (rerank->fetch)
+		return;
+	old = MemoryContextSwitchTo(rerank->context);
+	rerank->fetch = vc_fetch_open(rerank->graph->store.index, table, rerank->graph->metric, rerank->graph->shape.dim);
+	MemoryContextSwitchTo(old);
+}
+
 void
 vc_hnsw_rerank_add(VcHnswRerank *rerank, Relation table, Snapshot snapshot, const VcHnswQuery *query, VcHnswId id,
 				   float rough, const ItemPointerData *tids, Size ntids)
@@ -100,13 +112,7 @@ vc_hnsw_rerank_add(VcHnswRerank *rerank, Relation table, Snapshot snapshot, cons
 	Size		 i = 0;
 	VcHnswRanked row = {.id = id, .rough = rough};
 
-	if (rerank->fetch == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(rerank->context);
-
-		rerank->fetch = vc_fetch_open(graph->store.index, table, graph->metric, graph->shape.dim);
-		MemoryContextSwitchTo(old);
-	}
+	open_fetch(rerank, table);
 	while (i < ntids && !vc_fetch_value(rerank->fetch, (ItemPointer) &tids[i], snapshot, &value))
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -125,10 +131,10 @@ vc_hnsw_rerank_add(VcHnswRerank *rerank, Relation table, Snapshot snapshot, cons
 }
 
 void
-vc_hnsw_rerank_expect(VcHnswRerank *rerank, const ItemPointerData *tid)
+vc_hnsw_rerank_expect(VcHnswRerank *rerank, Relation table, const ItemPointerData *tids, int n)
 {
-	if (rerank->fetch)
-		vc_fetch_prefetch(rerank->fetch, tid);
+	open_fetch(rerank, table);
+	vc_fetch_expect(rerank->fetch, tids, n);
 }
 
 const VcHnswRanked *

@@ -550,10 +550,11 @@ rank_first(IndexScanDesc scan, VcIvfScan *state)
 				vc_ivf_prefetch_vector(&state->ivf, &state->ivf.rows, some[i].vectors, some[i].slot);
 		else if (state->fetch != NULL)
 		{
+			ItemPointerData tids[RANKED_TOGETHER];
+
 			for (int i = 0; i < count; i++)
-				vc_fetch_prepare(state->fetch, &some[i].tid);
-			for (int i = 0; i < count; i++)
-				vc_fetch_prefetch(state->fetch, &some[i].tid);
+				tids[i] = some[i].tid;
+			vc_fetch_expect(state->fetch, tids, count);
 		}
 	}
 	for (int i = 0; i < count; i++)

@@ -17,6 +17,9 @@
 /* In a page lie four chunks of full length. */
 #define PREFETCHED_CHUNKS 8
 
+/* Of a chunk's row, which has no nulls: the length of its head and of the value's id behind it. */
+#define CHUNK_ID_END (MAXALIGN(SizeofHeapTupleHeader) + sizeof(Oid))
+
 /* The value's id and the chunk's number. (chunk_id oid, chunk_seq int4, chunk_data bytea), none of them null: fixed offsets. */
 static bool
 read_key(Page page, OffsetNumber offset, HeapTuple tuple, Oid *id, int32 *number)
@@ -146,4 +149,62 @@ vc_chunks_look(Buffer buffer, Oid id, VcChunksSeen *seen)
 		}
 	}
 	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+}
+
+void
+vc_chunks_prefetch_page(const char *page)
+{
+	vc_prefetch(page, SizeOfPageHeaderData + PREFETCHED_CHUNKS * sizeof(ItemIdData));
+}
+
+/* The i-th chunk, from 0, of a page that is not pinned: null where nothing there can be one. */
+static const char *
+peek_chunk(const char *page, int i, Size *length)
+{
+	LocationIndex lower;
+	ItemIdData item;
+
+	memcpy(&lower, page + offsetof(PageHeaderData, pd_lower), sizeof(lower));
+	if (SizeOfPageHeaderData + (i + 1) * sizeof(item) > lower)
+		return NULL;
+	memcpy(&item, page + SizeOfPageHeaderData + i * sizeof(item), sizeof(item));
+	*length = ItemIdGetLength(&item);
+	if (!ItemIdIsNormal(&item) || ItemIdGetOffset(&item) + *length > BLCKSZ || *length < CHUNK_ID_END)
+		return NULL;
+	return page + ItemIdGetOffset(&item);
+}
+
+void
+vc_chunks_prefetch_heads(const char *page)
+{
+	for (int i = 0; i < PREFETCHED_CHUNKS; i++)
+	{
+		Size length;
+		const char *chunk = peek_chunk(page, i, &length);
+
+		if (chunk)
+			vc_prefetch(chunk, CHUNK_ID_END);
+	}
+}
+
+Size
+vc_chunks_prefetch_value(const char *page, Oid id)
+{
+	Size sum = 0;
+
+	for (int i = 0; i < PREFETCHED_CHUNKS; i++)
+	{
+		Size length;
+		const char *chunk = peek_chunk(page, i, &length);
+		Oid chunk_id;
+
+		if (chunk == NULL)
+			continue;
+		memcpy(&chunk_id, chunk + CHUNK_ID_END - sizeof(chunk_id), sizeof(chunk_id));
+		if (chunk_id != id)
+			continue;
+		vc_prefetch(chunk, length);
+		sum += length;
+	}
+	return sum;
 }

@@ -41,4 +41,14 @@ typedef struct VcChunksSeen
 /* Look for a value's first chunk in a block that is pinned and not locked. Where it is there, no more may be seen. */
 extern void vc_chunks_look(Buffer buffer, Oid id, VcChunksSeen *seen);
 
+/*
+ * Bring a value into the CPU's cache, of which only the page is known where it is thought to begin, in three steps: the page's head, those of
+ * its chunks, and then the value's own chunks. For many values each step is taken for all before the next, so that the CPU waits for memory as
+ * often as for one. The page need not be pinned, nor still be one of the TOAST table. The last step returns how many bytes it asked for: a
+ * value may go on in the next page.
+ */
+extern void vc_chunks_prefetch_page(const char *page);
+extern void vc_chunks_prefetch_heads(const char *page);
+extern Size vc_chunks_prefetch_value(const char *page, Oid id);
+
 #endif /* VC_CHUNKS_H */
