@@ -12,12 +12,9 @@
 #include "access/heapam.h"
 #include "access/relscan.h"
 #include "access/tableam.h"
-#include "am/cache.h"
-#include "am/toast.h"
+#include "am/peek.h"
 #include "catalog/index.h"
 #include "executor/executor.h"
-#include "kernels/prefetch.h"
-#include "storage/buf_internals.h"
 #include "storage/bufmgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -44,9 +41,6 @@ struct VcFetch
 	BlockNumber			 block; /* that the buffer holds */
 	bool				 slow;
 };
-
-/* Tables of more blocks, 16 GB, are not remembered: it would take too much memory in each backend. */
-#define MAX_REMEMBERED_BLOCKS (2 * 1024 * 1024)
 
 /* Of a row, before the CPU sees for itself how it is read. */
 #define PREFETCHED_BYTES 512
@@ -85,7 +79,7 @@ vc_fetch_open(Relation index, Relation table, const VcMetric *metric, uint32 dim
 	else
 		fetch->attnum = fetch->index_info->ii_IndexAttrNumbers[0];
 	fetch->table_blocks = RelationGetNumberOfBlocks(table);
-	if (fetch->estate == NULL && table->rd_tableam == GetHeapamTableAmRoutine() && fetch->table_blocks <= MAX_REMEMBERED_BLOCKS)
+	if (fetch->estate == NULL && table->rd_tableam == GetHeapamTableAmRoutine() && fetch->table_blocks <= VC_PEEK_MAX_BLOCKS)
 		fetch->cached = vc_cache_get(table);
 	fetch->buffer = InvalidBuffer;
 	fetch->row_context = AllocSetContextCreate(CurrentMemoryContext, "vectorcoll row", ALLOCSET_DEFAULT_SIZES);
@@ -182,50 +176,13 @@ vc_fetch_value(VcFetch *fetch, ItemPointer tid, Snapshot snapshot, VcValue *valu
 	return !isnull[0] && value->dim == fetch->dim;
 }
 
-/* A row in a page that is neither pinned nor locked: what is read there may be anything, and is taken for hints only. */
-typedef struct Peeked
-{
-	const char *page; /* null: not known where it is */
-	ItemIdData	item;
-} Peeked;
-
-static void
-peek_page(const VcFetch *fetch, const ItemPointerData *tid, Peeked *row)
-{
-	BlockNumber	 block = ItemPointerGetBlockNumberNoCheck(tid);
-	OffsetNumber offset = ItemPointerGetOffsetNumberNoCheck(tid);
-
-	row->page = offset > 0 && offset <= MaxHeapTuplesPerPage ? vc_cache_whereabouts(fetch->cached, block) : NULL;
-	if (row->page == NULL)
-		return;
-	vc_prefetch(GetBufferDescriptor(fetch->cached->recent[block] - 1), sizeof(BufferDesc));
-	vc_prefetch(row->page, SizeOfPageHeaderData);
-	vc_prefetch(row->page + SizeOfPageHeaderData + sizeof(ItemIdData) * (offset - 1), sizeof(ItemIdData));
-}
-
-static void
-peek_row(const ItemPointerData *tid, Peeked *row)
-{
-	if (row->page == NULL)
-		return;
-	memcpy(&row->item, row->page + SizeOfPageHeaderData + sizeof(ItemIdData) * (ItemPointerGetOffsetNumberNoCheck(tid) - 1),
-		   sizeof(ItemIdData));
-	if (ItemIdGetOffset(&row->item) + ItemIdGetLength(&row->item) > BLCKSZ)
-		row->page = NULL;
-	else
-		vc_prefetch(row->page + ItemIdGetOffset(&row->item), Min(ItemIdGetLength(&row->item), PREFETCHED_BYTES));
-}
-
 /* What seems to point to a value out of line, where that was in the row seen last; false where nothing does. */
 static bool
-peek_pointer(const Peeked *row, Size at, struct varatt_external *pointer)
+peek_pointer(const VcPeeked *peeked, Size at, struct varatt_external *pointer)
 {
-	const char *value;
+	const char *value = peeked->row + at;
 
-	if (row->page == NULL || at + VARHDRSZ_EXTERNAL + sizeof(*pointer) > ItemIdGetLength(&row->item))
-		return false;
-	value = row->page + ItemIdGetOffset(&row->item) + at;
-	if (!VARATT_IS_EXTERNAL_ONDISK(value))
+	if (peeked->row == NULL || at + VARHDRSZ_EXTERNAL + sizeof(*pointer) > peeked->length || !VARATT_IS_EXTERNAL_ONDISK(value))
 		return false;
 	memcpy(pointer, VARDATA_EXTERNAL(value), sizeof(*pointer));
 	return true;
@@ -235,17 +192,13 @@ void
 vc_fetch_expect(VcFetch *fetch, const ItemPointerData *tids, int n)
 {
 	Oid					   toast = fetch->table->rel->rd_rel->reltoastrelid;
-	Peeked				   rows[VC_FETCH_EXPECTED];
-	struct varatt_external pointers[VC_FETCH_EXPECTED];
+	VcPeeked			   rows[VC_PEEK_ROWS];
+	struct varatt_external pointers[VC_PEEK_ROWS];
 	int					   npointers = 0;
 
-	Assert(n <= VC_FETCH_EXPECTED);
 	if (fetch->cached == NULL)
 		return;
-	for (int i = 0; i < n; i++)
-		peek_page(fetch, &tids[i], &rows[i]);
-	for (int i = 0; i < n; i++)
-		peek_row(&tids[i], &rows[i]);
+	vc_peek(fetch->cached, tids, n, PREFETCHED_BYTES, rows);
 	if (fetch->map->at == 0 || !OidIsValid(toast))
 		return;
 	for (int i = 0; i < n; i++)

@@ -8,7 +8,6 @@
 #include "vectorcoll.h"
 
 #include "am/metric.h"
-#include "am/toast.h"
 #include "storage/itemptr.h"
 #include "utils/snapshot.h"
 
@@ -30,10 +29,9 @@ extern VcFetch *vc_fetch_open(Relation index, Relation table, const VcMetric *me
 extern bool vc_fetch_value(VcFetch *fetch, ItemPointer tid, Snapshot snapshot, VcValue *value);
 
 /*
- * Rows that will probably be fetched soon, VC_FETCH_EXPECTED of them at most: those in pages whose place in shared buffers is known are brought
+ * Rows that will probably be fetched soon, VC_PEEK_ROWS of them at most: those in pages whose place in shared buffers is known are brought
  * into the CPU's cache, with their values, step by step for all at once, so that it waits for memory as often as for one.
  */
-#define VC_FETCH_EXPECTED VC_TOAST_EXPECTED
 extern void vc_fetch_expect(VcFetch *fetch, const ItemPointerData *tids, int n);
 
 /* Whether the value fetched last was stored out of line, which takes many times as long. */

@@ -15,7 +15,7 @@
 #include "access/detoast.h"
 #include "access/heapam.h"
 #include "access/table.h"
-#include "am/cache.h"
+#include "am/peek.h"
 #include "storage/bufmgr.h"
 #include "types/chunks.h"
 #include "utils/rel.h"
@@ -29,9 +29,6 @@
 
 /* After so many values in turn that were not found the marks are forgotten. */
 #define MISSES_TO_START_ANEW 3
-
-/* Of tables of more blocks, 16 GB, pages are not remembered: it would take too much memory in each backend. */
-#define MAX_REMEMBERED_BLOCKS (2 * 1024 * 1024)
 
 struct VcToast
 {
@@ -243,7 +240,7 @@ open_table(VcToast *toast, Oid id)
 	{
 		toast->table = table_open(id, AccessShareLock);
 		toast->nblocks = RelationGetNumberOfBlocks(toast->table);
-		if (toast->table->rd_tableam == GetHeapamTableAmRoutine() && toast->nblocks <= MAX_REMEMBERED_BLOCKS)
+		if (toast->table->rd_tableam == GetHeapamTableAmRoutine() && toast->nblocks <= VC_PEEK_MAX_BLOCKS)
 			toast->cached = vc_cache_get(toast->table);
 	}
 	return toast->table->rd_tableam == GetHeapamTableAmRoutine() && RelationGetRelid(toast->table) == id && toast->nblocks > 0;
@@ -261,10 +258,10 @@ typedef struct Expected
 void
 vc_toast_expect(VcToast *toast, Oid toast_table, const struct varatt_external *pointers, int n)
 {
-	Expected values[VC_TOAST_EXPECTED];
+	Expected values[VC_PEEK_ROWS];
 	int		 known = 0;
 
-	Assert(n <= VC_TOAST_EXPECTED);
+	Assert(n <= VC_PEEK_ROWS);
 	if (n == 0 || toast->map->wait > 0 || !open_table(toast, toast_table) || toast->cached == NULL)
 		return;
 	for (int i = 0; i < n; i++)

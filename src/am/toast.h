@@ -38,10 +38,9 @@ extern VcToast *vc_toast_open(VcToastMap *map);
 extern struct varlena *vc_toast_fetch(VcToast *toast, struct varlena *value);
 
 /*
- * Values of a TOAST table that will probably be fetched soon, VC_TOAST_EXPECTED of them at most: those in pages whose place in shared buffers is
+ * Values of a TOAST table that will probably be fetched soon, VC_PEEK_ROWS of them at most: those in pages whose place in shared buffers is
  * known are brought into the CPU's cache. What points to them need not be true.
  */
-#define VC_TOAST_EXPECTED 16
 extern void vc_toast_expect(VcToast *toast, Oid toast_table, const struct varatt_external *pointers, int n);
 
 extern void vc_toast_close(VcToast *toast);

@@ -5,7 +5,6 @@
 #ifndef VC_HNSW_RERANK_H
 #define VC_HNSW_RERANK_H
 
-#include "am/fetch.h"
 #include "hnsw/hnsw.h"
 
 #include "utils/snapshot.h"
@@ -34,7 +33,7 @@ extern void vc_hnsw_rerank_reset(VcHnswRerank *rerank);
 extern void vc_hnsw_rerank_add(VcHnswRerank *rerank, Relation table, Snapshot snapshot, const VcHnswQuery *query,
 							   VcHnswId id, float rough, const ItemPointerData *tids, Size ntids);
 
-/* Rows that are likely to be fetched next, VC_FETCH_EXPECTED of them at most: have them brought into the CPU's cache. */
+/* Rows that are likely to be fetched next, VC_PEEK_ROWS of them at most: have them brought into the CPU's cache. */
 extern void vc_hnsw_rerank_expect(VcHnswRerank *rerank, Relation table, const ItemPointerData *tids, int n);
 
 /* The nearest row, or null; and take it off. */

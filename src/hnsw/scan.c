@@ -29,6 +29,7 @@
 #include <math.h>
 
 #include "access/relscan.h"
+#include "am/peek.h"
 #include "am/scan.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -58,8 +59,11 @@
  */
 #define WITHOUT_DOUBT 1.5f
 
-/* Compact: of those that wait, so many are brought into the CPU's cache when the first is fetched. A LIMIT of 10 takes about half of them. */
+/* Of the rows that wait, so many are brought into the CPU's cache at once: those of a LIMIT of 10. */
 #define EXPECTED 12
+
+/* Of each, where the executor will read it: the head that says who sees it. */
+#define EXPECTED_BYTES 64
 
 typedef struct Waiting
 {
@@ -80,7 +84,7 @@ typedef struct ScanState
 	bool   by_distance; /* false: the query is NULL or has no direction; any order will do */
 	bool   all_found;	/* nothing is left to be found */
 	bool   resumed;		/* compact: nor is any row too late any more */
-	bool   expected;	/* compact: the first to be fetched are on their way */
+	int	   expected;	/* so many more of the waiting, or as many as come up before them, are on their way */
 	uint32 ef;
 	bool   by_recall; /* ef follows from vc_hnsw.target_recall */
 	VcHnswWidth width;
@@ -109,6 +113,7 @@ typedef struct ScanState
 	Size			 next_tid;
 	VcHnswId		 tids_of; /* that node */
 	BlockNumber		 heap_blocks; /* the table has at least so many */
+	VcCached		*table; /* where its pages are, or null */
 } ScanState;
 
 IndexScanDesc
@@ -434,10 +439,11 @@ start(IndexScanDesc scan)
 
 	state->scan.searches++;
 	state->started = true;
+	state->table = vc_peek_table(scan);
 	state->by_distance = false;
 	state->all_found = false;
 	state->resumed = false;
-	state->expected = false;
+	state->expected = 0;
 	state->ef = 0;
 	state->width.all = false;
 	state->by_recall = vc_hnsw_target_recall > 0;
@@ -566,24 +572,26 @@ is_nearest(const ScanState *state, const VcHnswFound *found, float limit, float 
 	return isfinite(*most) && !(state->nwaiting > 0 && state->waiting[0].distance < *most) && !(first && first->distance < *most);
 }
 
-/* Compact: before the first row is fetched, have it on its way, and those that come up next with it: the heap's first, more or less. */
+/* Have the rows that come up next on their way, all at once: the heap's first, more or less. */
 static void
 expect_first(IndexScanDesc scan, ScanState *state)
 {
 	ItemPointerData tids[EXPECTED];
+	VcPeeked		rows[EXPECTED];
 	int				n = 0;
 
-	if (state->ntids > 0)
-		tids[n++] = state->tids[0];
-	for (Size i = 0; i < state->nwaiting && n < EXPECTED; i++)
+	state->expected = Min(state->nwaiting, EXPECTED);
+	for (int i = 0; i < state->expected; i++)
 	{
 		const VcHnswFound *found = vc_hnsw_search_lookup(state->search, state->waiting[i].id);
 
 		if (found && found->tids > 0)
 			tids[n++] = found->tid[0];
 	}
-	vc_hnsw_rerank_expect(state->rerank, scan->heapRelation, tids, n);
-	state->expected = true;
+	if (state->rerank)
+		vc_hnsw_rerank_expect(state->rerank, scan->heapRelation, tids, n);
+	else if (state->table)
+		vc_peek(state->table, tids, n, EXPECTED_BYTES, rows);
 }
 
 static bool
@@ -593,6 +601,8 @@ next_row(IndexScanDesc scan)
 
 	if (!state->started)
 		start(scan);
+	else if (state->table)
+		vc_peek_note(scan, state->table);
 
 	while (state->next_tid == state->ntids)
 	{
@@ -607,6 +617,9 @@ next_row(IndexScanDesc scan)
 		if (state->nwaiting > 0 &&
 			(state->all_found || (state->returned < state->serves && !(state->waiting[0].distance > limit))))
 		{
+			if (state->expected == 0)
+				expect_first(scan, state);
+			state->expected--;
 			item = wait_pop(state);
 			load_tids(state, item.id);
 			if (state->rerank && !isnan(item.distance))
@@ -622,8 +635,6 @@ next_row(IndexScanDesc scan)
 				}
 				for (Size i = 0; i < state->ntids; i++)
 					check_tid(scan, state, &state->tids[i]);
-				if (!state->expected)
-					expect_first(scan, state);
 				vc_hnsw_rerank_add(state->rerank, scan->heapRelation, scan->xs_snapshot, &state->query, item.id,
 								   found ? found->distance : item.distance, state->tids, state->ntids);
 				state->ntids = 0;
