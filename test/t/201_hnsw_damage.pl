@@ -13,7 +13,7 @@ srand $seed;
 diag "VC_TEST_SEED=$seed";
 
 my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init;
+init_unguarded($node);
 # The server answers no cancel while it compiles an expression.
 $node->append_conf('postgresql.conf', "autovacuum = off\nfsync = off\njit = off\nmax_parallel_maintenance_workers = 2\n");
 $node->start;

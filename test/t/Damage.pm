@@ -7,7 +7,7 @@ use IPC::Run;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-our @EXPORT = qw(cancelled damage_index kill_server slurp_binary spill);
+our @EXPORT = qw(cancelled damage_index init_unguarded kill_server slurp_binary spill);
 
 # How long a backend goes on after a request to stop, as another one sees it: starting programs takes time on a busy machine. With a phase the
 # request waits for a build to be in it.
@@ -63,6 +63,14 @@ sub state_and_parent
 	my ($pid) = @_;
 	open my $file, '<', "/proc/$pid/stat" or return ('', 0);
 	return (<$file> // '') =~ /\) (\S) (\d+) [^)]*$/ ? ($1, $2) : ('', 0);
+}
+
+# init_unguarded($node): without checksums, the default from PostgreSQL 18 on. With them the server itself finds every damage, and nothing of
+# ours is tried.
+sub init_unguarded
+{
+	my ($node) = @_;
+	$node->init(extra => $node->pg_version >= 18 ? ['--no-data-checksums'] : []);
 }
 
 # kill_server($node): all of its processes at once, by kill -9. The postmaster is stopped first, so that it starts no more meanwhile. A signal
