@@ -714,7 +714,8 @@ test_compact(uint32_t dim, int bits, uint32_t finer)
 	}
 	ok(whole && alike, "%u dimensions, %d bits, %u with one more: codes come back from their bytes", dim, bits, finer);
 	ok(middle, "%u dimensions, %d bits, %u with one more: the error is orthogonal to the vector", dim, bits, finer);
-	ok(dim <= 10 ? beyond == 0 : beyond <= total / 100, "%u dimensions, %d bits, %u with one more: %ld of %ld products beyond three deviations",
+	/* In few dimensions three deviations are more than the code can err, and only the rounding of the query's may be beyond its three. */
+	ok(beyond <= (dim <= 10 ? total / 1000 : total / 100), "%u dimensions, %d bits, %u with one more: %ld of %ld products beyond three deviations",
 	   dim, bits, finer, beyond, total);
 	ok(squares < 1.5 * expected && squares > expected / 4, "%u dimensions, %d bits, %u with one more: the deviation is the one foreseen (%.2g of it)",
 	   dim, bits, finer, sqrt(squares / expected));
