@@ -258,3 +258,12 @@ SET vc_hnsw.ef_search = 10;
 SELECT vectorcoll.index_recall('own_v', 200) > 0.97 AS recall;
 RESET vc_hnsw.ef_search;
 DROP TABLE own;
+
+-- Without codes a visit is of every neighbour seen: there the end after so many visits would come long before most are.
+CREATE TABLE wide (id int, v vector(100));
+INSERT INTO wide SELECT i, array(SELECT random() FROM generate_series(1, 100) WHERE i > 0)::vector FROM generate_series(1, 6000) i;
+CREATE INDEX wide_v ON wide USING vc_hnsw (v vector_l1_ops) WITH (m = 50, ef_construction = 100);
+SET vc_hnsw.ef_search = 10;
+SELECT vectorcoll.index_recall('wide_v', 200) > 0.95 AS recall;
+RESET vc_hnsw.ef_search;
+DROP TABLE wide;

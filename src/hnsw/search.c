@@ -15,7 +15,8 @@
  * time, that costs no more than the search itself.
  *
  * Most searches end by themselves; the hardest would go on for many times as long as the others, for little. They end after
- * MOST_VISITS, once there are ef nodes. Where rows have to pass conditions there is no such end: how many do not is not known.
+ * MOST_VISITS, once there are ef nodes. Where rows have to pass conditions there is no such end: how many do not is not known. Nor is there
+ * one without codes, where most visits are of nodes that nothing was known of.
  *
  * Metrics without codes (L1, Hamming, Jaccard) have no estimates: there each neighbour is visited when it is first seen, and the
  * frontier holds exact distances of nodes whose links have not been followed.
@@ -881,7 +882,7 @@ bool
 vc_hnsw_search_run(VcHnswSearch *s, uint32 ef, uint32 max_found)
 {
 	bool   coded = s->graph->shape.coded;
-	uint64 most = s->query->filter ? PG_UINT64_MAX : MOST_VISITS(ef);
+	uint64 most = coded && s->query->filter == NULL ? MOST_VISITS(ef) : PG_UINT64_MAX;
 
 	if (ef > s->ef)
 	{
