@@ -29,6 +29,9 @@
 #define PROBES 12
 #define MIN_SCANNED 2048
 
+/* Putting more than so many in order takes longer than it saves: there are tens of thousands at first where the table is large. */
+#define MOST_IN_ORDER 64
+
 /* So many times what is wanted is kept before all but the best are thrown away. */
 #define ROOM 4
 
@@ -304,9 +307,11 @@ scan_list(VcHnswLists *lists, const VcHnswQuery *query, uint32 l, float distance
 {
 	const VcHnswShape *shape = &lists->graph->shape;
 	uint32 count = pg_atomic_read_u32(&lists->list[l].count);
-	uint32 at = lists->list[l].first;
+	uint32 at;
 
+	/* What the count counts was written before it: read it after. */
 	pg_read_barrier();
+	at = lists->list[l].first;
 	for (uint32 from = 0; from < count; from += VC_RABITQ_BLOCK)
 	{
 		const CodeBlock *block = block_of(lists, at);
@@ -340,16 +345,45 @@ scan_list(VcHnswLists *lists, const VcHnswQuery *query, uint32 l, float distance
 	return limit;
 }
 
-/* Put the lists nearest to a vector into lists->nearest, nearest first; returns how many. */
+static inline VcHnswOrdered
+list_from(const VcHnswLists *lists, const float *rotated, uint32 l)
+{
+	return vc_hnsw_ordered(distance_of(lists, rotated, centroid_of(lists, l)), l);
+}
+
+/* The k nearest lists of the first n in `nearest`, in order: those behind them are further. */
+static void
+few_nearest(VcHnswOrdered *nearest, uint32 n, uint32 k)
+{
+	if (k < n)
+		least_first(nearest, n, k);
+	for (uint32 i = 1; i < k; i++)
+		for (uint32 j = i; j > 0 && nearest[j - 1] > nearest[j]; j--)
+			swap(nearest + j - 1, nearest + j);
+}
+
+/*
+ * Put the lists nearest to a vector into lists->nearest; returns how many. The nearest PROBES come first and in order: what is found there
+ * rules out most of the rest.
+ */
 static uint32
 nearest_lists(VcHnswLists *lists, const float *rotated)
 {
 	VcHnswOrdered *nearest = lists->nearest;
 	uint32 n = 0;
 
+	if (lists->probes > MOST_IN_ORDER)
+	{
+		for (uint32 l = 0; l < lists->shared->lists; l++)
+			nearest[l] = list_from(lists, rotated, l);
+		if (lists->probes < lists->shared->lists)
+			least_first(nearest, lists->shared->lists, lists->probes);
+		few_nearest(nearest, lists->probes, PROBES);
+		return lists->probes;
+	}
 	for (uint32 l = 0; l < lists->shared->lists; l++)
 	{
-		VcHnswOrdered list = vc_hnsw_ordered(distance_of(lists, rotated, centroid_of(lists, l)), l);
+		VcHnswOrdered list = list_from(lists, rotated, l);
 		uint32 i;
 
 		if (n == lists->probes && list > nearest[n - 1])
