@@ -284,21 +284,30 @@ vc_hnsw_calibrate(Relation index, VcHnswCalibration *calibration)
 
 /* ---- what follows for a scan ---- */
 
+/* The page that they come from may be damaged: whatever it says is no more work than a user may ask for. */
+static double
+ef_measured(uint32 ef)
+{
+	return Max(Min(ef, VC_HNSW_MAX_EF_SEARCH), 1);
+}
+
 /* The ef that a recall takes for few (0) or many (1) rows. */
 static double
 ef_at(const uint32 (*ef)[2], double recall, int rows)
 {
 	int	   above = 1;
 	double share;
+	double less;
 	double result;
 
 	if (recall <= vc_hnsw_targets[0])
-		return ef[0][rows];
+		return ef_measured(ef[0][rows]);
 	while (above < VC_HNSW_TARGETS - 1 && recall > vc_hnsw_targets[above])
 		above++;
 	share = (log(1 - vc_hnsw_targets[above - 1]) - log(1 - recall)) /
 			(log(1 - vc_hnsw_targets[above - 1]) - log(1 - vc_hnsw_targets[above]));
-	result = exp(log(ef[above - 1][rows]) + share * (log(ef[above][rows]) - log(ef[above - 1][rows])));
+	less = log(ef_measured(ef[above - 1][rows]));
+	result = exp(less + share * (log(ef_measured(ef[above][rows])) - less));
 	return Min(result, VC_HNSW_MAX_EF_SEARCH);
 }
 
