@@ -180,9 +180,12 @@ vc_fetch_value(VcFetch *fetch, ItemPointer tid, Snapshot snapshot, VcValue *valu
 static bool
 peek_pointer(const VcPeeked *peeked, Size at, struct varatt_external *pointer)
 {
-	const char *value = peeked->row + at;
+	const char *value;
 
-	if (peeked->row == NULL || at + VARHDRSZ_EXTERNAL + sizeof(*pointer) > peeked->length || !VARATT_IS_EXTERNAL_ONDISK(value))
+	if (peeked->row == NULL || at + VARHDRSZ_EXTERNAL + sizeof(*pointer) > peeked->length)
+		return false;
+	value = peeked->row + at;
+	if (!VARATT_IS_EXTERNAL_ONDISK(value))
 		return false;
 	memcpy(pointer, VARDATA_EXTERNAL(value), sizeof(*pointer));
 	return true;

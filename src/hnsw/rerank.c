@@ -103,14 +103,14 @@ open_fetch(VcHnswRerank *rerank, Relation table)
 	MemoryContextSwitchTo(old);
 }
 
-void
-vc_hnsw_rerank_add(VcHnswRerank *rerank, Relation table, Snapshot snapshot, const VcHnswQuery *query, VcHnswId id,
-				   float rough, const ItemPointerData *tids, Size ntids)
+/* The first of a node's rows that the snapshot sees, and its distance; ntids where it sees none. */
+static Size
+first_seen(VcHnswRerank *rerank, Relation table, Snapshot snapshot, const VcHnswQuery *query, const ItemPointerData *tids, Size ntids,
+		   float *distance)
 {
 	VcHnswGraph *graph = rerank->graph;
 	VcValue		 value;
 	Size		 i = 0;
-	VcHnswRanked row = {.id = id, .rough = rough};
 
 	open_fetch(rerank, table);
 	while (i < ntids && !vc_fetch_value(rerank->fetch, (ItemPointer) &tids[i], snapshot, &value))
@@ -119,15 +119,30 @@ vc_hnsw_rerank_add(VcHnswRerank *rerank, Relation table, Snapshot snapshot, cons
 		i++;
 	}
 	if (i == ntids)
-		return;
+		return i;
 	vc_work.distances++;
-	row.distance = value.is_zero ? NAN : graph->metric->distance(value.data, value.scale, query->data, query->scale,
-																  graph->shape.dim);
-	for (; i < ntids; i++)
+	*distance = value.is_zero ? NAN : graph->metric->distance(value.data, value.scale, query->data, query->scale, graph->shape.dim);
+	return i;
+}
+
+void
+vc_hnsw_rerank_add(VcHnswRerank *rerank, Relation table, Snapshot snapshot, const VcHnswQuery *query, VcHnswId id,
+				   float rough, const ItemPointerData *tids, Size ntids)
+{
+	VcHnswRanked row = {.id = id, .rough = rough};
+
+	for (Size i = first_seen(rerank, table, snapshot, query, tids, ntids, &row.distance); i < ntids; i++)
 	{
 		row.tid = tids[i];
 		push(rerank, &row);
 	}
+}
+
+bool
+vc_hnsw_rerank_distance(VcHnswRerank *rerank, Relation table, Snapshot snapshot, const VcHnswQuery *query, const ItemPointerData *tids,
+						Size ntids, float *distance)
+{
+	return first_seen(rerank, table, snapshot, query, tids, ntids, distance) < ntids;
 }
 
 void

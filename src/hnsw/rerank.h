@@ -33,6 +33,10 @@ extern void vc_hnsw_rerank_reset(VcHnswRerank *rerank);
 extern void vc_hnsw_rerank_add(VcHnswRerank *rerank, Relation table, Snapshot snapshot, const VcHnswQuery *query,
 							   VcHnswId id, float rough, const ItemPointerData *tids, Size ntids);
 
+/* The distance of a node's rows without ranking them; false where the snapshot sees none. */
+extern bool vc_hnsw_rerank_distance(VcHnswRerank *rerank, Relation table, Snapshot snapshot, const VcHnswQuery *query,
+									const ItemPointerData *tids, Size ntids, float *distance);
+
 /* Rows that are likely to be fetched next, VC_PEEK_ROWS of them at most: have them brought into the CPU's cache. */
 extern void vc_hnsw_rerank_expect(VcHnswRerank *rerank, Relation table, const ItemPointerData *tids, int n);
 

@@ -101,6 +101,7 @@ typedef struct ScanState
 	Size	 waiting_size;
 	float	 last; /* distance returned last, or what it is at most */
 	bool	 exact; /* it is that distance */
+	VcHnswId unfetched; /* or else, the node that was returned */
 	Waiting *late; /* found nearer than `last`; returned at the end */
 	Size	 nlate;
 	Size	 late_size;
@@ -572,6 +573,22 @@ is_nearest(const ScanState *state, const VcHnswFound *found, float limit, float 
 	return isfinite(*most) && !(state->nwaiting > 0 && state->waiting[0].distance < *most) && !(first && first->distance < *most);
 }
 
+/*
+ * Compact: before more is looked for, find out what the row returned last is away, if that is not known: what is found nearer than it may be
+ * still comes too late, and what is not does not. Where the snapshot saw none of the node's rows its bound will do.
+ */
+static void
+settle_last(IndexScanDesc scan, ScanState *state)
+{
+	const VcHnswFound *found = vc_hnsw_search_lookup(state->search, state->unfetched);
+
+	load_tids(state, state->unfetched);
+	if (!vc_hnsw_rerank_distance(state->rerank, scan->heapRelation, scan->xs_snapshot, &state->query, state->tids, state->ntids, &state->last))
+		state->last = found ? found->bound : -INFINITY;
+	state->exact = true;
+	state->ntids = state->next_tid = 0;
+}
+
 /* Have the rows that come up next on their way, all at once: the heap's first, more or less. */
 static void
 expect_first(IndexScanDesc scan, ScanState *state)
@@ -631,6 +648,7 @@ next_row(IndexScanDesc scan)
 				{
 					state->last = most;
 					state->exact = false;
+					state->unfetched = item.id;
 					continue;
 				}
 				for (Size i = 0; i < state->ntids; i++)
@@ -651,7 +669,11 @@ next_row(IndexScanDesc scan)
 			if (is_beyond_cap(state, 0))
 				state->all_found = true;
 			else
+			{
+				if (state->rerank && state->returned > 0 && !state->exact)
+					settle_last(scan, state);
 				find_more(state);
+			}
 			continue;
 		}
 		if (state->rerank && !state->resumed)
