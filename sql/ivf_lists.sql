@@ -63,3 +63,12 @@ CREATE INDEX gaps_2 ON gaps USING vc_ivf (v) WITH (lists = 16000);
 SELECT lists > 10000 AS lists, rows FROM vectorcoll.ivf_stats('gaps_2');
 DROP TABLE gaps;
 DROP FUNCTION gaps_made();
+-- Nor does an insert fail whose index is due for more lists than there is memory to look for: it makes fewer.
+SET maintenance_work_mem = '1MB';
+CREATE TABLE many (id int, v vector(256));
+CREATE INDEX many_v ON many USING vc_ivf (v) WITH (lists = 2000);
+INSERT INTO many SELECT i, array(SELECT random() FROM generate_series(1, 256) WHERE i > 0)::vector FROM generate_series(1, 2000) i;
+INSERT INTO many SELECT i, array(SELECT random() FROM generate_series(1, 256) WHERE i > 0)::vector FROM generate_series(2001, 4000) i;
+SELECT lists > 1 AND lists < 2000 AS fewer, rows FROM vectorcoll.ivf_stats('many_v');
+SELECT vectorcoll.ivf_check('many_v', true);
+DROP TABLE many;

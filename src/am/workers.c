@@ -7,12 +7,15 @@
  */
 #include "am/workers.h"
 
+#include <sys/statvfs.h>
+
 #include "access/table.h"
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/paths.h"
 #include "optimizer/planner.h"
 #include "storage/bufmgr.h"
+#include "storage/dsm_impl.h"
 
 /* Starting workers takes some milliseconds: smaller tables are done sooner without. */
 #define PARALLEL_MIN_BYTES ((Size) 8 * 1024 * 1024)
@@ -52,4 +55,20 @@ vc_workers_for_build(Relation heap, Relation index)
 	}
 	PG_END_TRY();
 	return workers;
+}
+
+bool
+vc_workers_have_memory(double bytes)
+{
+#ifdef USE_DSM_POSIX
+	struct statvfs fs;
+
+	if (dynamic_shared_memory_type == DSM_IMPL_POSIX && statvfs("/dev/shm", &fs) == 0 &&
+		(double) fs.f_bavail * fs.f_frsize < bytes)
+	{
+		ereport(DEBUG1, (errmsg("not building in parallel, because shared memory is short")));
+		return false;
+	}
+#endif
+	return true;
 }

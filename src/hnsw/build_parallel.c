@@ -12,18 +12,16 @@
  */
 #include "hnsw/build.h"
 
-#include <sys/statvfs.h>
-
 #include "access/parallel.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "am/workers.h"
 #include "catalog/index.h"
 #include "commands/progress.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/barrier.h"
 #include "storage/condition_variable.h"
-#include "storage/dsm_impl.h"
 #include "storage/spin.h"
 #include "tcop/tcopprot.h"
 #include "utils/memutils.h"
@@ -244,19 +242,6 @@ vc_hnsw_build_worker(dsm_segment *segment, shm_toc *toc)
 	(void) segment;
 }
 
-/* Whether shared memory has room for so many blocks: where it lies in a file system, that may be a small one. */
-static bool
-shared_memory_suffices(uint32 max_blocks, Size lists_size)
-{
-#ifdef USE_DSM_POSIX
-	struct statvfs fs;
-
-	if (dynamic_shared_memory_type == DSM_IMPL_POSIX && statvfs("/dev/shm", &fs) == 0)
-		return (double) fs.f_bavail * fs.f_frsize > 1.2 * BLCKSZ * (double) max_blocks + lists_size;
-#endif
-	return true;
-}
-
 static void
 end_parallel(ParallelContext *context, Snapshot snapshot)
 {
@@ -282,11 +267,8 @@ vc_hnsw_build_parallel(VcHnswBuild *build, Relation heap, Relation index, IndexI
 	Size				  lists_size = vc_hnsw_lists_size(plan, &build->graph.shape);
 	VcHnswListsShared	 *lists = NULL;
 
-	if (!shared_memory_suffices(max_blocks, lists_size))
-	{
-		ereport(DEBUG1, (errmsg("not building in parallel, because shared memory is short")));
+	if (!vc_workers_have_memory(1.2 * BLCKSZ * (double) max_blocks + lists_size))
 		return false;
-	}
 	EnterParallelMode();
 	context = CreateParallelContext("vectorcoll", "vc_hnsw_build_worker", workers);
 	snapshot = index_info->ii_Concurrent ? RegisterSnapshot(GetTransactionSnapshot()) : SnapshotAny;

@@ -191,6 +191,8 @@ retrain(VcIvf *old, Relation table, uint32 wanted_lists)
 
 	/* Where most rows turn out to be dead there is nothing to gain: the next growth asks again. */
 	lists = wanted_lists > 0 ? wanted_lists : vc_ivf_choose_lists((double) rows.count * GROWTH);
+	/* Whoever inserts did not ask for this: with little memory there are fewer lists rather than an error. */
+	lists = vc_ivf_lists_that_fit(&ivf, lists, sampled);
 	if (sampled >= FIRST_ROWS / 2 && lists > 1)
 	{
 		trainer = vc_ivf_trainer_new(&ivf, NULL, sampled, lists, 0);

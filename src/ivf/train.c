@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "am/workers.h"
 #include "commands/progress.h"
 #include "ivf/calibrate.h"
 #include "kernels/vc_kernels.h"
@@ -17,6 +18,8 @@
 
 #define ITERATIONS 6
 #define REFINEMENTS 1
+
+#define SPARE_SHARED 1.1 /* of shared memory that a team takes, what there must be */
 
 #define BLOCKS_TOGETHER 64 /* of the table, that one process reads for the sample */
 
@@ -166,7 +169,7 @@ vc_ivf_trainer_new(VcIvf *ivf, VcIvfTeam *team, uint64 room, uint32 lists, Block
 {
 	VcIvfTrainer *trainer = make_trainer(ivf, team, lists, leader_tick);
 
-	if (team != NULL && team_fits(trainer, room))
+	if (team != NULL && team_fits(trainer, room) && vc_workers_have_memory(SPARE_SHARED * lay_out(trainer, NULL, room, blocks)))
 		trainer->segment = dsm_create(lay_out(trainer, NULL, room, blocks), DSM_CREATE_NULL_IF_MAXSEGMENTS);
 	if (trainer->segment == NULL)
 	{
@@ -283,6 +286,24 @@ vc_ivf_trainer_task(VcIvfTrainer *trainer, VcIvfJob job, uint32 task)
 	vc_ivf_calibration_task(trainer->calibrator, job, task);
 }
 
+static bool
+fits_alone(const VcIvfTrainer *trainer, uint64 count)
+{
+	return vc_kmeans_workspace(&trainer->params, count) / 1024 <= (Size) maintenance_work_mem;
+}
+
+uint32
+vc_ivf_lists_that_fit(VcIvf *ivf, uint32 lists, uint64 count)
+{
+	VcIvfTrainer *trainer = make_trainer(ivf, NULL, lists, worker_tick);
+
+	while (trainer->params.clusters > 1 && !fits_alone(trainer, count))
+		trainer->params.clusters -= trainer->params.clusters / 8 + 1;
+	lists = trainer->params.clusters;
+	pfree(trainer);
+	return lists;
+}
+
 /* Memory for one process that trains alone, for k-means and for what comes after it. */
 static void
 train_alone(VcIvfTrainer *trainer, float *rows, uint64 count)
@@ -290,7 +311,7 @@ train_alone(VcIvfTrainer *trainer, float *rows, uint64 count)
 	uint32 lists = trainer->params.clusters;
 	Size   bytes = vc_kmeans_workspace(&trainer->params, count);
 
-	if (bytes / 1024 > (Size) maintenance_work_mem)
+	if (!fits_alone(trainer, count))
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 						errmsg("%u lists of %u dimensions do not fit into maintenance_work_mem", lists,
 							   trainer->ivf->meta.dim),

@@ -11,6 +11,9 @@
 /* How many lists suit a table of so many rows. */
 extern uint32 vc_ivf_choose_lists(double rows);
 
+/* As many of these lists as one process can find among so many rows within maintenance_work_mem. */
+extern uint32 vc_ivf_lists_that_fit(VcIvf *ivf, uint32 lists, uint64 count);
+
 /* One process's part in training. */
 typedef struct VcIvfTrainer VcIvfTrainer;
 
