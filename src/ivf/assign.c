@@ -34,7 +34,6 @@
 
 /* Rows; whole tiles of every instruction set's `nearest`. */
 #define BETWEEN_INTERRUPTS 96
-#define BETWEEN_INTERRUPTS_IN_PARTS 4096
 
 #define PREFETCH_AHEAD 4 /* copies of rows */
 
@@ -89,6 +88,13 @@ row_by_row(const VcIvf *ivf)
 }
 
 static void
+tick(void *arg)
+{
+	CHECK_FOR_INTERRUPTS();
+	(void) arg;
+}
+
+static void
 prepare_lists(VcIvfBatch *batch)
 {
 	VcIvf  *ivf = batch->ivf;
@@ -101,7 +107,7 @@ prepare_lists(VcIvfBatch *batch)
 		float  *centres = vc_ivf_cut_lists(ivf, batch->centroids, batch->nlists, &parts, part_of);
 		void   *memory = palloc_extended(vc_nearest_size(padded, batch->nlists, parts), MCXT_ALLOC_HUGE);
 
-		batch->nearest = vc_nearest_build(memory, padded, batch->centroids, batch->nlists, part_of, centres, parts);
+		batch->nearest = vc_nearest_build(memory, padded, batch->centroids, batch->nlists, part_of, centres, parts, tick, NULL);
 		pfree(part_of);
 	}
 	else
@@ -155,20 +161,19 @@ vc_ivf_batch_new(VcIvf *ivf)
 static void
 assign_rows(VcIvfBatch *batch)
 {
-	Size   padded = batch->ivf->rows.padded;
-	uint32 step = batch->nearest != NULL ? BETWEEN_INTERRUPTS_IN_PARTS : BETWEEN_INTERRUPTS;
+	Size padded = batch->ivf->rows.padded;
 
-	for (uint32 i = 0; i < batch->nrows; i += step)
+	if (batch->nearest != NULL)
 	{
-		uint32 count = Min(step, batch->nrows - i);
-
+		vc_nearest_find(batch->nearest, batch->rows, batch->nrows, batch->list);
+		return;
+	}
+	for (uint32 i = 0; i < batch->nrows; i += BETWEEN_INTERRUPTS)
+	{
 		CHECK_FOR_INTERRUPTS();
-		if (batch->nearest == NULL)
-			vc_kernels->quant->nearest(batch->rows + i * padded, padded, count, batch->panels, batch->half_norms,
-									   vc_panels_norms_size(batch->nlists) / VC_PANEL, padded, batch->score + i,
-									   batch->list + i);
-		else
-			vc_nearest_find(batch->nearest, batch->rows + i * padded, count, batch->list + i);
+		vc_kernels->quant->nearest(batch->rows + i * padded, padded, Min(BETWEEN_INTERRUPTS, batch->nrows - i), batch->panels,
+								   batch->half_norms, vc_panels_norms_size(batch->nlists) / VC_PANEL, padded, batch->score + i,
+								   batch->list + i);
 	}
 }
 

@@ -170,7 +170,7 @@ lay_out_own(State *state, const VcKmeans *params, size_t nrows, char *base)
 	PLACE(sums, most * dim);
 	PLACE(counts, most);
 	PLACE(score, BATCH_ROWS);
-	PLACE(memory, parts > 1 ? vc_nearest_size((uint32_t) dim, (uint32_t) most, parts) : 0);
+	PLACE(memory, parts > 1 && vc_nearest_pays(params->clusters) ? vc_nearest_size((uint32_t) dim, (uint32_t) most, parts) : 0);
 	return total;
 }
 #undef PLACE
@@ -572,6 +572,12 @@ block_task(State *state, uint32_t task)
 }
 
 static void
+go_on(void *state)
+{
+	advance(state, 0);
+}
+
+static void
 prepare_for_job(State *state)
 {
 	Shared *shared = state->shared;
@@ -581,7 +587,7 @@ prepare_for_job(State *state)
 		prepare(state, state->coarse, shared->parts);
 	else if (shared->job == JOB_ASSIGN && vc_nearest_pays(shared->made))
 		state->nearest = vc_nearest_build(state->memory, state->params->dim, state->centroids, shared->made, state->home,
-										  state->coarse, shared->parts);
+										  state->coarse, shared->parts, go_on, state);
 	else if (shared->job == JOB_ASSIGN)
 		prepare(state, state->centroids, shared->made);
 	state->prepared = shared->serial;

@@ -52,7 +52,9 @@ struct VcNearest
 	uint32_t dim;
 	uint32_t n;
 	uint32_t parts;
-	uint32_t batch;			  /* rows */
+	uint32_t batch;			  /* rows, between two ticks */
+	VcNearestTick tick;
+	void *arg;
 	uint32_t *starts;		  /* [parts + 1]: the panels of each part */
 	float *panels;			  /* of the centroids, part by part */
 	float *half_norms;
@@ -339,6 +341,8 @@ look_into(VcNearest *nearest, const float *rows, uint32_t nopen, uint32_t from, 
 static uint32_t
 start_batch(VcNearest *nearest, const float *rows, uint32_t nrows, uint32_t *index)
 {
+	if (nearest->tick != NULL)
+		nearest->tick(nearest->arg);
 	score_parts(nearest, rows, nrows);
 	for (uint32_t i = 0; i < nrows; i++)
 	{
@@ -437,7 +441,7 @@ measure_clear(VcNearest *nearest, const float *centroids, const uint32_t *part_o
 
 VcNearest *
 vc_nearest_build(void *memory, uint32_t dim, const float *centroids, uint32_t n, const uint32_t *part_of,
-				 const float *centres, uint32_t parts)
+				 const float *centres, uint32_t parts, VcNearestTick tick, void *arg)
 {
 	char *base = (char *) (((uintptr_t) memory + 63) & ~(uintptr_t) 63);
 	VcNearest *nearest = (VcNearest *) base;
@@ -448,6 +452,8 @@ vc_nearest_build(void *memory, uint32_t dim, const float *centroids, uint32_t n,
 	nearest->n = n;
 	nearest->parts = parts;
 	nearest->batch = batch_rows(dim);
+	nearest->tick = tick;
+	nearest->arg = arg;
 
 	/* How many each part has, and so where its panels start; then each centroid goes to the next place of its part. */
 	memset(nearest->fill, 0, ((size_t) parts + 1) * sizeof(uint32_t));

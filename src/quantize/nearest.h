@@ -28,14 +28,14 @@ vc_nearest_pays(uint32_t n)
 /* Bytes for n centroids in so many parts, to be aligned as malloc does; SIZE_MAX where that overflows. */
 extern size_t vc_nearest_size(uint32_t dim, uint32_t n, uint32_t parts);
 
-/* Prepare centroids[n][dim], of which part_of[n] tells the parts, and these parts' centres[parts][dim]. */
-extern VcNearest *vc_nearest_build(void *memory, uint32_t dim, const float *centroids, uint32_t n, const uint32_t *part_of,
-								   const float *centres, uint32_t parts);
+/* Called again and again while something takes long, many times a second; it may leave by longjmp. */
+typedef void (*VcNearestTick)(void *arg);
 
-/*
- * The nearest centroid of each of nrows rows by squared distance. Some thousand rows at a time are best: all are looked
- * through before anybody can interrupt it.
- */
+/* Prepare centroids[n][dim], of which part_of[n] tells the parts, and these parts' centres[parts][dim]. The tick, or null, serves later calls, too. */
+extern VcNearest *vc_nearest_build(void *memory, uint32_t dim, const float *centroids, uint32_t n, const uint32_t *part_of,
+								   const float *centres, uint32_t parts, VcNearestTick tick, void *arg);
+
+/* The nearest centroid of each of nrows rows by squared distance. Some thousand rows at a time are best. */
 extern void vc_nearest_find(VcNearest *nearest, const float *rows, size_t nrows, uint32_t *index);
 
 #endif /* VC_NEAREST_H */

@@ -1089,7 +1089,7 @@ test_nearest(uint32_t dim, uint32_t n, uint32_t parts, float apart)
 		for (uint32_t j = 0; j < dim; j++)
 			centroids[(size_t) i * dim + j] = centroids[(size_t) i * dim + j] * 0.7f + centres[(size_t) part_of[i] * dim + j];
 	}
-	nearest = vc_nearest_build(memory, dim, centroids, n, part_of, centres, parts);
+	nearest = vc_nearest_build(memory, dim, centroids, n, part_of, centres, parts, NULL, NULL);
 	normals(rows, (size_t) queries * dim);
 	for (uint32_t q = 0; q < queries; q++)
 	{
