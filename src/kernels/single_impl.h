@@ -15,13 +15,13 @@
 VC_INLINE int32_t
 vc_total8(__m256i sums)
 {
-	int32_t lanes[8];
-	int32_t total = 0;
+	uint32_t lanes[8];
+	uint32_t total = 0; /* squared distances may be beyond 2^31 */
 
 	_mm256_storeu_si256((__m256i *) lanes, sums);
 	for (int j = 0; j < 8; j++)
 		total += lanes[j];
-	return total;
+	return (int32_t) total;
 }
 #endif
 
