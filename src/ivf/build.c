@@ -84,6 +84,16 @@ vc_ivf_builder_finish(VcIvfBuilder *builder)
 		vc_ivf_batch_finish(builder->batch, &builder->err);
 }
 
+/* All at once: who looks in between would see the last phase's progress in this one. */
+static void
+start_phase(int phase, int64 total)
+{
+	const int	params[] = {PROGRESS_CREATEIDX_SUBPHASE, PROGRESS_CREATEIDX_TUPLES_TOTAL, PROGRESS_CREATEIDX_TUPLES_DONE};
+	const int64 values[] = {phase, total, 0};
+
+	pgstat_progress_update_multi_param(lengthof(params), params, values);
+}
+
 IndexBuildResult *
 vc_ivf_build(Relation heap, Relation index, IndexInfo *index_info)
 {
@@ -123,16 +133,13 @@ vc_ivf_build(Relation heap, Relation index, IndexInfo *index_info)
 		write_untrained(&ivf);
 	else
 	{
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VC_IVF_PHASE_KMEANS);
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, 100);
+		start_phase(VC_IVF_PHASE_KMEANS, 100);
 		vc_ivf_train(trainer, sample.rows, sample.count);
 	}
 	vc_ivf_trainer_end(trainer);
 	vc_sample_end(&sample);
 
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, VC_IVF_PHASE_ROWS);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, (int64) rows);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, 0);
+	start_phase(VC_IVF_PHASE_ROWS, (int64) rows);
 	vc_ivf_build_rows(heap, index, index_info, &ivf, team, result);
 	vc_ivf_write_meta(&ivf);
 
