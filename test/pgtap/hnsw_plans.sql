@@ -79,7 +79,14 @@ RESET enable_seqscan;
 RESET enable_sort;
 SELECT is(plan_of('SELECT id FROM large ORDER BY v <-> q(), id LIMIT 10'), CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'Limit < Incremental Sort < vc_hnsw' ELSE 'Limit < Sort < Seq Scan' END,
     'by a second column, what the index returns is sorted, from PostgreSQL 16 on');
-SELECT results_eq('SELECT id FROM large ORDER BY v <-> q(), id DESC LIMIT 10', 'SELECT id FROM (SELECT id, v <-> q() AS d FROM large ORDER BY v <-> q() LIMIT 40) s ORDER BY d, id DESC LIMIT 10', 'in the right order');
+CREATE TABLE tied AS SELECT s.id * 3 + n AS id, s.v FROM small s, generate_series(0, 2) n;
+CREATE INDEX tied_v ON tied USING vc_hnsw (v);
+ANALYZE tied;
+SET enable_seqscan = off;
+SET vc_hnsw.ef_search = 400;
+SELECT results_eq('SELECT id FROM tied ORDER BY v <-> q(), id DESC LIMIT 10', 'SELECT id FROM tied ORDER BY (v <-> q()) + 0, id DESC LIMIT 10', 'in the right order, and of rows at one distance those that it asks for');
+RESET enable_seqscan;
+RESET vc_hnsw.ef_search;
 
 -- Joins: from the nearest rows to what belongs to them; and the nearest rows of each of many.
 SELECT is(plan_of('SELECT l.id, s.f FROM large l JOIN small s ON s.id = l.id % 1000 ORDER BY l.v <-> q() LIMIT 5') LIKE 'Limit < Nested Loop < vc_hnsw', true, 'a join starts from the nearest');
