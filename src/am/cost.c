@@ -12,6 +12,12 @@
 #include "utils/selfuncs.h"
 #include "utils/spccache.h"
 
+/*
+ * The rows wanted where LIMIT has a parameter. The planner takes it for a tenth of all rows, which nobody asks of an index for the nearest
+ * ones: with costs for so many a plan made before the value is known would sort the whole table.
+ */
+#define USUAL_LIMIT 10
+
 Selectivity
 vc_cost_keys_selectivity(PlannerInfo *root, IndexPath *path)
 {
@@ -20,17 +26,41 @@ vc_cost_keys_selectivity(PlannerInfo *root, IndexPath *path)
 	return clauselist_selectivity(root, conditions, path->indexinfo->rel->relid, JOIN_INNER, NULL);
 }
 
+/* Whether a LIMIT of the rows themselves is given by a parameter whose value is not known yet. */
+static bool
+has_unknown_limit(PlannerInfo *root)
+{
+	const Query *query = root->parse;
+
+	return query->limitCount != NULL && !IsA(query->limitCount, Const) && root->limit_tuples < 0 && query->groupClause == NIL &&
+		   query->groupingSets == NIL && query->distinctClause == NIL && !query->hasAggs && !query->hasWindowFuncs &&
+		   !query->hasTargetSRFs && !root->hasHavingQual;
+}
+
 double
 vc_cost_rows_wanted(PlannerInfo *root, IndexPath *path, Selectivity passing)
 {
 	double rows = Max(path->indexinfo->tuples * passing, 1);
+	double limit = has_unknown_limit(root) ? USUAL_LIMIT : root->limit_tuples;
 
 	/* Of other relations that the query joins, each row may want any number of this one's. */
-	if (bms_membership(root->all_baserels) != BMS_SINGLETON)
-		return 0;
-	if (root->limit_tuples >= 0)
-		return Min(rows, root->limit_tuples * rows / Max(path->path.rows, 1));
-	return root->tuple_fraction == 0 ? rows : 0;
+	if (bms_membership(root->all_baserels) != BMS_SINGLETON || limit < 0)
+		return rows;
+	return Min(rows, Max(limit * rows / Max(path->path.rows, 1), 1));
+}
+
+Cost
+vc_cost_scattered_rows(IndexPath *path, double rows)
+{
+	RelOptInfo *table = path->indexinfo->rel;
+	double		random_page_cost;
+	double		seq_page_cost;
+	double		all = Max(table->pages, 1);
+	double		fetched = Min(2 * all * rows / (2 * all + rows), all);
+
+	/* As for a bitmap scan: the more of the pages, the less at random. */
+	get_tablespace_page_costs(table->reltablespace, &random_page_cost, &seq_page_cost);
+	return fetched * (random_page_cost - (random_page_cost - seq_page_cost) * sqrt(fetched / all));
 }
 
 /* Rows whose vector is null are not in the index, so it cannot answer a query for them. */
@@ -51,21 +81,20 @@ wants_null_vectors(IndexPath *path)
 }
 
 void
-vc_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, const VcScanCost *scan, Cost *startup_cost,
-				 Cost *total_cost, Selectivity *selectivity, double *correlation, double *pages)
+vc_cost_estimate(PlannerInfo *root, IndexPath *path, const VcScanCost *scan, Cost *startup_cost, Cost *total_cost,
+				 Selectivity *selectivity, double *correlation, double *pages)
 {
 	IndexOptInfo *index = path->indexinfo;
-	double		  rows = Max(index->tuples, 1);
-	double        passing = vc_cost_keys_selectivity(root, path);
-	double        visits;
-	double        all_visits;
+	double        rows;
 	double		  page_cost;
 	double		  random_page_cost;
 	double		  cached;
+	Cost		  more;
 
-	*selectivity = passing;
+	*selectivity = vc_cost_keys_selectivity(root, path);
 	*correlation = 0;
 	*pages = index->pages;
+	rows = Max(index->tuples, 1) * *selectivity;
 
 	/*
 	 * Rows come in the order of one distance. Without one (as for a partial index whose predicate is implied), or with a second one
@@ -82,19 +111,6 @@ vc_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, const Vc
 	}
 
 	/*
-	 * Conditions on keys are tested inside: what they reject costs a visit of the index at most, and none of the table.
-	 * A search passes through rows that are rejected, and visits as many more nodes; where that is more than it takes
-	 * to test all keys first and visit what passes, it does that.
-	 */
-	visits = Min(scan->start_visits / Max(passing, 1 / rows), rows);
-	all_visits = visits + scan->row_visits * rows;
-	if (path->indexclauses != NIL && scan->key_visits > 0)
-	{
-		visits = Min(visits, scan->key_visits);
-		all_visits = Max(visits, Min(all_visits, scan->key_visits));
-	}
-
-	/*
 	 * An index that fits the cache is taken to be in it: it is read at random all the time. What does not fit costs a
 	 * random page each.
 	 */
@@ -102,7 +118,11 @@ vc_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, const Vc
 	cached = index->pages > 0 ? Min(1.0, (double) effective_cache_size / index->pages) : 1;
 	page_cost = (1 - cached) * random_page_cost;
 
-	*startup_cost = visits * (scan->visit_cpu + page_cost);
-	*total_cost = all_visits * (scan->visit_cpu + page_cost) + passing * rows * cpu_index_tuple_cost;
-	(void) loop_count;
+	/*
+	 * The planner takes costs between the first row and the last to rise evenly, and asks for a share of the rows. So the last row is
+	 * made to cost what makes the wanted ones cost what they do.
+	 */
+	*startup_cost = scan->start + scan->start_pages * page_cost;
+	more = scan->until + scan->until_pages * page_cost - *startup_cost;
+	*total_cost = *startup_cost + more * Max(rows / scan->wanted, 1) + rows * cpu_index_tuple_cost;
 }

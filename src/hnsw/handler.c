@@ -92,54 +92,89 @@ hnsw_phase_name(int64 phase)
 	}
 }
 
-/* The ef that a scan begins with. */
+/* The ef that a scan begins with, and the rows it is good for. */
 static double
-first_ef(Oid index_oid)
+first_ef(Oid index_oid, double *serves)
 {
 	Relation	index;
 	VcHnswGraph graph;
 	VcHnswWidth width;
 
 	if (vc_hnsw_target_recall == 0)
+	{
+		*serves = VC_HNSW_EF_SERVES(vc_hnsw_ef_search);
 		return vc_hnsw_ef_search;
+	}
 	index = index_open(index_oid, NoLock);
 	vc_hnsw_open(&graph, index, VC_HNSW_TO_SEARCH);
 	index_close(index, NoLock);
 	vc_hnsw_plan_width(&graph.calibration, vc_hnsw_target_recall, &width);
+	*serves = vc_hnsw_width_serves(&width, width.few);
 	return width.few;
 }
 
 /*
  * A search visits about one node for each of the ef_search it is to find, and as many again on its way there; measured on
  * real data between 1.2 and 7 (docs/hnsw-layout.md). Each costs an exact distance and 32 estimates: half a microsecond, where the planner's
- * units for a sequential scan come to about 700 for a millisecond. Rows beyond the first ef make the search start over with a
- * larger one, farther from what the CPU has at hand, so each of them costs as much as a dozen visits. `make bench BENCH="--parts plans"`
- * measures whether plans are chosen well.
+ * units for a sequential scan come to about 700 for a millisecond. Rows beyond those that the first ef is good for make the search go on
+ * with a larger one, farther from what the CPU has at hand, so each of them costs as much as a dozen visits. `make bench
+ * BENCH="--parts plans"` measures whether plans are chosen well.
  */
 #define VISIT_COST (160 * cpu_operator_cost)
 #define VISITS_A_ROW 12
 
 /*
- * Keys of all rows take a visit for each 150. Nodes that the list of keys leads to lie anywhere in the index, as rows that a
- * B-tree leads to do in the table, and are taken to cost about as much as the planner thinks of those.
+ * The list of keys is read in the time of a visit for each 150, and then the nodes are visited that it leads to. They lie anywhere in the
+ * index, as the rows that a B-tree leads to do in the table, and what the planner thinks of those is far from the truth when few of many
+ * pages are visited and all are in memory. So that the two are compared by what sets them apart, a node costs a share of what such a row does.
  */
-#define VISITS_TO_START 35
-#define KEYS_A_VISIT 150
-#define VISITS_A_LISTED_ROW 6
+#define LIST_VISITS_TO_START 100
+#define LIST_KEYS_A_VISIT 150
+#define LIST_KEYS_A_PAGE 500
+#define LISTED_SHARE 0.6
+#define LISTED_ROW_COST (40 * cpu_operator_cost)
 
 static void
 hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup_cost, Cost *total_cost,
 				   Selectivity *selectivity, double *correlation, double *pages)
 {
 	double	   rows = Max(path->indexinfo->tuples, 1);
+	double	   share = Max(vc_cost_keys_selectivity(root, path), 1 / rows);
+	double	   serves;
+	double	   ef = first_ef(path->indexinfo->indexoid, &serves);
+	double	   start = Min((2 * ef + 8 * log(rows + 1)) / share, rows); /* what the conditions reject is visited too */
+	double	   until;
+	double	   list = vc_hnsw_list_visits(rows, rows * share);
 	VcScanCost scan;
 
-	scan.start_visits = 2 * first_ef(path->indexinfo->indexoid) + 8 * log(rows + 1);
-	scan.row_visits = VISITS_A_ROW;
-	scan.visit_cpu = VISIT_COST;
-	scan.key_visits = VISITS_TO_START + rows / KEYS_A_VISIT +
-					  rows * vc_cost_keys_selectivity(root, path) * VISITS_A_LISTED_ROW;
-	vc_cost_estimate(root, path, loop_count, &scan, startup_cost, total_cost, selectivity, correlation, pages);
+	scan.wanted = vc_cost_rows_wanted(root, path, share);
+	until = start + VISITS_A_ROW * Max(scan.wanted - serves, 0) / share;
+	scan.start = start * VISIT_COST;
+	scan.start_pages = start;
+	scan.until = until * VISIT_COST;
+	scan.until_pages = Min(until, rows);
+	if (path->indexclauses != NIL && list < until)
+	{
+		Cost   list_cost = (LIST_VISITS_TO_START + rows / LIST_KEYS_A_VISIT) * VISIT_COST +
+						 LISTED_SHARE * vc_cost_scattered_rows(path, rows * share) + rows * share * LISTED_ROW_COST;
+		double list_pages = rows / LIST_KEYS_A_PAGE + rows * share;
+
+		/* The list is taken at once where it is the shorter way; else when searches have come to as much, most often to half of it. */
+		if (list < start)
+		{
+			scan.start = list_cost;
+			scan.start_pages = list_pages;
+			scan.until = list_cost;
+			scan.until_pages = list_pages;
+		}
+		else
+		{
+			scan.until = Max(start, list / 2) * VISIT_COST + list_cost;
+			scan.until_pages = Max(start, list / 2) + list_pages;
+		}
+	}
+	vc_cost_estimate(root, path, &scan, startup_cost, total_cost, selectivity, correlation, pages);
+	(void) loop_count;
 }
 
 static bool

@@ -846,6 +846,13 @@ extern void vc_hnsw_search_visit(VcHnswSearch *search, const VcHnswQuery *query,
 #define VC_HNSW_KEYS_PER_VISIT 500
 #define VC_HNSW_LONE_VISIT 0.35
 
+/* The visits that the list of keys takes as long as, where so many of an index's nodes pass. */
+static inline double
+vc_hnsw_list_visits(double nodes, double passing)
+{
+	return nodes / VC_HNSW_KEYS_PER_VISIT + passing * VC_HNSW_LONE_VISIT;
+}
+
 /* The nodes visited, in the order of the visits. */
 extern VcHnswFound *vc_hnsw_search_found(VcHnswSearch *search, uint32 *count);
 
@@ -906,6 +913,12 @@ extern void vc_hnsw_measured(VcHnswMeasure *measure, VcHnswGraph *graph, VcHnswC
 /* All of that for an index on disk. And whether one has outgrown its measure. */
 extern void vc_hnsw_calibrate(Relation index, VcHnswCalibration *calibration);
 extern bool vc_hnsw_calibration_is_due(Relation index);
+
+/*
+ * How many rows an ef is good for. A search is least sure of the last of the ef nearest: what the estimates put beyond them is not visited. So when more rows are wanted
+ * than these, it is widened before the last quarter is returned; a LIMIT of 10 is served by any ef from 10 on.
+ */
+#define VC_HNSW_EF_SERVES(ef) Max((uint64) (ef) - (ef) / 4, 10)
 
 /* What a recall takes: ef for up to ten rows, how it grows with their number. */
 typedef struct VcHnswWidth

@@ -40,12 +40,6 @@
 /* A sweep of the whole index is cheaper than a search for more than this share of its nodes. */
 #define SWEEP_SHARE 4
 
-/*
- * A search is least sure of the last of the ef nearest: what the estimates put beyond them is not visited. So when more rows are wanted
- * than these, it is widened before the last quarter is returned; a LIMIT of 10 is served by any ef from 10 on.
- */
-#define EF_SERVES(ef) Max((uint64) (ef) - (ef) / 4, 10)
-
 /* After so many nodes, and whenever there are twice as many, a search asks whether the list of keys is the shorter way. */
 #define FIRST_LOOK 32
 
@@ -91,6 +85,7 @@ typedef struct ScanState
 	uint64 serves; /* the rows that ef is good for */
 	uint32 taken; /* how many of the search's found nodes are in waiting[] or gone */
 	uint32    wanted; /* of them, those with rows that pass the conditions on keys */
+	uint32    settled_before; /* nodes that the search had settled when ef became what it is */
 	bool      listed; /* the list of keys has been read: the nodes it has are in ids[] */
 	VcHnswId *ids;
 	Size      nids;
@@ -320,7 +315,8 @@ is_most_of_index(ScanState *state, uint64 ef)
 /*
  * Where there are conditions on keys, a search passes through nodes whose rows are not wanted, as many for each that is
  * as the conditions reject; the list of keys leads to those that are wanted alone. Whether the search, going on until it has
- * all that are as near as the ef-th that is wanted, would visit more than the list costs.
+ * all that are as near as the ef-th that is wanted, would visit more than the list costs. Whoever wants more than the first ef may
+ * want any number: from then on what went before counts too, so that all searches together never cost much more than the list.
  *
  * Three things tell: the share of wanted nodes so far, one deviation more than was seen, because the list is long where the share was
  * underrated; how many visits it took to settle one node, which at first says more of the way to the neighbourhood than of what it
@@ -335,11 +331,11 @@ is_list_shorter(ScanState *state)
 	double             share = Min((wanted + sqrt(wanted) / 2) / (state->taken + 2.0), 1.0);
 	double             settled = vc_hnsw_search_settled(state->search);
 	double             visits = Min((state->taken + USUAL_VISITS * USUAL_WEIGHT) / (settled + USUAL_WEIGHT), VC_HNSW_MOST_VISITS);
-	double             search = Max(state->ef / share - settled, 1 / share) * visits;
+	double             search = Max(state->ef / share - (settled - state->settled_before), 1 / share) * visits;
 
 	if (state->listed)
 		return state->nids * VC_HNSW_LONE_VISIT < search;
-	return nodes / VC_HNSW_KEYS_PER_VISIT + nodes * share * VC_HNSW_LONE_VISIT < search;
+	return vc_hnsw_list_visits(nodes, nodes * share) < search;
 }
 
 /* Read the list of keys. */
@@ -372,7 +368,7 @@ widen(ScanState *state)
 		state->ef = (uint32) Min((uint64) state->ef * 2, PG_INT32_MAX);
 	else
 		state->ef = state->by_recall ? state->width.few : vc_hnsw_ef_search;
-	state->serves = state->by_recall ? vc_hnsw_width_serves(&state->width, state->ef) : EF_SERVES(state->ef);
+	state->serves = state->by_recall ? vc_hnsw_width_serves(&state->width, state->ef) : VC_HNSW_EF_SERVES(state->ef);
 }
 
 /* The same as find_more, where there are conditions on keys. */
@@ -381,6 +377,8 @@ find_more_wanted(ScanState *state)
 {
 	uint32 until;
 
+	if (state->ef > 0 && state->by_distance)
+		state->settled_before = vc_hnsw_search_settled(state->search);
 	widen(state);
 	for (;;)
 	{
@@ -452,6 +450,7 @@ start(IndexScanDesc scan)
 		vc_hnsw_plan_width(&graph->calibration, vc_hnsw_target_recall, &state->width);
 	state->taken = 0;
 	state->wanted = 0;
+	state->settled_before = 0;
 	state->listed = false;
 	state->returned = 0;
 	state->nwaiting = 0;

@@ -12,16 +12,17 @@ SET jit = off;
 SET maintenance_work_mem = '2GB';
 SELECT set_config('bench.method', :'method', false), set_config('bench.rows', :'rows', false), set_config('bench.dim', :'dim', false) \g /dev/null
 
--- Clustered values, 200 to a centre, and f, which is unrelated to them: f < 100000 * share lets that share of the rows pass.
+-- Clustered values, 200 to a centre, and f, which is unrelated to them and to where rows lie: f < 100000 * share lets that share of
+-- the rows pass. (Written beside ORDER BY random(), random() * 99999 would be taken from what rows are ordered by.)
 CREATE OR REPLACE PROCEDURE plans_fill(size int) LANGUAGE plpgsql AS $$
 DECLARE dim int := current_setting('bench.dim');
 BEGIN
     DROP TABLE IF EXISTS plans, plans_query;
     EXECUTE format('CREATE TABLE plans (id int, f int, v vector(%s))', dim);
     PERFORM setseed(0.5);
-    INSERT INTO plans SELECT i, random() * 99999, array(SELECT c + random() * 0.5 FROM unnest(centre) c WHERE i > 0)::vector
-        FROM (SELECT i, centre FROM generate_series(0, size / 200) n, LATERAL (SELECT array(SELECT random() FROM generate_series(1, dim) d WHERE n >= 0) AS centre OFFSET 0) c,
-              LATERAL generate_series(n * 200 + 1, least(n * 200 + 200, size)) i) s ORDER BY random();
+    INSERT INTO plans SELECT i, f, array(SELECT c + random() * 0.5 FROM unnest(centre) c WHERE i > 0)::vector
+        FROM (SELECT i, centre, random() * 99999 AS f FROM generate_series(0, size / 200) n, LATERAL (SELECT array(SELECT random() FROM generate_series(1, dim) d WHERE n >= 0) AS centre OFFSET 0) c,
+              LATERAL generate_series(n * 200 + 1, least(n * 200 + 200, size)) i OFFSET 0) s ORDER BY random();
     CREATE INDEX plans_f ON plans (f);
 END $$;
 
