@@ -114,8 +114,8 @@ first_ef(Oid index_oid, double *serves)
 }
 
 /*
- * A search visits about one node for each of the ef_search it is to find, and as many again on its way there; measured on
- * real data between 1.2 and 7 (docs/hnsw-layout.md). Each costs an exact distance and 32 estimates: half a microsecond, where the planner's
+ * A search visits more than one node for each of the ef_search it is to find, and others on its way there; measured on real data
+ * between 1.2 and 7 for each (docs/hnsw-layout.md). Each costs an exact distance and 32 estimates: half a microsecond, where the planner's
  * units for a sequential scan come to about 700 for a millisecond. Rows beyond those that the first ef is good for make the search go on
  * with a larger one, farther from what the CPU has at hand, so each of them costs as much as a dozen visits. `make bench
  * BENCH="--parts plans"` measures whether plans are chosen well.
@@ -142,7 +142,7 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 	double	   share = Max(vc_cost_keys_selectivity(root, path), 1 / rows);
 	double	   serves;
 	double	   ef = first_ef(path->indexinfo->indexoid, &serves);
-	double	   start = Min((2 * ef + 8 * log(rows + 1)) / share, rows); /* what the conditions reject is visited too */
+	double	   start = Min((1.5 * ef + 8 * log(rows + 1)) / share, rows); /* what the conditions reject is visited too */
 	double	   until;
 	double	   list = vc_hnsw_list_visits(rows, rows * share);
 	VcScanCost scan;

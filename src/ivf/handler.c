@@ -223,7 +223,8 @@ vc_ivf_epsilon_to_use(const VcIvfMeta *meta)
  * look at than one in the index.
  *
  * The first rows come with those; each of many later ones leaves others in doubt, and makes the scan gather rows, and in the end
- * lists, again: measured with 32 dimensions, two to six microseconds each.
+ * lists, again: measured with 32 dimensions, up to a thousand rows take two microseconds each where there are 10,000, two and a half where
+ * there are 100,000, and four of a million; further ones two to four.
  *
  * A page of codes takes as long as one of a table does in a sequential scan, which finds fewer rows in it.
  */
@@ -235,8 +236,20 @@ vc_ivf_epsilon_to_use(const VcIvfMeta *meta)
 #define DOUBTFUL_SHARE 0.04
 #define DOUBTFUL_ROWS(dim, bits) (8000.0 / sqrt(dim) / (bits)) /* where bounds are meant to hold for every row */
 #define EARLY_ROWS 100
-#define EARLY_ROW_COST (160 * cpu_operator_cost)
+#define EARLY_ROW_COST (120 * cpu_operator_cost)
+#define MIDDLE_ROWS 1000
+#define MIDDLE_ROW_COST(rows) (500 * cpu_operator_cost * Max(log10(rows) - 3, 0.5))
 #define LATE_ROW_COST (900 * cpu_operator_cost)
+
+/* What returning so many rows costs, of an index of so many. Where there are no codes, no row that was read is in doubt. */
+static Cost
+rows_cost(const VcIvfMeta *meta, double returned, double rows)
+{
+	double early = meta->bits > 0 ? Min(returned, EARLY_ROWS) : returned;
+	double middle = Min(returned, Max(MIDDLE_ROWS, early)) - early;
+
+	return early * EARLY_ROW_COST + middle * MIDDLE_ROW_COST(rows) + (returned - early - middle) * LATE_ROW_COST;
+}
 
 /* Rows compared exactly before the first is returned, of those that pass in the lists probed. */
 static double
@@ -262,7 +275,6 @@ ivf_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *s
 	double		  passing = vc_cost_keys_selectivity(root, path);
 	double		  share;
 	double		  probed;
-	double		  late;
 
 	vc_ivf_open(&ivf, index);
 	index_close(index, NoLock);
@@ -273,12 +285,10 @@ ivf_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *s
 	scan.start = START_COST + scan.start_pages * PAGE_COST +
 				 doubtful_rows(&ivf.meta, probed * passing) * (ivf.meta.storage == VC_IVF_STORAGE_HEAP ? TABLE_ROW_COST : ROW_COST);
 
-	/* Many rows make more lists be read, in the end all. Where there are no codes, no row that was read is in doubt. */
+	/* Many rows make more lists be read, in the end all. */
 	scan.wanted = vc_cost_rows_wanted(root, path, passing);
 	scan.until_pages = Max(scan.start_pages, (ivf.meta.lists + rows) / rows_per_page * Min(scan.wanted / Max(rows * passing, 1), 1));
-	late = ivf.meta.bits > 0 ? Max(scan.wanted - EARLY_ROWS, 0) : 0;
-	scan.until = scan.start + (scan.until_pages - scan.start_pages) * PAGE_COST + (scan.wanted - late) * EARLY_ROW_COST +
-				 late * LATE_ROW_COST;
+	scan.until = scan.start + (scan.until_pages - scan.start_pages) * PAGE_COST + rows_cost(&ivf.meta, scan.wanted, rows);
 	vc_cost_estimate(root, path, &scan, startup_cost, total_cost, selectivity, correlation, pages);
 	(void) loop_count;
 }

@@ -1,6 +1,6 @@
--- Which plans the planner makes of vc_hnsw: the index where it is the best way, and never where it is no way at all.
+-- Which plans the planner makes of vc_hnsw and vc_ivf: the index where it is the best way, and never where it is no way at all.
 -- Sizes and costs are those of real tables; that the choices are the fastest ones, make bench BENCH="--parts plans" measures.
-SELECT plan(57);
+SELECT plan(88);
 SET client_min_messages = warning;
 SET max_parallel_workers_per_gather = 0;
 SET maintenance_work_mem = '256MB';
@@ -16,7 +16,7 @@ BEGIN
         above := above || (node ->> 'Node Type') || ' < ';
         node := node -> 'Plans' -> 0;
     END LOOP;
-    RETURN above || CASE WHEN node ->> 'Index Name' LIKE '%\_v' THEN 'vc_hnsw' WHEN node ->> 'Index Name' IS NOT NULL THEN 'btree' ELSE node ->> 'Node Type' END;
+    RETURN above || CASE WHEN node ->> 'Index Name' LIKE '%\_v' THEN (SELECT amname::text FROM pg_class c JOIN pg_am a ON a.oid = c.relam WHERE relname = node ->> 'Index Name') WHEN node ->> 'Index Name' IS NOT NULL THEN 'btree' ELSE node ->> 'Node Type' END;
 END $$;
 CREATE FUNCTION scan_of(query text) RETURNS text LANGUAGE sql AS $$ SELECT regexp_replace(plan_of(query), '.* < ', '') $$;
 
@@ -56,6 +56,13 @@ CREATE INDEX large_v ON large USING vc_hnsw (v, f) WITH (m = 8, ef_construction 
 TRUNCATE cases;
 INSERT INTO cases VALUES ('large', 1, 10, 'vc_hnsw'), ('large', 1, 10000, 'Seq Scan'), ('large', 0.1, 10, 'vc_hnsw'), ('large', 0.0001, 10, 'btree'), ('large', 0.00001, 1, 'btree');
 SELECT is(choice(name, share, rows), expected, format('f in the index: %s table, share %s, LIMIT %s', name, share, rows)) FROM cases;
+-- A LIMIT that is not known yet is a small one, where it is one of the rows themselves.
+PREPARE nearest (vector, int) AS SELECT id FROM large ORDER BY v <-> $1 LIMIT $2;
+SET plan_cache_mode = force_generic_plan;
+SELECT is(scan_of(format('EXECUTE nearest(%L, 10)', array_fill(0.5, ARRAY[24])::vector)), 'vc_hnsw', 'a plan made before LIMIT is known');
+RESET plan_cache_mode;
+DEALLOCATE nearest;
+SELECT isnt(scan_of('SELECT count(*) OVER (), id FROM large ORDER BY v <-> ''' || array_fill(0.5, ARRAY[24])::vector::text || ''' LIMIT (SELECT 10)'), 'vc_hnsw', 'not where all rows are needed whatever LIMIT is');
 DROP INDEX large_f_idx;
 SELECT is(choice('large', 0.01, 10), 'vc_hnsw', 'f in the index, without a B-tree');
 SELECT is(choice('large', 0.0001, 10), 'vc_hnsw', 'the same for few rows');
@@ -119,4 +126,25 @@ SELECT id FROM middle ORDER BY v <-> q() LIMIT 1 \g /dev/null
 SELECT is(scans - :before_scans, 1::bigint, 'one scan more') FROM vectorcoll.scan_stats();
 SELECT ok(last_index = 'middle_v'::regclass AND last_searches = 1 AND last_pages BETWEEN 20 AND 5000 AND last_distances BETWEEN 20 AND last_pages, 'of that index, with what it took') FROM vectorcoll.scan_stats();
 SELECT ok(pages - :before_pages >= last_pages AND distances - :before_distances = last_distances, 'and the totals have it') FROM vectorcoll.scan_stats();
+
+-- The same of vc_ivf.
+DROP INDEX large_v, middle_v, small_v, tiny_v;
+CREATE INDEX large_f_idx ON large (f);
+CREATE INDEX tiny_v ON tiny USING vc_ivf (v);
+CREATE INDEX small_v ON small USING vc_ivf (v);
+CREATE INDEX middle_v ON middle USING vc_ivf (v);
+CREATE INDEX large_v ON large USING vc_ivf (v);
+TRUNCATE cases;
+INSERT INTO cases VALUES
+    ('tiny', 1, 1, 'Seq Scan'), ('tiny', 1, 100, 'Seq Scan'), ('tiny', 0.1, 10, 'Seq Scan'),
+    ('small', 1, 1, 'vc_ivf'), ('small', 1, 10, 'vc_ivf'), ('small', 1, 1000, 'Seq Scan'), ('small', 0.1, 100, 'btree'), ('small', 0.001, 1, 'btree'),
+    ('middle', 1, 100, 'vc_ivf'), ('middle', 1, 10000, 'Seq Scan'), ('middle', 0.1, 10, 'vc_ivf'), ('middle', 0.01, 100, 'btree'), ('middle', 0.001, 1, 'btree'),
+    ('large', 1, 1, 'vc_ivf'), ('large', 1, 100, 'vc_ivf'), ('large', 0.1, 10, 'vc_ivf'), ('large', 0.1, 1000, 'btree'), ('large', 0.01, 1, 'vc_ivf'),
+    ('large', 0.01, 10, 'btree'), ('large', 0.001, 1, 'btree'), ('large', 0.0001, 10, 'btree'), ('large', 0.00001, 10, 'btree');
+SELECT is(choice(name, share, rows), expected, format('vc_ivf: %s table, share %s, LIMIT %s', name, share, rows)) FROM cases;
+DROP INDEX large_v;
+CREATE INDEX large_v ON large USING vc_ivf (v, f);
+TRUNCATE cases;
+INSERT INTO cases VALUES ('large', 1, 10, 'vc_ivf'), ('large', 0.1, 10, 'vc_ivf'), ('large', 0.1, 100, 'vc_ivf'), ('large', 0.01, 10, 'vc_ivf'), ('large', 0.001, 1, 'btree'), ('large', 0.001, 10, 'btree'), ('large', 0.0001, 1, 'btree');
+SELECT is(choice(name, share, rows), expected, format('vc_ivf, f in the index: %s table, share %s, LIMIT %s', name, share, rows)) FROM cases;
 SELECT * FROM finish();
