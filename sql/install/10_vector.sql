@@ -21,21 +21,31 @@ CREATE TYPE vector (
     STORAGE = external
 );
 
--- Measures. COST tells the planner that a call is worth about ten simple operators.
+-- Measures. A call is worth about ten simple operators; the support function adds to that what long values cost, and fetching those that
+-- are stored out of line.
+CREATE FUNCTION vectorcoll._vector_distance_cost(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'vc_vector_distance_cost' LANGUAGE C STRICT;
 CREATE FUNCTION l2_distance(vector, vector) RETURNS float8
-    AS 'MODULE_PATHNAME', 'vc_vector_l2_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+    AS 'MODULE_PATHNAME', 'vc_vector_l2_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    COST 10 SUPPORT vectorcoll._vector_distance_cost;
 CREATE FUNCTION inner_product(vector, vector) RETURNS float8
-    AS 'MODULE_PATHNAME', 'vc_vector_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+    AS 'MODULE_PATHNAME', 'vc_vector_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    COST 10 SUPPORT vectorcoll._vector_distance_cost;
 CREATE FUNCTION cosine_distance(vector, vector) RETURNS float8
-    AS 'MODULE_PATHNAME', 'vc_vector_cosine_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+    AS 'MODULE_PATHNAME', 'vc_vector_cosine_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    COST 10 SUPPORT vectorcoll._vector_distance_cost;
 CREATE FUNCTION l1_distance(vector, vector) RETURNS float8
-    AS 'MODULE_PATHNAME', 'vc_vector_l1_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+    AS 'MODULE_PATHNAME', 'vc_vector_l1_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    COST 10 SUPPORT vectorcoll._vector_distance_cost;
 CREATE FUNCTION vector_l2_squared_distance(vector, vector) RETURNS float8
-    AS 'MODULE_PATHNAME', 'vc_vector_l2_squared_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+    AS 'MODULE_PATHNAME', 'vc_vector_l2_squared_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    COST 10 SUPPORT vectorcoll._vector_distance_cost;
 CREATE FUNCTION vector_negative_inner_product(vector, vector) RETURNS float8
-    AS 'MODULE_PATHNAME', 'vc_vector_negative_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+    AS 'MODULE_PATHNAME', 'vc_vector_negative_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    COST 10 SUPPORT vectorcoll._vector_distance_cost;
 CREATE FUNCTION vector_spherical_distance(vector, vector) RETURNS float8
-    AS 'MODULE_PATHNAME', 'vc_vector_spherical_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+    AS 'MODULE_PATHNAME', 'vc_vector_spherical_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    COST 10 SUPPORT vectorcoll._vector_distance_cost;
 CREATE FUNCTION vector_norm(vector) RETURNS float8
     AS 'MODULE_PATHNAME', 'vc_vector_norm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION l2_norm(vector) RETURNS float8

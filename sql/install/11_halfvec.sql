@@ -20,21 +20,31 @@ CREATE TYPE halfvec (
     STORAGE = external
 );
 
--- Measures. COST tells the planner that a call is worth about ten simple operators.
+-- Measures. A call is worth about ten simple operators; the support function adds to that what long values cost, and fetching those that
+-- are stored out of line.
+CREATE FUNCTION vectorcoll._halfvec_distance_cost(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'vc_halfvec_distance_cost' LANGUAGE C STRICT;
 CREATE FUNCTION l2_distance(halfvec, halfvec) RETURNS float8
-    AS 'MODULE_PATHNAME', 'vc_halfvec_l2_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+    AS 'MODULE_PATHNAME', 'vc_halfvec_l2_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    COST 10 SUPPORT vectorcoll._halfvec_distance_cost;
 CREATE FUNCTION inner_product(halfvec, halfvec) RETURNS float8
-    AS 'MODULE_PATHNAME', 'vc_halfvec_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+    AS 'MODULE_PATHNAME', 'vc_halfvec_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    COST 10 SUPPORT vectorcoll._halfvec_distance_cost;
 CREATE FUNCTION cosine_distance(halfvec, halfvec) RETURNS float8
-    AS 'MODULE_PATHNAME', 'vc_halfvec_cosine_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+    AS 'MODULE_PATHNAME', 'vc_halfvec_cosine_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    COST 10 SUPPORT vectorcoll._halfvec_distance_cost;
 CREATE FUNCTION l1_distance(halfvec, halfvec) RETURNS float8
-    AS 'MODULE_PATHNAME', 'vc_halfvec_l1_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+    AS 'MODULE_PATHNAME', 'vc_halfvec_l1_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    COST 10 SUPPORT vectorcoll._halfvec_distance_cost;
 CREATE FUNCTION halfvec_l2_squared_distance(halfvec, halfvec) RETURNS float8
-    AS 'MODULE_PATHNAME', 'vc_halfvec_l2_squared_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+    AS 'MODULE_PATHNAME', 'vc_halfvec_l2_squared_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    COST 10 SUPPORT vectorcoll._halfvec_distance_cost;
 CREATE FUNCTION halfvec_negative_inner_product(halfvec, halfvec) RETURNS float8
-    AS 'MODULE_PATHNAME', 'vc_halfvec_negative_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+    AS 'MODULE_PATHNAME', 'vc_halfvec_negative_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    COST 10 SUPPORT vectorcoll._halfvec_distance_cost;
 CREATE FUNCTION halfvec_spherical_distance(halfvec, halfvec) RETURNS float8
-    AS 'MODULE_PATHNAME', 'vc_halfvec_spherical_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+    AS 'MODULE_PATHNAME', 'vc_halfvec_spherical_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    COST 10 SUPPORT vectorcoll._halfvec_distance_cost;
 CREATE FUNCTION l2_norm(halfvec) RETURNS float8
     AS 'MODULE_PATHNAME', 'vc_halfvec_norm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION l2_normalize(halfvec) RETURNS halfvec

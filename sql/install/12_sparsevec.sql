@@ -20,19 +20,28 @@ CREATE TYPE sparsevec (
     STORAGE = external
 );
 
--- Measures. COST tells the planner that a call is worth about ten simple operators.
+-- Measures. A call is worth about ten simple operators; the support function adds to that what long values cost, and fetching those that
+-- are stored out of line.
+CREATE FUNCTION vectorcoll._sparsevec_distance_cost(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'vc_sparsevec_distance_cost' LANGUAGE C STRICT;
 CREATE FUNCTION l2_distance(sparsevec, sparsevec) RETURNS float8
-    AS 'MODULE_PATHNAME', 'vc_sparsevec_l2_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+    AS 'MODULE_PATHNAME', 'vc_sparsevec_l2_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    COST 10 SUPPORT vectorcoll._sparsevec_distance_cost;
 CREATE FUNCTION inner_product(sparsevec, sparsevec) RETURNS float8
-    AS 'MODULE_PATHNAME', 'vc_sparsevec_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+    AS 'MODULE_PATHNAME', 'vc_sparsevec_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    COST 10 SUPPORT vectorcoll._sparsevec_distance_cost;
 CREATE FUNCTION cosine_distance(sparsevec, sparsevec) RETURNS float8
-    AS 'MODULE_PATHNAME', 'vc_sparsevec_cosine_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+    AS 'MODULE_PATHNAME', 'vc_sparsevec_cosine_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    COST 10 SUPPORT vectorcoll._sparsevec_distance_cost;
 CREATE FUNCTION l1_distance(sparsevec, sparsevec) RETURNS float8
-    AS 'MODULE_PATHNAME', 'vc_sparsevec_l1_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+    AS 'MODULE_PATHNAME', 'vc_sparsevec_l1_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    COST 10 SUPPORT vectorcoll._sparsevec_distance_cost;
 CREATE FUNCTION sparsevec_l2_squared_distance(sparsevec, sparsevec) RETURNS float8
-    AS 'MODULE_PATHNAME', 'vc_sparsevec_l2_squared_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+    AS 'MODULE_PATHNAME', 'vc_sparsevec_l2_squared_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    COST 10 SUPPORT vectorcoll._sparsevec_distance_cost;
 CREATE FUNCTION sparsevec_negative_inner_product(sparsevec, sparsevec) RETURNS float8
-    AS 'MODULE_PATHNAME', 'vc_sparsevec_negative_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+    AS 'MODULE_PATHNAME', 'vc_sparsevec_negative_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    COST 10 SUPPORT vectorcoll._sparsevec_distance_cost;
 CREATE FUNCTION l2_norm(sparsevec) RETURNS float8
     AS 'MODULE_PATHNAME', 'vc_sparsevec_norm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION l2_normalize(sparsevec) RETURNS sparsevec

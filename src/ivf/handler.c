@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "access/amapi.h"
+#include "access/heaptoast.h"
 #include "access/reloptions.h"
 #include "access/stratnum.h"
 #include "am/cost.h"
@@ -18,6 +19,7 @@
 #include "nodes/pathnodes.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
+#include "types/distance_cost.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
 
@@ -231,7 +233,7 @@ vc_ivf_epsilon_to_use(const VcIvfMeta *meta)
 #define START_COST (4000 * cpu_operator_cost) /* preparing a query */
 #define PAGE_COST (480 * cpu_operator_cost)
 #define ROW_COST (40 * cpu_operator_cost) /* comparing it exactly, in the index; and returning one of the first */
-#define TABLE_ROW_COST (60 * cpu_operator_cost)
+#define OPERATORS_IN_LINE 20 /* for getting at a value in a row of the table */
 #define DOUBTFUL_FIRST 20
 #define DOUBTFUL_SHARE 0.04
 #define DOUBTFUL_ROWS(dim, bits) (8000.0 / sqrt(dim) / (bits)) /* where bounds are meant to hold for every row */
@@ -242,7 +244,21 @@ vc_ivf_epsilon_to_use(const VcIvfMeta *meta)
 #define MIDDLE_ROW_COST(rows) (500 * cpu_operator_cost * FARTHER(rows))
 #define LATE_ROW_COST(rows) (228 * cpu_operator_cost * FARTHER(rows))
 
-/* What returning so many rows costs, of an index of so many. Where there are no codes, no row that was read is in doubt. */
+/* What it takes, beyond the comparison, to get at a value that is not in the index. */
+static Cost
+value_cost(const VcIvf *ivf)
+{
+	Size bytes = vc_metric_bytes(ivf->metric, ivf->meta.dim);
+
+	if (ivf->meta.storage != VC_IVF_STORAGE_HEAP)
+		return 0;
+	return (bytes > TOAST_TUPLE_THRESHOLD ? vc_operators_to_fetch(bytes) : OPERATORS_IN_LINE) * cpu_operator_cost;
+}
+
+/*
+ * What returning so many rows costs, of an index of so many. Where there are no codes, no row that was read is in doubt. Getting at the values of
+ * rows returned is not in it: the planner adds it, as a distance that the query asks for.
+ */
 static Cost
 rows_cost(const VcIvfMeta *meta, double returned, double rows)
 {
@@ -276,15 +292,17 @@ ivf_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *s
 	double		  passing = vc_cost_keys_selectivity(root, path);
 	double		  share;
 	double		  probed;
+	Cost		  value;
 
 	vc_ivf_open(&ivf, index);
 	index_close(index, NoLock);
+	value = value_cost(&ivf);
 	rows_per_page = (double) ivf.rows.segment_blocks * VC_RABITQ_BLOCK / ivf.rows.segment_pages;
 	share = (double) vc_ivf_probes_to_use(&ivf.meta, Max(passing, 1e-6)) / ivf.meta.lists;
 	probed = share * rows * (ivf.meta.spill ? 2 : 1);
 	scan.start_pages = (ivf.meta.lists + probed) / rows_per_page;
 	scan.start = START_COST + scan.start_pages * PAGE_COST +
-				 doubtful_rows(&ivf.meta, probed * passing) * (ivf.meta.storage == VC_IVF_STORAGE_HEAP ? TABLE_ROW_COST : ROW_COST);
+				 doubtful_rows(&ivf.meta, probed * passing) * (ROW_COST + value);
 
 	/* Many rows make more lists be read, in the end all. */
 	scan.wanted = vc_cost_rows_wanted(root, path, passing);
